@@ -1,0 +1,1 @@
+"""WHO: organisations, communities, members, tokens and the audit trail."""

@@ -1,0 +1,82 @@
+"""The desk's pages on who: plain for now, read-only; `apply_community` is where they are changed."""
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+
+from accounts.models import AuditEvent, Community, Member, Organization, Role, Token
+
+admin.site.unregister(Group)
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg] # it is no generic at run time
+    """Analysts and admins may look; nobody changes anything here."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_analyse(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return may_analyse(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+def may_analyse(request: HttpRequest) -> bool:
+    """Whether the signed-in member is an analyst or an admin of the operator."""
+    member = request.user
+    if not isinstance(member, Member) or not member.is_active:
+        return False
+    operator = member.organization is not None and member.organization.sector == "operator"
+    return member.is_superuser or (operator and member.role in {Role.ANALYST, Role.ADMIN})
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ReadOnly):
+    """Organisations and their grades."""
+
+    list_display = ("name", "slug", "sector", "reliability")
+    list_filter = ("sector", "reliability")
+    search_fields = ("name", "slug")
+
+
+@admin.register(Community)
+class CommunityAdmin(ReadOnly):
+    """Communities and their rules."""
+
+    list_display = ("title", "slug", "auto_release", "min_confidence", "min_sources", "default_tlp")
+
+
+@admin.register(Member)
+class MemberAdmin(ReadOnly):
+    """People."""
+
+    list_display = ("username", "organization", "role", "last_login")
+    fields = ("username", "email", "organization", "role", "is_active", "last_login", "date_joined")
+
+
+@admin.register(Token)
+class TokenAdmin(ReadOnly):
+    """Tokens, without anything secret."""
+
+    list_display = ("name", "organization", "scopes", "expires_at", "last_used_at", "revoked_at")
+    list_filter = ("organization",)
+    fields = ("id", "name", "organization", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnly):
+    """Who changed what, newest first."""
+
+    list_display = ("at", "actor", "organization", "action", "target")
+    list_filter = ("action",)
+    search_fields = ("=target", "=actor")
+    ordering = ("-id",)
+    list_select_related = ("organization",)
+    show_full_result_count = False

@@ -1,0 +1,62 @@
+"""Raw psycopg on Django's connection, for hot paths: no ORM instances, binary results, the same transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+from django.db import connection
+
+Row = tuple[Any, ...]
+Cursor = psycopg.Cursor[Row]
+
+
+@contextmanager
+def cursor() -> Iterator[Cursor]:
+    """A binary psycopg cursor that takes part in Django's current transaction."""
+    connection.ensure_connection()
+    raw = cast("psycopg.Connection[Row]", connection.connection)
+    with psycopg.Cursor(raw) as opened:
+        yield opened
+
+
+def rows(query: str, parameters: Sequence[object] | dict[str, object] = ()) -> list[Row]:
+    """All rows of one prepared query."""
+    with cursor() as opened:
+        opened.execute(query.encode(), parameters, prepare=True, binary=True)
+        return opened.fetchall()
+
+
+def row(query: str, parameters: Sequence[object] | dict[str, object] = ()) -> Row | None:
+    """The first row of one prepared query, or None."""
+    with cursor() as opened:
+        opened.execute(query.encode(), parameters, prepare=True, binary=True)
+        return opened.fetchone()
+
+
+def execute(query: str, parameters: Sequence[object] | dict[str, object] = ()) -> int:
+    """Run one prepared statement; the number of rows that it touched."""
+    with cursor() as opened:
+        opened.execute(query.encode(), parameters, prepare=True)
+        return opened.rowcount
+
+
+def copy(table: str, columns: Sequence[str], types: Sequence[str], values: Iterable[Sequence[object]]) -> None:
+    """COPY rows into `table` in PostgreSQL's binary format; `types` are PostgreSQL's names of the columns' types."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    with cursor() as opened:
+        with opened.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)".encode()) as stream:
+            stream.set_types(types)
+            for value in values:
+                stream.write_row(value)
+
+
+def take_ids(sequence: str, count: int) -> list[int]:
+    """`count` fresh values of a sequence, so that rows can be linked before they are copied in."""
+    return [found[0] for found in rows("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, count))]
+
+
+def lock(*names: str) -> None:
+    """Take advisory locks for the rest of the transaction, in a fixed order so that two callers never cross."""
+    for name in sorted(names):
+        execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))

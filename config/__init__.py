@@ -1,0 +1,1 @@
+"""Django wiring, no domain code."""

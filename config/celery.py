@@ -1,0 +1,76 @@
+"""The Celery application: the alarm clock.
+
+Tables are the queues. A task carries ids only; it may be lost, run twice or run late, and the sweep finds
+what no task picked up. So nothing here tries to be durable, and a broker that is gone or wiped costs seconds
+of delay, no data.
+"""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+INGEST_QUEUE = "ingest"
+PUBLISH_QUEUE = "publish"
+
+
+def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
+    """A task's queue: ingesting has its own, so that a flood of submissions never delays a publication."""
+    return {"queue": INGEST_QUEUE if name.startswith("sharing.tasks.ingest") else PUBLISH_QUEUE}
+
+
+app = Celery("stillwatch")
+app.conf.update(
+    broker_url=settings.CELERY_BROKER_URL,
+    task_routes=(route,),
+    task_default_queue=PUBLISH_QUEUE,
+    # A worker may be killed in mid-task: the task counts as done only when it is.
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    result_backend=None,
+    accept_content=["json"],
+    task_serializer="json",
+    # Whoever sends a task has committed its work already and must not wait for a broker that is away.
+    task_publish_retry=False,
+    broker_connection_timeout=2,
+    broker_transport_options={
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+        "visibility_timeout": 3600,
+        # For senders: one more try at once (the broker has just been restarted), then give up.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+    },
+    # Workers and beat wait for the broker for as long as it takes.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    enable_utc=True,
+    timezone="UTC",
+    # The timetable keeps no file: after a restart the next sweep is at most one period away.
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=5,
+    beat_schedule={
+        "sweep": {
+            "task": "sharing.tasks.sweep",
+            "schedule": 5.0,
+            # A sweep that waited longer has been overtaken by the next one.
+            "options": {"expires": 10},
+        },
+    },
+)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """Celery sets up logging of its own unless somebody listens here; Django's stays."""

@@ -1,0 +1,278 @@
+"""`make run`: everything the service needs, in one terminal."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connections
+
+from config import embedded, env
+from config.celery import INGEST_QUEUE, PUBLISH_QUEUE
+from config.supervisor import Child, Supervisor
+
+WEB_WORKERS = 2
+WEB_THREADS = 4
+"""Requests that one web worker runs at a time; each has a database connection of its own."""
+READY_PATIENCE = 120.0
+SERVICES_PATIENCE = 30.0
+"""Seconds to wait for a `manage.py` command that has the home's services at the moment."""
+
+DEMO_COMMUNITY = "frontier"
+DEMO_FEED = "amber"
+DEMO_TOKEN = "lab-a/siem"  # noqa: S105 - the name of a token
+DEMO_ANALYST = "analyst"
+
+
+class Command(BaseCommand):
+    help = "Run the web server, the workers and beat; PostgreSQL and Redis too, unless told of others."
+    # The database is not there yet.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=env.text("HOST", "127.0.0.1"))
+        parser.add_argument("--port", type=int, default=env.integer("PORT", 8000, minimum=1, maximum=65535))
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        if settings.MODE == "production":
+            raise CommandError(
+                "`serve` is for STILLWATCH_MODE=local; docker/compose.yaml shows a production set-up"
+            )
+        home: Path = settings.STILLWATCH_HOME
+        _refuse_taken_port(host, port)
+        stopping = _Stopping()
+        with self._services(home) as services, contextlib.suppress(_Stopped):
+            self.prepare(home, stopping)
+            supervisor = Supervisor(_children(home, host, port), home / "pids.json", self.tell)
+            supervisor.others = services.pids
+            try:
+                supervisor.start()
+                self._wait_until_ready(supervisor, _url(host, port), home, stopping)
+                self.stdout.write(_banner(_url(host, port), home))
+                self.stdout.flush()
+                while not stopping.asked:
+                    supervisor.tend()
+                    self._revive(services, supervisor)
+                    time.sleep(0.1)
+                self.tell("stopping")
+            finally:
+                supervisor.stop(hurry=lambda: stopping.asked > 1)
+        self.tell("stopped")
+
+    def prepare(self, home: Path, stopping: "_Stopping") -> None:
+        """Bring database, static files, signing key and demo to where this version wants them."""
+        self.tell("preparing the database")
+        call_command("migrate", verbosity=0, interactive=False)
+        stopping.check()
+        call_command("collectstatic", verbosity=0, interactive=False)
+        call_command("rotate_keys", "--if-none", verbosity=0)
+        stopping.check()
+        if _demo_wanted() and not (home / "demo-tokens.json").exists():
+            self.tell("loading the demo community")
+            os.environ.setdefault("ANALYST_PASSWORD", _demo_password(home))
+            call_command("load_demo", verbosity=0)
+        connections.close_all()
+        stopping.check()
+
+    @contextlib.contextmanager
+    def _services(self, home: Path) -> Iterator[embedded.Services]:
+        wanted = {"postgres": settings.EMBEDDED_DATABASE, "redis": settings.EMBEDDED_BROKER}
+        ours = [name for name, want in wanted.items() if want]
+        self.tell(f"starting {' and '.join(ours)}" if ours else "using external services")
+        try:
+            services = embedded.start(home, **wanted, patience=SERVICES_PATIENCE)
+        except embedded.EmbeddedError as error:
+            raise CommandError(str(error)) from error
+        try:
+            yield services
+        finally:
+            connections.close_all()
+            embedded.stop(services)
+
+    def _revive(self, services: embedded.Services, supervisor: Supervisor) -> None:
+        for name in embedded.revive(services):
+            self.tell(f"{name} had ended; it runs again as pid {services.pids[name]}")
+            supervisor.write_pids()
+
+    def _wait_until_ready(self, supervisor: Supervisor, url: str, home: Path, stopping: "_Stopping") -> None:
+        self.tell("starting the web server, the workers and beat")
+        deadline = time.monotonic() + READY_PATIENCE
+        missing = "no answer"
+        while time.monotonic() < deadline:
+            stopping.check()
+            supervisor.tend()
+            hopeless = [child for child in supervisor.children if child.early_deaths >= 5]
+            if hopeless:
+                log = hopeless[0].log
+                raise CommandError(f"{hopeless[0].name} does not start; the end of {log}:\n{_tail(log)}")
+            try:
+                with urllib.request.urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310 - ours
+                    return
+            except urllib.error.HTTPError as error:
+                missing = error.read().decode("utf-8", "replace")
+            except OSError as error:
+                missing = str(error)
+            time.sleep(0.1)
+        raise CommandError(
+            f"not ready after {READY_PATIENCE:.0f} s: {missing}; the logs are in {home / 'log'}"
+        )
+
+    def tell(self, what: str) -> None:
+        """One line for the person at the terminal; children log to files, so that these stay visible."""
+        self.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {what}")
+        self.stdout.flush()
+
+
+class _Stopped(Exception):
+    """Somebody asked us to stop before everything was up."""
+
+
+class _Stopping:
+    """Counts the requests to stop: the first ends things in order, a second one at once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        for request in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(request, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+
+    def check(self) -> None:
+        if self.asked:
+            raise _Stopped
+
+
+def _children(home: Path, host: str, port: int) -> list[Child]:
+    environment = os.environ | {
+        "STILLWATCH_HOME": str(home),
+        "HOST": host,
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    # Only load_demo needs it.
+    environment.pop("ANALYST_PASSWORD", None)
+    logs = home / "log"
+    logs.mkdir(exist_ok=True)
+
+    def child(name: str, stop_order: int, *command: str) -> Child:
+        return Child(name, [sys.executable, "-m", *command], environment, logs / f"{name}.log", stop_order)
+
+    def worker(queue: str) -> Child:
+        return child(queue, 1, *celery_worker(queue))
+
+    return [
+        child("web", 0, *web_server(host, port, settings.STATIC_ROOT)),
+        worker(INGEST_QUEUE),
+        worker(PUBLISH_QUEUE),
+        child("beat", 0, "celery", "--app", "config.celery", "beat", "--pidfile="),
+    ]
+
+
+def web_server(host: str, port: int, static: Path) -> list[str]:
+    """The module and arguments of the web server."""
+    return [
+        *("granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
+        *("--host", host, "--port", str(port)),
+        *("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)),
+        # A place for each connection, also the idle ones that pollers keep open: not a limit on work.
+        *("--backlog", "2048", "--backpressure", "1024"),
+        *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "20"),
+        *("--static-path-route", "/static", "--static-path-mount", str(static)),
+    ]
+
+
+def celery_worker(queue: str) -> list[str]:
+    """The module and arguments of the worker of one queue."""
+    return [
+        *("celery", "--app", "config.celery", "worker", "--queues", queue, "--hostname", f"{queue}@%h"),
+        *("--pool", "prefork", "--concurrency", "1"),
+        # Workers have nothing to say to each other.
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def _demo_wanted() -> bool:
+    return env.flag("DEMO", default=True)
+
+
+def _demo_password(home: Path) -> str:
+    """The demo analyst's password, made once for this home."""
+    path = home / "demo-password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(12) + "\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"cannot listen on {host}:{port} ({error.strerror}): set HOST or PORT"
+            ) from error
+
+
+def _url(host: str, port: int) -> str:
+    """Where this machine reaches the server."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def _banner(url: str, home: Path) -> str:
+    lines = [
+        "",
+        "Stillwatch is ready.",
+        "",
+        f"  TAXII 2.1     {url}/taxii2/",
+        f"  REST          {url}/api/v1/docs/",
+        f"  Admin desk    {url}/admin/",
+        f"  Health        {url}/health/ready",
+        f"  State, logs   {home}",
+    ]
+    tokens = home / "demo-tokens.json"
+    if _demo_wanted() and tokens.exists():
+        lines += ["", "Demo community of fictional organisations:", ""]
+        if (home / "demo-password").exists():
+            lines.append(f"  Admin desk    {DEMO_ANALYST} / {_demo_password(home)}")
+        lines.append(f"  Tokens        {tokens}")
+        secret = _demo_secret(tokens)
+        if secret:
+            lines += [
+                "",
+                f"Pull the {DEMO_FEED} feed as {DEMO_TOKEN}:",
+                "",
+                f"  curl -H 'Authorization: Bearer {secret}' \\",
+                "       -H 'Accept: application/taxii+json;version=2.1' \\",
+                f"       '{url}/taxii2/{DEMO_COMMUNITY}/collections/{DEMO_FEED}/objects/?limit=5'",
+            ]
+    lines += ["", "Ctrl-C stops everything; the next start carries on with the same data.", ""]
+    return "\n".join(lines)
+
+
+def _demo_secret(tokens: Path) -> str:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(tokens.read_text(encoding="utf-8"))[DEMO_TOKEN]["secret"])
+    return ""
+
+
+def _tail(log: Path, lines: int = 20) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,0 +1,71 @@
+"""Middleware for people's pages only.
+
+A TAXII poll must cost as little as possible, and a token's request has no use for sessions, CSRF tokens,
+messages or frame options. So settings.MIDDLEWARE holds one entry, which sends requests below
+settings.DESK_PATHS through Django's usual chain (settings.DESK_MIDDLEWARE) and all others straight to their
+view.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.module_loading import import_string
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class DeskOnly:
+    """The usual chain for settings.DESK_PATHS, nothing for the rest."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.paths: tuple[str, ...] = tuple(settings.DESK_PATHS)
+        self.view_hooks: list[Callable[..., HttpResponseBase | None]] = []
+        self.chain = get_response
+        for name in reversed(settings.DESK_MIDDLEWARE):
+            middleware = import_string(name)(self.chain)
+            for hook in ("process_exception", "process_template_response"):
+                if hasattr(middleware, hook):
+                    raise ImproperlyConfigured(
+                        f"DESK_MIDDLEWARE: {name} uses {hook}, which is not passed on here"
+                    )
+            if hasattr(middleware, "process_view"):
+                self.view_hooks.insert(0, middleware.process_view)
+            self.chain = cast(GetResponse, convert_exception_to_response(middleware))
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        desk = request.path_info.startswith(self.paths)
+        response = self.chain(request) if desk else self.get_response(request)
+        if not response.streaming:
+            # Without a length the server would send the body in chunks.
+            response.headers.setdefault("Content-Length", str(len(cast(HttpResponse, response).content)))
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        if request.path_info.startswith(self.paths):
+            for hook in self.view_hooks:
+                response = hook(request, view, args, kwargs)
+                if response is not None:
+                    return response
+        return None
+
+
+class ContentPolicy:
+    """Content-Security-Policy: pages load from this server only."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        docs = request.path_info.startswith("/api/")
+        policy = settings.CONTENT_SECURITY_POLICY_DOCS if docs else settings.CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", policy)
+        return response

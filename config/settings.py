@@ -1,0 +1,267 @@
+"""The one settings file.
+
+Two modes, chosen by STILLWATCH_MODE:
+
+* `local` (the default) needs no setting at all: secrets are made on first use under STILLWATCH_HOME, the
+  database and the broker are the embedded ones unless DATABASE_URL or CELERY_BROKER_URL name others.
+* `production` makes nothing up and refuses to start half-configured: it lists every variable that is missing.
+
+docs/operations.md describes each variable.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+
+from config import embedded, env
+from config.log import logging_for
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+MODE = env.choice("STILLWATCH_MODE", ("local", "production"), "local")
+STILLWATCH_HOME = env.path("STILLWATCH_HOME", BASE_DIR / "var")
+
+
+def _generated(file: str) -> str:
+    """A secret that this home keeps: read, or made on first use, readable by its owner alone."""
+    path = STILLWATCH_HOME / file
+    if not path.exists():
+        STILLWATCH_HOME.mkdir(parents=True, exist_ok=True)
+        # mkstemp makes it 0600; linking it lets the first of several starting processes win.
+        descriptor, draft = tempfile.mkstemp(dir=STILLWATCH_HOME, prefix=f".{file}.")
+        with os.fdopen(descriptor, "w") as content:
+            content.write(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            Path(draft).unlink()
+    return path.read_text(encoding="utf-8").strip()
+
+
+# ------------------------------------------------------------------------------------- what the outside gives
+
+DEBUG = env.flag("DEBUG", default=False)
+LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+
+PUBLIC_URL = env.base_url("PUBLIC_URL")
+"""Where clients reach the server; makes absolute URLs. When empty, the request's own host does."""
+
+SECRET_KEY = env.secret("SECRET_KEY")
+DATABASE_URL = env.secret("DATABASE_URL")
+CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
+
+SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
+SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
+"""Opens the signing keys. Only processes that sign have it: in production it is empty in the web server."""
+
+if MODE == "production":
+    _required = {
+        "SECRET_KEY": SECRET_KEY,
+        "DATABASE_URL": DATABASE_URL,
+        "CELERY_BROKER_URL": CELERY_BROKER_URL,
+        "PUBLIC_URL": PUBLIC_URL,
+    }
+    _missing = [name for name, value in _required.items() if not value]
+    if _missing:
+        raise env.Misconfigured(", ".join(_missing), "must be set when STILLWATCH_MODE is production")
+    if DEBUG:
+        raise env.Misconfigured("DEBUG", "cannot be on when STILLWATCH_MODE is production")
+    if len(SECRET_KEY) < 40:
+        raise env.Misconfigured("SECRET_KEY", "is shorter than 40 characters")
+else:
+    SECRET_KEY = SECRET_KEY or _generated("secret-key")
+    SIGNING_PASSPHRASE = SIGNING_PASSPHRASE or _generated("signing-passphrase")
+
+EMBEDDED_DATABASE = not DATABASE_URL
+EMBEDDED_BROKER = not CELERY_BROKER_URL
+DATABASE_URL = DATABASE_URL or embedded.database_url(STILLWATCH_HOME)
+CELERY_BROKER_URL = CELERY_BROKER_URL or embedded.broker_url(STILLWATCH_HOME)
+
+# -------------------------------------------------------------------------------------------------- the sizes
+
+MAX_CONTENT_LENGTH = 10 * 1024 * 1024
+"""The largest request body that is accepted, in bytes; also the API roots' `max_content_length`."""
+PAGE_DEFAULT = 1000
+PAGE_CAP = 5000
+SERVICE_NAME = env.text("SERVICE_NAME", "Stillwatch")
+"""How the publisher calls itself in its identity object and in TAXII titles."""
+# Views compare Content-Length with MAX_CONTENT_LENGTH and answer 413 in their own media type; Django's own
+# limit, which answers 400, only has to be out of their way.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH + 64 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH
+
+# -------------------------------------------------------------------------------------------------- the hosts
+
+_public_host = urlsplit(PUBLIC_URL).hostname or ""
+STILLWATCH_ORIGIN_HOST = _public_host or "localhost"
+"""The host in the origin of logs and of signatures."""
+
+_loopback = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
+# Listening on a loopback address, only loopback names are served (else a web page could rebind its own name
+# to us). Listening on others, we cannot know our names unless they are given.
+_default_hosts = (
+    [*_loopback, _public_host]
+    if MODE == "production" or env.text("HOST", "127.0.0.1") in {"127.0.0.1", "localhost", "::1"}
+    else ["*"]
+)
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [host for host in _default_hosts if host])
+
+# ----------------------------------------------------------------------------------------------------- Django
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "indicators",
+    "sharing",
+    "config",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# A TAXII client that is answered with a redirect may drop its credentials or turn a POST into a GET.
+APPEND_SLASH = False
+
+# People's pages need sessions, CSRF tokens and security headers; a poller's request needs none of it.
+MIDDLEWARE = ["config.middleware.DeskOnly"]
+DESK_PATHS = ("/admin/", "/api/v1/docs/")
+DESK_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.ContentPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+SILENCED_SYSTEM_CHECKS = [
+    # The checks look for these in MIDDLEWARE; they are in DESK_MIDDLEWARE, for the pages that need them.
+    *("admin.E408", "admin.E409", "admin.E410"),
+    *("security.W001", "security.W002", "security.W003"),
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", STILLWATCH_HOME / "static")
+
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --------------------------------------------------------------------------------------------------- database
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of a libpq connection URL; what Django has no key for is passed on to libpq."""
+    try:
+        parts = dict(conninfo_to_dict(url))
+    except Exception as error:
+        raise env.Misconfigured(
+            "DATABASE_URL", "is not a PostgreSQL URL (postgresql://user@host/name)"
+        ) from error
+    if not parts.get("dbname"):
+        raise env.Misconfigured("DATABASE_URL", "names no database (postgresql://user@host/name)")
+    keys = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    database: dict[str, Any] = {key: str(parts.pop(part, "") or "") for key, part in keys.items()}
+    options = {"connect_timeout": 10, "application_name": "stillwatch"} | parts
+    return {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options} | database
+
+
+DATABASES = {
+    "default": _database(DATABASE_URL)
+    | {
+        # One connection for each thread, kept; config.wsgi notices when the server has ended it.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+    }
+}
+
+# --------------------------------------------------------------------------------------------- the desk, REST
+
+AUTH_USER_MODEL = "accounts.Member"
+LOGIN_URL = "/admin/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+_https = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_NAME = "__Host-session" if _https else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if _https else "csrf"
+SESSION_COOKIE_AGE = 8 * 60 * 60
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False
+X_FRAME_OPTIONS = "DENY"
+# Only where a proxy of ours sets the header itself may it be believed.
+if env.flag("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'; object-src 'none'"
+)
+# drf-spectacular's documentation page carries its start-up script in the page itself.
+CONTENT_SECURITY_POLICY_DOCS = CONTENT_SECURITY_POLICY + "; script-src 'self' 'unsafe-inline'"
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # A view that forgets to say who may come in lets nobody in.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Stillwatch",
+    "DESCRIPTION": "Threat-indicator sharing for AI-model distillation campaigns.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    # The page loads nothing from elsewhere.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# ---------------------------------------------------------------------------------------------------- logging
+
+LOGGING_CONFIG = "config.log.configure"
+LOGGING = logging_for(LOG_LEVEL)

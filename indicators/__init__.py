@@ -1,0 +1,1 @@
+"""WHAT WE KNOW: submissions, claims and what they are about."""

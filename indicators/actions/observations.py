@@ -1,0 +1,200 @@
+"""Absorb: what a partner's objects claim, stored by subject, and the subjects queued for folding."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from accounts import sql
+from indicators.dedup.identity import indicator_key
+from indicators.stix.objects import StixObject
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An accepted object, the TLP that it counts as, and the key of what it is about."""
+
+    object: StixObject
+    tlp: int
+    key: bytes
+
+
+def subject_key(stix: StixObject) -> bytes:
+    """The canonical key of an indicator (raises `PatternError`), the id of anything else."""
+    if stix.type == "indicator":
+        return indicator_key(stix.value["pattern_type"], stix.value["pattern"])
+    return stix.id.encode()
+
+
+def absorb(
+    *, community_id: UUID, organization_id: UUID, submission_id: UUID, observed: Sequence[Observed], now: datetime
+) -> dict[bytes, int]:
+    """Make or update the organisation's claims; the ids of the subjects by key.
+
+    The caller holds the organisation's lock, so that its claims change one submission at a time. A version not newer
+    than the claim's changes nothing; of several versions in one submission the newest counts.
+    """
+    newest: dict[str, Observed] = {}
+    for item in observed:
+        rival = newest.get(item.object.id)
+        if rival is None or (item.object.version_key or "") >= (rival.object.version_key or ""):
+            newest[item.object.id] = item
+    subjects = _subjects(community_id, {item.key: item.object.type for item in observed})
+    held = {
+        object_id: (claim_id, version, digest, subject_id, withdrawn)
+        for object_id, claim_id, version, digest, subject_id, withdrawn in sql.rows(
+            "SELECT object_id, id, version, sha256(body), subject_id, withdrawn_at IS NOT NULL FROM indicators_claim"
+            " WHERE community_id = %s AND organization_id = %s AND object_id = ANY(%s)",
+            (community_id, organization_id, list(newest)),
+        )
+    }
+    fresh: list[Observed] = []
+    changed: list[tuple[int, Observed]] = []
+    stale: dict[int, None] = {}
+    for object_id, item in newest.items():
+        before = held.get(object_id)
+        if before is None:
+            fresh.append(item)
+        else:
+            claim_id, version, digest, subject_id, withdrawn = before
+            if not _supersedes(item.object, version, digest, withdrawn):
+                continue
+            changed.append((claim_id, item))
+            stale[subject_id] = None
+        stale[subjects[item.key]] = None
+    _insert(community_id, organization_id, submission_id, fresh, subjects, now)
+    _update(submission_id, changed, subjects, now)
+    queue_folds(community_id=community_id, subject_ids=stale)
+    return subjects
+
+
+def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: datetime) -> bool:
+    """The organisation takes back what it claimed in one object; False if it claimed nothing there."""
+    found = sql.row(
+        "UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
+        " WHERE community_id = %s AND organization_id = %s AND object_id = %s AND withdrawn_at IS NULL"
+        " RETURNING subject_id",
+        (now, now, community_id, organization_id, object_id),
+    )
+    if found is None:
+        return False
+    queue_folds(community_id=community_id, subject_ids=[found[0]])
+    return True
+
+
+def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, now: datetime) -> None:
+    """Let the organisation's claim say again what an older version says, after the newer one was deleted."""
+    found = sql.row(
+        "SELECT id, subject_id, submission_id, version FROM indicators_claim"
+        " WHERE community_id = %s AND organization_id = %s AND object_id = %s",
+        (community_id, organization_id, observed.object.id),
+    )
+    if found is None or found[3] == (observed.object.version_key or ""):
+        return
+    subjects = _subjects(community_id, {observed.key: observed.object.type})
+    _update(found[2], [(found[0], observed)], subjects, now)
+    queue_folds(community_id=community_id, subject_ids=dict.fromkeys((found[1], subjects[observed.key])))
+
+
+def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
+    """Have the publishing workers look at these subjects again, in this order."""
+    sql.copy(
+        "indicators_pendingfold",
+        ("community_id", "subject_id"),
+        ("uuid", "int8"),
+        ((community_id, subject_id) for subject_id in subject_ids),
+    )
+
+
+def _supersedes(stix: StixObject, version: str, digest: bytes, withdrawn: bool) -> bool:
+    offered = stix.version_key or ""
+    if offered == version:
+        return withdrawn or (not version and hashlib.sha256(stix.body).digest() != digest)
+    return offered > version
+
+
+def _subjects(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, int]:
+    """Ids of subjects by key, made where new; in key order, so that two ingests never lock crosswise."""
+    keys = sorted(types)
+    sql.execute(
+        "INSERT INTO indicators_subject (community_id, key, object_type)"
+        " SELECT %s, k, t FROM unnest(%s::bytea[], %s::text[]) AS offered(k, t) ON CONFLICT DO NOTHING",
+        (community_id, keys, [types[key] for key in keys]),
+    )
+    return {
+        bytes(key): subject_id
+        for key, subject_id in sql.rows(
+            "SELECT key, id FROM indicators_subject WHERE community_id = %s AND key = ANY(%s)", (community_id, keys)
+        )
+    }
+
+
+def _insert(
+    community_id: UUID,
+    organization_id: UUID,
+    submission_id: UUID,
+    fresh: Sequence[Observed],
+    subjects: dict[bytes, int],
+    now: datetime,
+) -> None:
+    sql.copy(
+        "indicators_claim",
+        (
+            "community_id",
+            "organization_id",
+            "subject_id",
+            "submission_id",
+            "object_id",
+            "version",
+            "tlp",
+            "references",
+            "body",
+            "first_received_at",
+            "received_at",
+            "revoked",
+        ),
+        ("uuid", "uuid", "int8", "uuid", "text", "text", "int2", "text[]", "bytea", "timestamptz", "timestamptz", "bool"),
+        (
+            (
+                community_id,
+                organization_id,
+                subjects[item.key],
+                submission_id,
+                item.object.id,
+                item.object.version_key or "",
+                item.tlp,
+                list(item.object.references),
+                item.object.body,
+                now,
+                now,
+                item.object.revoked,
+            )
+            for item in fresh
+        ),
+    )
+
+
+def _update(
+    submission_id: UUID, changed: Sequence[tuple[int, Observed]], subjects: dict[bytes, int], now: datetime
+) -> None:
+    with sql.cursor() as cursor:
+        cursor.executemany(
+            b"UPDATE indicators_claim SET subject_id = %s, submission_id = %s, version = %s, tlp = %s,"
+            b' "references" = %s, body = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL'
+            b" WHERE id = %s",
+            [
+                (
+                    subjects[item.key],
+                    submission_id,
+                    item.object.version_key or "",
+                    item.tlp,
+                    list(item.object.references),
+                    item.object.body,
+                    now,
+                    item.object.revoked,
+                    claim_id,
+                )
+                for claim_id, item in changed
+            ],
+        )

@@ -1,0 +1,192 @@
+"""How far an indicator is believed, from the evidence that its sources gave (model.md, "Confidence").
+
+Everything here is symmetric: neither the order of the evidence nor that of the opinions changes the result.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Reliability = Literal["A", "B", "C", "D", "E", "F"]
+IndicatorClass = Literal["ip", "domain", "asn", "blinded", "prompt-template", "behaviour"]
+Stance = Literal["strongly-disagree", "disagree", "neutral", "agree", "strongly-agree"]
+
+RELIABILITY: dict[str, float] = {"A": 0.95, "B": 0.75, "C": 0.50, "D": 0.25, "E": 0.0, "F": 0.50}
+UNPROVEN = frozenset("DEF")
+UNSTATED_CONFIDENCE = 0.5
+PRIOR = 0.01
+ECHO = 0.5
+COUNTS_FROM = 0.05
+CAPS = (0.79, 0.79, 0.89, 0.95)
+OPINION_WEIGHT = 0.8
+STANCES: dict[str, float] = {
+    "strongly-disagree": -2.0,
+    "disagree": -1.0,
+    "neutral": 0.0,
+    "agree": 0.5,
+    "strongly-agree": 1.0,
+}
+
+# Lifetime τ in days and steepness δ.
+LIFETIMES: dict[IndicatorClass, tuple[int, float]] = {
+    "ip": (30, 1.0),
+    "domain": (60, 1.0),
+    "asn": (180, 0.5),
+    "blinded": (120, 0.5),
+    "prompt-template": (180, 0.5),
+    "behaviour": (365, 0.3),
+}
+# Addresses in a URL or a mailbox live as long as their domain; an account is what a blinded identifier stands
+# for.
+CLASSES: dict[str, IndicatorClass] = {
+    "ipv4-addr": "ip",
+    "ipv6-addr": "ip",
+    "domain-name": "domain",
+    "url": "domain",
+    "email-addr": "domain",
+    "email-message": "domain",
+    "autonomous-system": "asn",
+    "blinded-identifier": "blinded",
+    "user-account": "blinded",
+    "prompt-template": "prompt-template",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one claim or sighting adds. `confidence` 0..100, `fpr` and `decay` 0..1; None: nothing was said.
+
+    `upstream` names the report that a source only repeats. Without platforms, its organisation is its
+    platform.
+    """
+
+    organization: str
+    reliability: str
+    confidence: int | None = None
+    fpr: float | None = None
+    upstream: str | None = None
+    platforms: frozenset[str] = field(default_factory=frozenset)
+    families: frozenset[str] = field(default_factory=frozenset)
+    decay: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one organisation thinks of an indicator; `stance` is a STIX opinion, its latest holds."""
+
+    organization: str
+    reliability: str
+    stance: str
+    stated_at: datetime
+
+
+def decay(cls: IndicatorClass, age_days: float) -> float:
+    """d = 1-(t/τ)^(1/δ), t in days since the last evidence; 1 for a future time, 0 from the lifetime on."""
+    lifetime, steepness = LIFETIMES[cls]
+    if age_days <= 0:
+        return 1.0
+    return max(0.0, 1.0 - math.pow(age_days / lifetime, 1.0 / steepness)) if age_days < lifetime else 0.0
+
+
+def class_of(object_types: Iterable[str]) -> IndicatorClass:
+    """The class that ages fastest among the object types of a pattern; `behaviour` for unknown ones."""
+    classes = {CLASSES.get(object_type, "behaviour") for object_type in object_types} or {"behaviour"}
+    return min(classes, key=_lifetime) if len(classes) > 1 else classes.pop()
+
+
+def _lifetime(cls: IndicatorClass) -> tuple[int, str]:
+    return LIFETIMES[cls][0], cls
+
+
+def belief(evidence: Evidence) -> float:
+    """p of one piece of evidence."""
+    stated = UNSTATED_CONFIDENCE if evidence.confidence is None else evidence.confidence / 100
+    if evidence.fpr is not None:
+        stated = min(stated, PRIOR / (PRIOR + (1 - PRIOR) * evidence.fpr))
+    return RELIABILITY[evidence.reliability] * stated * evidence.decay
+
+
+def confidence(evidence: Sequence[Evidence], opinions: Sequence[Opinion] = ()) -> float:
+    """P, 0..1, to three decimals (as the table of model.md was made: its .38 is .3749)."""
+    if len(evidence) == 1 and not opinions:
+        return round(min(belief(evidence[0]), CAPS[1]), 3)
+    doubt = 1.0
+    counted = 0
+    platforms: set[str] = set()
+    families: set[str] = set()
+    for p, group_platforms, group_families in _groups(evidence):
+        adds = not (platforms >= group_platforms and families >= group_families)
+        platforms |= group_platforms
+        families |= group_families
+        weighted = p if adds else ECHO * p
+        doubt *= 1 - weighted
+        counted += weighted >= COUNTS_FROM
+    result = 1 - doubt
+    shift = OPINION_WEIGHT * _leaning(evidence, opinions)
+    if shift and result > 0:
+        certain = max(doubt, 1e-12)
+        result = 1 / (1 + math.exp(math.log(certain / (1 - certain)) - shift)) if certain < 1 else 0.0
+    return round(min(result, CAPS[min(counted, 3)]), 3)
+
+
+def published(p: float) -> int:
+    """The confidence that is published: 0..100 in steps of 5, halves up."""
+    return int(p * 20 + 0.5) * 5
+
+
+def _groups(evidence: Iterable[Evidence]) -> list[tuple[float, set[str], set[str]]]:
+    """(p of the best claim, platforms, families) of each independent group, best first.
+
+    Each organisation speaks once, by its best claim, so that nobody can tie others together by citing two
+    reports. An unproven source joins those whose report it repeats, and else the one group of the unproven.
+    """
+    best: dict[str, tuple[float, str, str, Evidence]] = {}
+    reach: dict[str, tuple[set[str], set[str]]] = {}
+    for one in evidence:
+        # Report and reliability break ties, so that order does not.
+        candidate = (belief(one), one.upstream or "", one.reliability, one)
+        held = best.get(one.organization)
+        if held is None or candidate[:3] > held[:3]:
+            best[one.organization] = candidate
+        platforms, families = reach.setdefault(one.organization, (set(), set()))
+        platforms |= one.platforms or {one.organization}
+        families |= one.families
+    reports = {one.upstream for *_, one in best.values() if one.upstream and one.reliability not in UNPROVEN}
+    groups: dict[tuple[str, str], tuple[float, set[str], set[str]]] = {}
+    for organization, (p, _, _, one) in best.items():
+        if one.upstream and one.upstream in reports:
+            key = ("report", one.upstream)
+        elif one.reliability in UNPROVEN:
+            key = ("unproven", "")
+        else:
+            key = ("organization", organization)
+        held_p, platforms, families = groups.get(key, (0.0, set(), set()))
+        groups[key] = (max(held_p, p), platforms | reach[organization][0], families | reach[organization][1])
+    return sorted(groups.values(), key=lambda group: (-group[0], sorted(group[1]), sorted(group[2])))
+
+
+def _leaning(evidence: Iterable[Evidence], opinions: Iterable[Opinion]) -> float:
+    """Σ r·stance over each organisation's latest opinion; the unproven count as one, by their average."""
+    latest: dict[str, Opinion] = {}
+    for opinion in opinions:
+        held = latest.get(opinion.organization)
+        if held is None or _recency(opinion) > _recency(held):
+            latest[opinion.organization] = opinion
+    sources = {one.organization for one in evidence}
+    proven: list[float] = []
+    unproven: list[float] = []
+    for organization, opinion in latest.items():
+        stance = STANCES[opinion.stance]
+        if stance > 0 and organization in sources:
+            continue
+        weights = unproven if opinion.reliability in UNPROVEN else proven
+        weights.append(RELIABILITY[opinion.reliability] * stance)
+    # fsum does not depend on order.
+    return math.fsum(proven) + (math.fsum(unproven) / len(unproven) if unproven else 0.0)
+
+
+def _recency(opinion: Opinion) -> tuple[datetime, float, str]:
+    """The later, and of two at one moment the more sceptical."""
+    return opinion.stated_at, -STANCES[opinion.stance], opinion.reliability

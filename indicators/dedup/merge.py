@@ -1,0 +1,278 @@
+"""What a reader of one audience sees of an indicator: its claims, merged (model.md, "Merging").
+
+The caller passes the claims at or below the audience's ceiling and no others; nothing else enters the view.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from indicators.dedup.belief import LIFETIMES, RELIABILITY, Evidence, Opinion, class_of, confidence, published
+from indicators.patterns import CORE_TYPES, canonical_and_types, core_observable, object_types
+from indicators.stix import timestamps
+from indicators.stix.canonical import canonical_parsed
+from indicators.stix.markings import TLP, marking_id
+
+DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
+PRIVATE_REFERENCES = frozenset(("dix-canonical-key",))
+DEFAULT_LABELS = ["distillation-campaign"]
+DEFAULT_INDICATOR_TYPES = ["anomalous-activity"]
+_MILLISECOND = timedelta(milliseconds=1)
+_MARKINGS = [marking_id(level) for level in sorted(TLP)]
+_UNREAD = timedelta(days=LIFETIMES["behaviour"][0])
+_REFERENCE_HASHES = {"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128}
+_NOUNS = {
+    "autonomous-system": "Autonomous system",
+    "domain-name": "Domain name",
+    "email-addr": "E-mail address",
+    "email-message": "E-mail message",
+    "file": "File",
+    "ipv4-addr": "IPv4 address",
+    "ipv6-addr": "IPv6 address",
+    "url": "URL",
+    "user-account": "User account",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one organisation says about one indicator, at its latest version.
+
+    `value` is its STIX indicator, already validated; times are UTC; `tlp` is 0 clear, 1 green, 2 amber, 3
+    amber+strict. `withdrawn`: deleted or revoked by its source. The last three are for belief.Evidence.
+    """
+
+    organization: str
+    reliability: str
+    object_id: str
+    value: Mapping[str, Any]
+    received_at: datetime
+    first_received_at: datetime
+    tlp: int
+    withdrawn: bool = False
+    upstream: str | None = None
+    platforms: frozenset[str] = field(default_factory=frozenset)
+    decay: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`value` is the indicator to publish; `digest` is SHA-256 of it without `modified`, to see changes by.
+
+    `sources` counts the organisations that stand by it: for the service only, not shown below 3.
+    """
+
+    value: dict[str, Any]
+    sources: int
+    confidence: int
+    revoked: bool
+    digest: bytes
+
+
+def fold(
+    claims: Sequence[Claim],
+    *,
+    published_id: str,
+    created_by_ref: str,
+    service_name: str = "the service",
+    previous_created: str | None = None,
+    previous_modified: str | None = None,
+    description: str | None = None,
+    opinions: Sequence[Opinion] = (),
+) -> View:
+    """Merge the claims on one indicator into what is published of it, whatever their order.
+
+    `previous_created` and `previous_modified` are those of the version published before, if any;
+    `description` is the curator's. Raises ValueError for no claims, claims of TLP:RED, and claims that are
+    not on one pattern type.
+    """
+    if not claims:
+        raise ValueError("there is nothing to merge")
+    if max([claim.tlp for claim in claims]) >= TLP.RED:
+        raise ValueError("TLP:RED is never merged")
+    live = [claim for claim in claims if not claim.withdrawn]
+    revoked = not live
+    ranked = sorted(live or claims, key=_rank) if len(claims) > 1 else claims
+    first = ranked[0].value
+    pattern_type = first["pattern_type"]
+    if any(claim.value["pattern_type"] != pattern_type for claim in ranked):
+        raise ValueError("these claims are not on one pattern type")
+
+    if pattern_type == "stix":
+        pattern, lifetime = _reading(first["pattern"])
+    else:
+        pattern, lifetime = min(claim.value["pattern"] for claim in ranked), _UNREAD
+
+    valid_from = min([_valid_from(claim) for claim in ranked])
+    valid_until = max([_valid_until(claim, lifetime) for claim in ranked])
+    if valid_until <= valid_from:
+        valid_until = _milliseconds(timestamps.to_datetime(valid_from) + _MILLISECOND)
+
+    created = previous_created or _milliseconds(min([claim.first_received_at for claim in claims]))
+    modified = max(created, _milliseconds(max([claim.received_at for claim in claims])))
+    if previous_modified and timestamps.to_sortable(modified) <= timestamps.to_sortable(previous_modified):
+        modified = _milliseconds(timestamps.to_datetime(previous_modified) + _MILLISECOND)
+
+    believed = published(confidence([_evidence(claim) for claim in ranked], opinions))
+    value: dict[str, Any] = {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": published_id,
+        "created_by_ref": created_by_ref,
+        "created": created,
+        "modified": modified,
+        "name": _name(ranked, pattern, pattern_type),
+        "description": description
+        or f"Reported by partners of this community; merged by {service_name} on identity of the pattern.",
+        "indicator_types": _union(ranked, "indicator_types") or DEFAULT_INDICATOR_TYPES.copy(),
+        "pattern": pattern,
+        "pattern_type": pattern_type,
+        "valid_from": _shortest(valid_from),
+        "valid_until": _shortest(valid_until),
+        "confidence": believed,
+        "labels": _union(ranked, "labels") or DEFAULT_LABELS.copy(),
+        "object_marking_refs": [_MARKINGS[max([claim.tlp for claim in ranked])]],
+    }
+    if pattern_type == "stix":
+        value["pattern_version"] = "2.1"
+    phases = _kill_chain_phases(ranked)
+    if phases:
+        value["kill_chain_phases"] = phases
+    references = _external_references(ranked)
+    if references:
+        value["external_references"] = references
+    if revoked:
+        value["revoked"] = True
+    # There are no floats in it, by its making.
+    unversioned = value.copy()
+    del unversioned["modified"]
+    return View(
+        value=value,
+        sources=len({claim.organization for claim in live}),
+        confidence=believed,
+        revoked=revoked,
+        digest=hashlib.sha256(canonical_parsed(unversioned, odd_floats=False)).digest(),
+    )
+
+
+def _rank(claim: Claim) -> tuple[float, datetime, str, str]:
+    """The most reliable source first; the last two are there so that no two names tie."""
+    return (
+        -RELIABILITY[claim.reliability],
+        claim.first_received_at,
+        claim.object_id,
+        claim.value.get("name") or "",
+    )
+
+
+def _name(ranked: Iterable[Claim], pattern: str, pattern_type: str) -> str:
+    for claim in ranked:
+        name = claim.value.get("name")
+        if isinstance(name, str) and name.strip():
+            return name
+    return _plain_name(pattern) if pattern_type == "stix" else "Indicator"
+
+
+@lru_cache(maxsize=4096)
+def _plain_name(pattern: str) -> str:
+    """A name for a canonical pattern whose sources gave none."""
+    observable = core_observable(pattern)
+    if observable is not None:
+        path, observed = observable
+        return f"{_NOUNS[path.partition(':')[0]]} {observed}"
+    return "Behavioural indicator" if CORE_TYPES.isdisjoint(object_types(pattern)) else "Indicator"
+
+
+@lru_cache(maxsize=4096)
+def _reading(pattern: str) -> tuple[str, timedelta]:
+    """Canonical form and lifetime; kept, because an indicator is merged once for each audience."""
+    text, types = canonical_and_types(pattern)
+    return text, timedelta(days=LIFETIMES[class_of(types)][0])
+
+
+# Times are compared as texts in whole milliseconds, which sort as the times do.
+
+
+def _valid_from(claim: Claim) -> str:
+    stated = claim.value.get("valid_from")
+    return _cut(stated) if isinstance(stated, str) else _milliseconds(claim.first_received_at)
+
+
+def _valid_until(claim: Claim, lifetime: timedelta) -> str:
+    end = _milliseconds(claim.received_at + lifetime)
+    stated = claim.value.get("valid_until")
+    return min(_cut(stated), end) if isinstance(stated, str) else end
+
+
+def _cut(text: str) -> str:
+    return timestamps.to_sortable(text)[:23] + "Z"
+
+
+def _milliseconds(moment: datetime) -> str:
+    text = moment.isoformat(timespec="milliseconds")
+    return text[:-6] + "Z" if text.endswith("+00:00") else timestamps.from_datetime_ms(moment)
+
+
+def _shortest(text: str) -> str:
+    """As the stix2 library writes a time of no fixed precision: without zeros at the end of the fraction."""
+    return text[:-1].rstrip("0").rstrip(".") + "Z"
+
+
+def _evidence(claim: Claim) -> Evidence:
+    value = claim.value
+    stated = value.get("confidence")
+    context = (value.get("extensions") or {}).get(DETECTION_CONTEXT) or {}
+    return Evidence(
+        organization=claim.organization,
+        reliability=claim.reliability,
+        confidence=stated if isinstance(stated, int) else None,
+        fpr=context.get("estimated_fpr"),
+        upstream=claim.upstream,
+        platforms=claim.platforms,
+        families=frozenset(context.get("evidence_families") or ()),
+        decay=claim.decay,
+    )
+
+
+def _union(claims: Iterable[Claim], key: str) -> list[str]:
+    return sorted({text for claim in claims for text in claim.value.get(key) or ()})
+
+
+def _kill_chain_phases(claims: Iterable[Claim]) -> list[dict[str, str]]:
+    phases = {
+        (phase["kill_chain_name"], phase["phase_name"])
+        for claim in claims
+        for phase in claim.value.get("kill_chain_phases") or ()
+    }
+    return [{"kill_chain_name": chain, "phase_name": phase} for chain, phase in sorted(phases)]
+
+
+def _external_references(claims: Iterable[Claim]) -> list[dict[str, Any]]:
+    """The union, without what stays with the source: free text, the finding's uid, keys of our own making."""
+    found: dict[bytes, dict[str, Any]] = {}
+    for claim in claims:
+        references = claim.value.get("external_references")
+        if not references:
+            continue
+        context = (claim.value.get("extensions") or {}).get(DETECTION_CONTEXT) or {}
+        finding = context.get("finding_uid")
+        for reference in references:
+            if reference["source_name"] in PRIVATE_REFERENCES:
+                continue
+            kept = {
+                key: reference[key] for key in ("source_name", "url", "external_id") if reference.get(key)
+            }
+            if len(kept) < 2 or (finding and kept.get("external_id") == finding):
+                continue
+            hashes = {
+                name: text
+                for name, text in (reference.get("hashes") or {}).items()
+                if len(text) == _REFERENCE_HASHES.get(name) and text.isalnum()
+            }
+            if hashes and "url" in kept:
+                kept["hashes"] = hashes
+            found[canonical_parsed(kept, odd_floats=False)] = kept
+    return [found[key] for key in sorted(found)]

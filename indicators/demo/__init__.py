@@ -1,0 +1,1 @@
+"""The demo content: two STIX bundles about distillation campaigns, one of public facts, one made up."""

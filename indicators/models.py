@@ -1,0 +1,162 @@
+"""Submissions, their objects, claims, and the subjects that claims are about."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import Community, Organization, Tlp, Token
+
+
+class Channel(models.TextChoices):
+    """The way a submission came in."""
+
+    TAXII = "taxii", "TAXII"
+    REST = "rest", "REST"
+    FILE = "file", "File"
+
+
+class SubmissionState(models.TextChoices):
+    """How far a submission has come."""
+
+    RECEIVED = "received", "Received"
+    INGESTED = "ingested", "Ingested"
+    QUARANTINED = "quarantined", "Quarantined"
+
+
+class Outcome(models.TextChoices):
+    """What became of one submitted object at ingest; release adds to it what became of it afterwards."""
+
+    NEW = "new", "New"
+    MERGED = "merged", "Merged"
+    DUPLICATE = "duplicate", "Duplicate"
+    REJECTED = "rejected", "Rejected"
+
+
+class Submission(models.Model):
+    """What was sent, byte for byte, durable before its sender hears `202`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    collection_id = models.UUIDField(help_text="The inbox or open collection that it was posted to.")
+    lines = models.BooleanField(default=False, help_text="One object a line instead of an envelope or bundle.")
+    body = models.BinaryField()
+    body_sha256 = models.BinaryField(max_length=32)
+    idempotency_key = models.CharField(max_length=255, null=True)
+    object_count = models.IntegerField()
+    state = models.CharField(max_length=12, choices=SubmissionState.choices, default=SubmissionState.RECEIVED)
+    attempts = models.SmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    received_at = models.DateTimeField()
+    ingested_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=SubmissionState.values), name="submission_state_known"),
+            models.CheckConstraint(
+                condition=Q(state="ingested", ingested_at__isnull=False) | ~Q(state="ingested"),
+                name="submission_ingested_at_set",
+            ),
+            models.UniqueConstraint(fields=["organization", "idempotency_key"], name="submission_idempotency_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["received_at"], condition=Q(state="received"), name="submission_waiting"
+            ),
+            models.Index(fields=["organization", "-received_at"], name="submission_by_sender"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SubmittedObject(models.Model):
+    """One object of a submission: its outcome and the reason, the line of a receipt."""
+
+    pk = models.CompositePrimaryKey("submission_id", "ordinal")
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, db_index=False)
+    ordinal = models.IntegerField()
+    object_id = models.TextField(help_text="As sent, or its place in the body if it has none.")
+    version = models.TextField(help_text="`modified`, else `created`, as sent; empty if it has neither.")
+    outcome = models.CharField(max_length=12, choices=Outcome.choices)
+    reason = models.CharField(max_length=64)
+    sentence = models.TextField()
+    subject = models.ForeignKey("Subject", on_delete=models.PROTECT, null=True, db_index=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="submitted_outcome_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.submission_id}/{self.ordinal}"
+
+
+class Subject(models.Model):
+    """What claims are about: one identity in one community.
+
+    `key` is the 32-byte canonical key of an indicator, or the STIX id of anything else.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    key = models.BinaryField()
+    object_type = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["community", "key"], name="subject_once")]
+
+    def __str__(self) -> str:
+        return f"{self.object_type} {self.id}"
+
+    @property
+    def is_indicator(self) -> bool:
+        """Whether claims about it are merged by pattern."""
+        return self.object_type == "indicator"
+
+
+class Claim(models.Model):
+    """What one organisation says about one subject: its latest version of one STIX object."""
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT)
+    submission = models.ForeignKey(Submission, on_delete=models.PROTECT, db_index=False)
+    object_id = models.TextField()
+    version = models.TextField(help_text="Sortable: nine fractional digits; empty for objects without versions.")
+    tlp = models.SmallIntegerField(choices=Tlp.choices)
+    references = ArrayField(models.TextField())
+    body = models.BinaryField(help_text="RFC 8785 bytes.")
+    first_received_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    revoked = models.BooleanField(default=False, help_text="What its source's latest version says.")
+    withdrawn_at = models.DateTimeField(null=True, help_text="When its source deleted it.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["community", "object_id", "organization"], name="claim_once"),
+            models.CheckConstraint(condition=Q(tlp__in=Tlp.values), name="claim_tlp_known"),
+            models.CheckConstraint(condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"),
+        ]
+
+    def __str__(self) -> str:
+        return self.object_id
+
+
+class PendingFold(models.Model):
+    """A subject whose published views may have to follow a change: the queue of the publishing workers."""
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.CASCADE, db_index=False)
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["community", "id"], name="pending_fold_order")]
+
+    def __str__(self) -> str:
+        return f"subject {self.subject_id}"

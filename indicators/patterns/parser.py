@@ -1,0 +1,469 @@
+"""STIX 2.1 patterning: text in, a `Pattern` out (STIX 2.1 §9 and the grammar of OASIS).
+
+One compiled regular expression finds the tokens, with possessive quantifiers so that it never backtracks; the
+parser recurses only into parentheses, which are bounded.
+"""
+
+import base64
+import re
+from datetime import date
+from typing import cast
+
+from indicators.patterns.errors import PatternError
+from indicators.patterns.tree import (
+    Comparison,
+    Expression,
+    Junction,
+    Literal,
+    Observation,
+    ObservationJunction,
+    Path,
+    Pattern,
+    Qualified,
+    Qualifier,
+    Test,
+)
+
+MAX_BYTES = 8 * 1024
+MAX_COMPARISONS = 256
+MAX_NESTING = 8
+MAX_REPEATS = 10
+MAX_REGEX = 512
+
+KEYWORDS = frozenset(
+    (
+        "AND",
+        "OR",
+        "NOT",
+        "FOLLOWEDBY",
+        "LIKE",
+        "MATCHES",
+        "ISSUPERSET",
+        "ISSUBSET",
+        "EXISTS",
+        "LAST",
+        "IN",
+        "START",
+        "STOP",
+        "SECONDS",
+        "true",
+        "false",
+        "WITHIN",
+        "REPEATS",
+        "TIMES",
+    )
+)
+
+_SPACE = " \t\r\n\x0b\x0c\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_STRING = r"'(?:[^'\\]++|\\['\\])*+'"
+_INTEGER = r"[+-]?+(?:0|[1-9][0-9]*+)"
+_WORD = r"[a-zA-Z_][a-zA-Z0-9_]*+"
+_STEP = rf"(?:\.(?:{_WORD}|{_STRING})|\[(?:\*|{_INTEGER})\])"
+
+_NUMBER = r"[+-]?(?:[0-9]*+\.[0-9]++|0(?![0-9])|[1-9][0-9]*+)"
+_PATH = rf"[a-zA-Z_][a-zA-Z0-9_-]*+:(?:{_WORD}|{_STRING}){_STEP}*+"
+
+# `test` is the usual comparison whole, so that most patterns are few tokens; `path` is a path without white
+# space.
+_TOKEN = re.compile(
+    rf"""
+    (?:[{_SPACE}]++|/\*[\s\S]*?\*/|//[^\r\n]*+)*+
+    (?:
+      (?P<test>({_PATH})[ ]?(==|=|!=|<>|<=|>=|<|>)[ ]?(?:({_STRING})|({_NUMBER})))
+    | (?P<mark>[\[\]()]|(?:AND|OR)(?![a-zA-Z0-9_-]))
+    | (?P<path>{_PATH})
+    | (?P<string>{_STRING})
+    | (?P<timestamp>t'[0-9]{{4}}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])
+        T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?Z')
+    | (?P<hex>h'(?:[0-9a-fA-F]{{2}})*+')
+    | (?P<binary>b'(?:[A-Za-z0-9+/]{{4}})*+(?:[A-Za-z0-9+/]{{2}}==|[A-Za-z0-9+/]{{3}}=)?')
+    | (?P<word>[a-zA-Z_][a-zA-Z0-9_-]*+)
+    | (?P<number>{_NUMBER})
+    | (?P<zeros>[+-]?0[0-9]++)
+    | (?P<symbol>==|=|!=|<>|<=|>=|<|>|[\[\]().,:*])
+    | (?P<unclosed>(?:/\*|')[\s\S]*+)
+    | (?P<end>\Z)
+    | (?P<stray>[\s\S])
+    )
+    """,
+    re.VERBOSE,
+)
+_TEST_GROUPS = tuple(range(_TOKEN.groupindex["test"] + 1, _TOKEN.groupindex["test"] + 5))
+_STEPS = re.compile(rf"\.?(?:({_WORD})|({_STRING}))|\[(\*|{_INTEGER})\]")
+
+_EQUALITY = {"=": "=", "==": "=", "!=": "!=", "<>": "!="}
+_ORDER = frozenset(("<", "<=", ">", ">="))
+_TEXTUAL = frozenset(("LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET"))
+_LITERALS = frozenset(("string", "number", "true", "false", "timestamp", "hex", "binary"))
+_QUALIFIERS = frozenset(("WITHIN", "REPEATS", "START"))
+
+
+def parse(text: str) -> Pattern:
+    """Parse a STIX 2.1 pattern.
+
+    Raises PatternError for a wrong one and for one beyond the bounds (model.md).
+    """
+    return _Parser(text).pattern()
+
+
+def shortest_number(text: str) -> str:
+    """`+5.0` → `5`, `.50` → `0.5`, `-0` → `0`; digits are kept exactly, never rounded."""
+    if text.isdigit():
+        return text
+    sign, digits = ("-", text[1:]) if text[0] == "-" else ("", text.lstrip("+"))
+    whole, _, fraction = digits.partition(".")
+    whole = whole.lstrip("0") or "0"
+    fraction = fraction.rstrip("0")
+    if fraction:
+        return f"{sign}{whole}.{fraction}"
+    return whole if whole == "0" else sign + whole
+
+
+class _Parser:
+    """Recursive descent over the token list; `depth` and `comparisons` are what the bounds count."""
+
+    __slots__ = ("comparisons", "depth", "kinds", "matches", "position", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        if len(text) > MAX_BYTES:
+            raise PatternError(f"it is longer than {MAX_BYTES} bytes")
+        if not text.isascii():
+            try:
+                size = len(text.encode())
+            except UnicodeEncodeError as error:
+                raise PatternError("a lone surrogate is not a character", text, error.start) from None
+            if size > MAX_BYTES:
+                raise PatternError(f"it is longer than {MAX_BYTES} bytes")
+        kinds: list[str] = []
+        self.matches = matches = list(_TOKEN.finditer(text))
+        for match in matches:
+            kind = cast(str, match.lastgroup)
+            if kind == "symbol" or kind == "mark" or (kind == "word" and match[kind] in KEYWORDS):
+                kind = match[kind]
+            kinds.append(kind)
+        self.kinds = kinds
+        self.position = self.depth = self.comparisons = 0
+
+    def start(self, position: int) -> int:
+        match = self.matches[position]
+        return match.start(match.lastindex or 0)
+
+    def token(self, position: int) -> str:
+        match = self.matches[position]
+        return match[match.lastindex or 0]
+
+    def error(self, reason: str, position: int | None = None) -> PatternError:
+        return PatternError(reason, self.text, self.start(self.position if position is None else position))
+
+    def unexpected(self, wanted: str) -> PatternError:
+        kind, token = self.kinds[self.position], self.token(self.position)
+        if kind == "unclosed":
+            if token[0] == "/":
+                return self.error("this comment is never closed")
+            return self.error(r"this string is not closed, or holds an escape other than \\ and \'")
+        if kind == "end":
+            return self.error(f"{wanted} is expected, but the pattern ends")
+        return self.error(f"{wanted} is expected, not {token if len(token) <= 24 else token[:21] + '...'}")
+
+    def expect(self, kind: str, wanted: str | None = None) -> str:
+        position = self.position
+        if self.kinds[position] != kind:
+            raise self.unexpected(wanted or kind)
+        self.position = position + 1
+        return self.token(position)
+
+    def open(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise self.error(f"parentheses are nested more than {MAX_NESTING} deep")
+        self.position += 1
+
+    def close(self) -> None:
+        self.expect(")", "a closing parenthesis")
+        self.depth -= 1
+
+    # Observation expressions: FOLLOWEDBY binds least, then OR, then AND, then the qualifiers.
+
+    def pattern(self) -> Pattern:
+        expression = self.followed_by()
+        if self.kinds[self.position] != "end":
+            raise self.unexpected("AND, OR, FOLLOWEDBY, a qualifier or the end")
+        return Pattern(expression)
+
+    def followed_by(self) -> Expression:
+        first = self.any_of()
+        if self.kinds[self.position] != "FOLLOWEDBY":
+            return first
+        operands = [first]
+        while self.kinds[self.position] == "FOLLOWEDBY":
+            self.position += 1
+            operands.append(self.any_of())
+        return ObservationJunction("FOLLOWEDBY", tuple(operands))
+
+    def any_of(self) -> Expression:
+        first = self.all_of()
+        if self.kinds[self.position] != "OR":
+            return first
+        operands = [first]
+        while self.kinds[self.position] == "OR":
+            self.position += 1
+            operands.append(self.all_of())
+        return ObservationJunction("OR", tuple(operands))
+
+    def all_of(self) -> Expression:
+        first = self.observation()
+        if self.kinds[self.position] != "AND":
+            return first
+        operands = [first]
+        while self.kinds[self.position] == "AND":
+            self.position += 1
+            operands.append(self.observation())
+        return ObservationJunction("AND", tuple(operands))
+
+    def observation(self) -> Expression:
+        kind = self.kinds[self.position]
+        expression: Expression
+        if kind == "[":
+            self.position += 1
+            expression = Observation(self.test())
+            self.expect("]", "AND, OR or ]")
+        elif kind == "(":
+            self.open()
+            expression = self.followed_by()
+            self.close()
+        else:
+            raise self.unexpected("an observation in square brackets")
+        if self.kinds[self.position] not in _QUALIFIERS:
+            return expression
+        qualifiers: list[Qualifier] = []
+        while self.kinds[self.position] in _QUALIFIERS:
+            start = self.position
+            qualifier = self.qualifier()
+            # The OASIS validator refuses a kind of qualifier twice on a bare observation, not on a group.
+            if kind == "[" and any(qualifier.kind == other.kind for other in qualifiers):
+                raise self.error(f"{qualifier.kind} stands twice on one observation", start)
+            qualifiers.append(qualifier)
+        return Qualified(expression, tuple(qualifiers))
+
+    def qualifier(self) -> Qualifier:
+        kind = self.token(self.position)
+        self.position += 1
+        if kind == "START":
+            start = self.moment()
+            self.expect("STOP")
+            return Qualifier("START", (start, self.moment()))
+        position = self.position
+        number = self.expect("number", "a number")
+        value = shortest_number(number)
+        if kind == "WITHIN":
+            self.expect("SECONDS")
+            if value == "0" or number[0] == "-":
+                raise self.error("WITHIN takes a number of seconds above 0", position)
+            return Qualifier("WITHIN", (value,))
+        self.expect("TIMES")
+        if value == "0" or number[0] == "-" or "." in number:
+            raise self.error("REPEATS takes a whole number above 0", position)
+        if len(value) > 2 or int(value) > MAX_REPEATS:
+            raise self.error(f"REPEATS is over {MAX_REPEATS}; a volume belongs into a counter", position)
+        return Qualifier("REPEATS", (value,))
+
+    def moment(self) -> str:
+        position = self.position
+        return self.timestamp(
+            self.expect("timestamp", "a timestamp such as t'2026-01-31T00:00:00Z'"), position
+        )
+
+    def timestamp(self, token: str, position: int) -> str:
+        if token[10:12] > "28" or token[2:6] == "0000":
+            try:
+                date.fromisoformat(token[2:12])
+            except ValueError:
+                raise self.error("this day does not exist", position) from None
+        body = token[2:-2]
+        return (body.rstrip("0").rstrip(".") if "." in body else body) + "Z"
+
+    # Comparison expressions: OR binds less than AND.
+
+    def test(self) -> Test:
+        first = self.test_all()
+        if self.kinds[self.position] != "OR":
+            return first
+        operands = [first]
+        while self.kinds[self.position] == "OR":
+            self.position += 1
+            operands.append(self.test_all())
+        return Junction("OR", tuple(operands))
+
+    def test_all(self) -> Test:
+        first = self.comparison()
+        if self.kinds[self.position] != "AND":
+            return first
+        operands = [first]
+        while self.kinds[self.position] == "AND":
+            self.position += 1
+            operands.append(self.comparison())
+        return Junction("AND", tuple(operands))
+
+    def comparison(self) -> Test:
+        position = self.position
+        kinds = self.kinds
+        kind = kinds[position]
+        if kind == "(":
+            self.open()
+            inner = self.test()
+            self.close()
+            return inner
+        self.comparisons += 1
+        if self.comparisons > MAX_COMPARISONS:
+            raise self.error(f"it holds more than {MAX_COMPARISONS} comparisons")
+        if kind == "test":
+            self.position = position + 1
+            written, operator, string, number = self.matches[position].group(*_TEST_GROUPS)
+            constant = Literal("number", shortest_number(number)) if string is None else _string(string)
+            return Comparison(
+                self.whole_path(written, position),
+                _EQUALITY.get(operator, operator),
+                (constant,),
+                False,
+                self.matches[position].start("test"),
+            )
+        if kind == "EXISTS" or (kind == "NOT" and kinds[position + 1] == "EXISTS"):
+            self.position += 1 if kind == "EXISTS" else 2
+            return Comparison(self.path(), "EXISTS", (), kind == "NOT", self.start(position))
+        path = self.path()
+        negated = kinds[self.position] == "NOT"
+        if negated:
+            self.position += 1
+        operator = kinds[self.position]
+        at = self.start(self.position)
+        self.position += 1
+        values: tuple[Literal, ...]
+        if operator in _EQUALITY:
+            operator = _EQUALITY[operator]
+            values = (self.literal(),)
+        elif operator == "IN":
+            values = self.literals()
+        elif operator in _ORDER:
+            if kinds[self.position] in ("true", "false"):
+                raise self.error("true and false have no order")
+            values = (self.literal(),)
+        elif operator in _TEXTUAL:
+            values = (self.literal(),)
+            if values[0].kind != "string":
+                raise self.error(f"{operator} takes a string", self.position - 1)
+            if operator == "MATCHES" and len(values[0].text) > MAX_REGEX:
+                raise self.error(
+                    f"the regular expression is longer than {MAX_REGEX} characters", self.position - 1
+                )
+        else:
+            self.position -= 1
+            raise self.unexpected("a comparison operator")
+        return Comparison(path, operator, values, negated, at)
+
+    def literals(self) -> tuple[Literal, ...]:
+        self.expect("(", "a set in parentheses")
+        if self.kinds[self.position] == ")":
+            self.position += 1
+            return ()
+        values = [self.literal()]
+        while self.kinds[self.position] == ",":
+            self.position += 1
+            values.append(self.literal())
+        self.expect(")", "a comma or a closing parenthesis")
+        return tuple(values)
+
+    def literal(self) -> Literal:
+        position = self.position
+        kind, token = self.kinds[position], self.token(position)
+        if kind not in _LITERALS:
+            raise self.unexpected("a value (a string stands in single quotes)")
+        self.position = position + 1
+        if kind == "string":
+            return _string(token)
+        if kind == "number":
+            return Literal("number", shortest_number(token))
+        if kind == "timestamp":
+            return Literal("timestamp", self.timestamp(token, position))
+        if kind == "hex":
+            return Literal("binary", base64.b64encode(bytes.fromhex(token[2:-1])).decode())
+        if kind == "binary":
+            # Decoded and encoded again, so that unused bits of the last digit are 0.
+            return Literal("binary", base64.b64encode(base64.b64decode(token[2:-1])).decode())
+        return Literal("boolean", token)
+
+    # Object paths. The tokenizer finds one without white space whole; the loop takes up what stands apart.
+
+    def whole_path(self, token: str, position: int) -> Path:
+        object_type, _, rest = token.partition(":")
+        steps: list[str | int | None]
+        if "'" in rest or "[" in rest:
+            steps = []
+            for word, string, index in _STEPS.findall(rest):
+                if index:
+                    steps.append(None if index == "*" else self.index(index))
+                else:
+                    # A quoted key is no keyword, so it keeps its quotes until that is checked.
+                    steps.append(word or string)
+        else:
+            steps = [*rest.split(".")]
+        if object_type in KEYWORDS or not KEYWORDS.isdisjoint(steps):
+            raise self.error("a keyword stands in an object path; quote it", position)
+        if "'" in rest:
+            steps = [_unquote(step) if isinstance(step, str) and step[0] == "'" else step for step in steps]
+        return Path(object_type, tuple(steps))
+
+    def path(self) -> Path:
+        kind = self.kinds[self.position]
+        steps: list[str | int | None]
+        if kind == "path":
+            whole = self.whole_path(self.token(self.position), self.position)
+            self.position += 1
+            if self.kinds[self.position] not in (".", "["):
+                return whole
+            object_type, steps = whole.object_type, [*whole.steps]
+        else:
+            object_type = self.expect("word", "an object path such as ipv4-addr:value")
+            self.expect(":", "a colon after the object type")
+            steps = [self.key()]
+        while True:
+            kind = self.kinds[self.position]
+            if kind == ".":
+                self.position += 1
+                steps.append(self.key())
+            elif kind == "[":
+                self.position += 1
+                if self.kinds[self.position] == "*":
+                    self.position += 1
+                    steps.append(None)
+                else:
+                    number = self.expect("number", "an index or *")
+                    if "." in number:
+                        raise self.error("an index is a whole number", self.position - 1)
+                    steps.append(self.index(number))
+                self.expect("]")
+            else:
+                return Path(object_type, tuple(steps))
+
+    def index(self, number: str) -> int:
+        if len(number) > 10:
+            raise self.error("this index is too large")
+        return int(number)
+
+    def key(self) -> str:
+        kind, token = self.kinds[self.position], self.token(self.position)
+        if kind == "string":
+            self.position += 1
+            return _unquote(token)
+        if kind == "word" and "-" in token:
+            raise self.error("a property with a hyphen stands in single quotes")
+        return self.expect("word", "a property name")
+
+
+def _string(token: str) -> Literal:
+    return Literal("string", _unquote(token) if "\\" in token else token[1:-1])
+
+
+def _unquote(token: str) -> str:
+    body = token[1:-1]
+    return re.sub(r"\\(.)", r"\1", body, flags=re.DOTALL) if "\\" in body else body

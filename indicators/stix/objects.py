@@ -1,0 +1,60 @@
+"""A STIX object as the service holds it: read once, canonical from then on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from indicators.stix.canonical import canonical_parsed
+from indicators.stix.json import Refused, parse_noting_floats
+from indicators.stix.markings import TLP, effective
+from indicators.stix.references import references
+from indicators.stix.timestamps import to_sortable
+from indicators.stix.validation import is_sco, validate
+
+
+@dataclass(frozen=True, slots=True)
+class StixObject:
+    """A valid STIX 2.1 object.
+
+    `version` is the text of `modified`, or of `created` where there is no `modified`; `version_key` the same
+    with nine decimals, so that it sorts. Both are None for cyber-observables, whose version is the date they
+    were added. `value` is the parsed object, not to be changed; `body` its RFC 8785 bytes.
+    """
+
+    id: str
+    type: str
+    spec_version: str
+    version: str | None
+    version_key: str | None
+    created: str | None
+    revoked: bool
+    tlp: TLP | None
+    references: tuple[str, ...]
+    value: dict[str, Any]
+    body: bytes
+
+
+def read(raw: bytes) -> StixObject:
+    """The object in one JSON text; raises `Refused`, of which `Invalid` is a kind, and nothing else."""
+    value, odd_floats = parse_noting_floats(raw)
+    if type(value) is not dict:
+        raise Refused("not-an-object", "", "a STIX object is a JSON object")
+    validate(value)
+    version = created = None
+    if not is_sco(value):
+        created = value["created"]
+        version = value.get("modified", created)
+    return StixObject(
+        id=value["id"],
+        type=value["type"],
+        spec_version=value.get("spec_version", "2.1"),
+        version=version,
+        version_key=None if version is None else to_sortable(version),
+        created=created,
+        revoked=value.get("revoked", False) is True,
+        tlp=effective(value),
+        references=references(value),
+        value=value,
+        body=canonical_parsed(value, odd_floats=odd_floats),
+    )

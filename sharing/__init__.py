@@ -1,0 +1,1 @@
+"""WHAT WE LET OUT: collections, release, feeds and proofs."""

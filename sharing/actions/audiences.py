@@ -1,0 +1,400 @@
+"""What one audience sees: the claims at or below a ceiling, folded into one view a subject.
+
+Nothing above the ceiling is looked at here, so nothing above it can show (model.md, "Merging").
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from accounts import sql
+from accounts.models import Tlp
+from indicators.dedup import merge
+from indicators.stix import timestamps
+from indicators.stix.canonical import canonical
+from indicators.stix.references import references
+from sharing.actions.publication import NO_VERSION, Item
+from sharing.release import closure, core, reissue
+from sharing.release.attribution import attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row of `indicators_claim` with its organisation's grade."""
+
+    subject_id: int
+    object_type: str
+    organization_id: UUID
+    reliability: str
+    submission_id: UUID
+    object_id: str
+    version: str
+    tlp: int
+    references: list[str]
+    body: bytes
+    first_received_at: datetime
+    received_at: datetime
+    revoked: bool
+    withdrawn_at: datetime | None
+
+
+@dataclass(slots=True)
+class Standing:
+    """A row of `sharing_release`: what stands, or shall stand, of one subject at one ceiling."""
+
+    id: int
+    subject_id: int
+    ceiling: int
+    published_id: str
+    decision: str = ""
+    reason: str = ""
+    sentence: str = ""
+    digest: bytes | None = None
+    modified: str = ""
+    revoked: bool = False
+    sources: int = 0
+    confidence: int | None = None
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def stands(self) -> bool:
+        """Whether a version was published and not erased."""
+        return self.digest is not None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an audience would see of a subject now.
+
+    `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more: then what stands is
+    `erased`, or, if it is the service's own object, revoked.
+    """
+
+    standing: Standing
+    object_type: str
+    item: Item | None
+    references: list[str]
+    digest: bytes
+    modified: str
+    revoked: bool
+    sources: int
+    confidence: int | None
+    core: bool
+    attribution: bool
+    aliases: list[str]
+    own: bool
+
+
+def load_claims(subject_ids: Sequence[int]) -> dict[int, list[Claim]]:
+    """The claims on subjects, oldest first."""
+    claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
+    for row in sql.rows(
+        "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
+        ' c.tlp, c."references", c.body, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at'
+        " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
+        " JOIN accounts_organization o ON o.id = c.organization_id"
+        " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
+        (list(subject_ids),),
+    ):
+        claims[row[0]].append(Claim(*row))
+    return claims
+
+
+def views_at(
+    *,
+    ceiling: int,
+    community_id: UUID,
+    claims: Mapping[int, Sequence[Claim]],
+    standings: dict[int, Standing],
+    publisher_id: str,
+) -> list[View]:
+    """The views of subjects at a ceiling; makes a `Standing` (with id 0) for each subject first seen there.
+
+    Indicators come first, then the rest in order of reference, so that each can be told the published ids of those
+    that it refers to.
+    """
+    visible = {
+        subject_id: [claim for claim in said if claim.tlp <= ceiling and claim.tlp < Tlp.RED]
+        for subject_id, said in claims.items()
+    }
+    aliases = _Aliases(community_id, ceiling, visible)
+    views: list[View] = []
+    context: dict[str, tuple[int, Claim]] = {}
+    for subject_id, seen in visible.items():
+        if not seen:
+            standing = standings.get(subject_id)
+            if standing is not None and standing.stands:
+                said = claims[subject_id]
+                views.append(_gone(standing, said[0].object_type if said else "", said))
+        elif seen[0].object_type == "indicator":
+            views.append(_merged(subject_id, ceiling, seen, standings, publisher_id))
+            aliases.learn(seen, views[-1].standing.published_id)
+        else:
+            context.setdefault(seen[0].object_id, (subject_id, _speaker(seen)))
+    by_reference = {object_id: speaker.references for object_id, (_, speaker) in context.items()}
+    for object_id in closure.close(by_reference, set).ordered:
+        subject_id, speaker = context[object_id]
+        view = _unchanged_or_reissued(
+            subject_id, ceiling, visible[subject_id], speaker, standings, aliases, publisher_id
+        )
+        aliases.learn(visible[subject_id], view.standing.published_id)
+        views.append(view)
+    return views
+
+
+class _Aliases:
+    """From the partners' ids to the published ones, at one ceiling; only those that differ."""
+
+    def __init__(self, community_id: UUID, ceiling: int, visible: Mapping[int, Sequence[Claim]]) -> None:
+        self._by_id: dict[str, dict[UUID, str]] = {}
+        referred = {
+            target for seen in visible.values() for claim in seen for target in claim.references
+        }
+        if not referred:
+            return
+        for object_id, organization_id, published_id in sql.rows(
+            "SELECT c.object_id, c.organization_id, r.published_id FROM indicators_claim c"
+            " JOIN sharing_release r ON r.subject_id = c.subject_id AND r.ceiling = %s"
+            " WHERE c.community_id = %s AND c.object_id = ANY(%s) AND c.tlp <= %s AND r.published_id <> c.object_id"
+            " ORDER BY c.first_received_at, c.id",
+            (ceiling, community_id, list(referred), ceiling),
+        ):
+            self._by_id.setdefault(object_id, {})[organization_id] = published_id
+
+    def learn(self, seen: Sequence[Claim], published_id: str) -> None:
+        """Take in what this triage itself decided."""
+        for claim in seen:
+            if claim.object_id != published_id:
+                self._by_id.setdefault(claim.object_id, {})[claim.organization_id] = published_id
+
+    def mapping(self, claim: Claim) -> dict[str, str]:
+        """The references of a claim that stand under another id; its own organisation's meaning goes first."""
+        found = {}
+        for target in claim.references:
+            known = self._by_id.get(target)
+            if known:
+                found[target] = known.get(claim.organization_id) or next(iter(known.values()))
+        return found
+
+
+def _merged(
+    subject_id: int, ceiling: int, seen: Sequence[Claim], standings: dict[int, Standing], publisher_id: str
+) -> View:
+    standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, _new_id("indicator"), standings)
+    claims = [
+        merge.Claim(
+            organization=str(claim.organization_id),
+            reliability=claim.reliability,
+            object_id=claim.object_id,
+            value=msgspec.json.decode(claim.body),
+            received_at=claim.received_at,
+            first_received_at=claim.first_received_at,
+            tlp=claim.tlp,
+            withdrawn=claim.revoked or claim.withdrawn_at is not None,
+        )
+        for claim in seen
+    ]
+    view = merge.fold(
+        claims,
+        published_id=standing.published_id,
+        created_by_ref=publisher_id,
+        previous_modified=standing.modified or None,
+    )
+    if standing.revoked and not view.revoked:
+        # STIX 2.1 §3.6: a revoked object never gets another version; what is reported again gets a new id.
+        _renew(standing, "indicator")
+        view = merge.fold(claims, published_id=standing.published_id, created_by_ref=publisher_id)
+    value = dict(view.value)
+    if standing.stands and view.digest == standing.digest:
+        value["modified"] = standing.modified
+    return _own_view(
+        standing,
+        value,
+        seen,
+        digest=view.digest,
+        sources=view.sources,
+        confidence=view.confidence,
+        references=[],
+    )
+
+
+def _speaker(seen: Sequence[Claim]) -> Claim:
+    """Whose version stands of what is not merged: the first live claim's organisation."""
+    return next((claim for claim in seen if claim.withdrawn_at is None), seen[0])
+
+
+def _unchanged_or_reissued(
+    subject_id: int,
+    ceiling: int,
+    seen: Sequence[Claim],
+    speaker: Claim,
+    standings: dict[int, Standing],
+    aliases: _Aliases,
+    publisher_id: str,
+) -> View:
+    standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, speaker.object_id, standings)
+    mapping = aliases.mapping(speaker)
+    if mapping and not standing.stands and standing.published_id == speaker.object_id:
+        standing.published_id = _new_id(speaker.object_type)
+    if standing.published_id == speaker.object_id:
+        return _unchanged(standing, speaker, seen)
+    return _reissued(standing, speaker, seen, mapping, publisher_id)
+
+
+def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> View:
+    if speaker.withdrawn_at is not None:
+        return _gone(standing, speaker.object_type, seen)
+    head = msgspec.json.decode(speaker.body, type=_Head)
+    item = Item(
+        speaker.object_id,
+        speaker.object_type,
+        head.spec_version,
+        head.modified or head.created or NO_VERSION,
+        speaker.body,
+        speaker.tlp,
+        record=canonical(
+            {"organization": str(speaker.organization_id), "submission": str(speaker.submission_id), "v": 1}
+        ),
+    )
+    return View(
+        standing=standing,
+        object_type=speaker.object_type,
+        item=item,
+        references=speaker.references,
+        digest=hashlib.sha256(speaker.body).digest(),
+        modified=item.version,
+        # The partner's own revocation is published as it is; policy lets it follow what stands.
+        revoked=speaker.revoked,
+        sources=_sources(seen),
+        confidence=None,
+        core=core.admits(speaker.object_type),
+        attribution=attributes(speaker.object_type, head.relationship_type),
+        aliases=[speaker.object_id],
+        own=False,
+    )
+
+
+def _reissued(
+    standing: Standing, speaker: Claim, seen: Sequence[Claim], mapping: Mapping[str, str], publisher_id: str
+) -> View:
+    gone = speaker.revoked or speaker.withdrawn_at is not None
+    if standing.revoked and not gone:
+        _renew(standing, speaker.object_type)
+    created = timestamps.from_datetime_ms(min(claim.first_received_at for claim in seen))
+    modified = timestamps.from_datetime_ms(max(claim.received_at for claim in seen))
+    modified = reissue.no_earlier(modified, after=standing.modified)
+    value = reissue.reissue(
+        msgspec.json.decode(speaker.body),
+        published_id=standing.published_id,
+        created_by_ref=publisher_id,
+        created=created,
+        modified=modified,
+        tlp=speaker.tlp,
+        mapping=mapping,
+    )
+    if gone:
+        value = reissue.revocation(value, modified=modified)
+    digest = hashlib.sha256(canonical({**value, "modified": ""})).digest()
+    if standing.stands and digest == standing.digest:
+        value["modified"] = standing.modified
+    return _own_view(
+        standing,
+        value,
+        seen,
+        digest=digest,
+        sources=_sources(seen),
+        confidence=None,
+        references=list(references(value)),
+    )
+
+
+def _own_view(
+    standing: Standing,
+    value: dict[str, Any],
+    seen: Sequence[Claim],
+    *,
+    digest: bytes,
+    sources: int,
+    confidence: int | None,
+    references: list[str],
+) -> View:
+    """A view whose object is the service's own."""
+    object_type = value["type"]
+    return View(
+        standing=standing,
+        object_type=object_type,
+        item=Item(
+            value["id"],
+            object_type,
+            "2.1",
+            value["modified"],
+            canonical(value),
+            max(claim.tlp for claim in seen),
+        ),
+        references=references,
+        digest=digest,
+        modified=value["modified"],
+        revoked=value.get("revoked", False),
+        sources=sources,
+        confidence=confidence,
+        core=core.admits(
+            object_type, pattern_type=value.get("pattern_type", ""), pattern=value.get("pattern", "")
+        ),
+        attribution=attributes(object_type, value.get("relationship_type", "")),
+        aliases=[claim.object_id for claim in seen],
+        own=True,
+    )
+
+
+def _gone(standing: Standing, object_type: str, said: Iterable[Claim]) -> View:
+    """Nothing may be seen any more; a partner's object is erased, an own one revoked."""
+    partners_own = {claim.object_id for claim in said}
+    return View(
+        standing=standing,
+        object_type=object_type,
+        item=None,
+        references=[],
+        digest=b"",
+        modified="",
+        revoked=True,
+        sources=0,
+        confidence=None,
+        core=True,
+        attribution=False,
+        aliases=[],
+        own=standing.published_id not in partners_own,
+    )
+
+
+class _Head(msgspec.Struct):
+    """What is needed of a partner's object beside its bytes."""
+
+    spec_version: str = "2.1"
+    modified: str = ""
+    created: str = ""
+    relationship_type: str = ""
+
+
+def _sources(seen: Sequence[Claim]) -> int:
+    return len({claim.organization_id for claim in seen if not claim.revoked and claim.withdrawn_at is None})
+
+
+def _new_id(object_type: str) -> str:
+    return f"{object_type}--{uuid4()}"
+
+
+def _new_standing(
+    subject_id: int, ceiling: int, published_id: str, standings: dict[int, Standing]
+) -> Standing:
+    standing = standings[subject_id] = Standing(0, subject_id, ceiling, published_id)
+    return standing
+
+
+def _renew(standing: Standing, object_type: str) -> None:
+    standing.published_id = _new_id(object_type)
+    standing.digest, standing.modified, standing.revoked = None, "", False

@@ -1,0 +1,367 @@
+"""Make organisations, members, tokens, communities and collections match a community file (interface.md)."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+from django.db import transaction
+
+from accounts.actions import tokens
+from accounts.actions.audit import record
+from accounts.actor import Actor
+from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
+from indicators.stix.markings import TLP
+from sharing.models import Collection, CollectionGrant, Kind, Profile
+
+_Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+# clients.md 10: some clients build names from titles and choke on these.
+_Title = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^.,]*$")]
+_Tlp = Literal["clear", "green", "amber", "amber+strict", "red"]
+
+
+class InvalidFile(ValueError):
+    """The file does not say a community; the message names the place and the reason."""
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class _MemberSpec(_Strict, kw_only=True):
+    username: Annotated[str, msgspec.Meta(min_length=1, max_length=150)]
+    email: str = ""
+    role: Literal["reader", "submitter", "analyst", "admin"] = "reader"
+    password_env: str | None = None
+
+
+class _TokenSpec(_Strict, kw_only=True):
+    name: _Slug
+    scopes: Annotated[list[Literal["feed:read", "submit", "lookup", "admin"]], msgspec.Meta(min_length=1)]
+    expires_at: datetime | None = None
+
+
+class _OrganizationSpec(_Strict, kw_only=True):
+    slug: _Slug
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    sector: Literal["operator", "ai-lab", "cloud-provider", "authority", "researcher"]
+    reliability: Literal["A", "B", "C", "D", "E", "F"] = "F"
+    members: list[_MemberSpec] = []
+    tokens: list[_TokenSpec] = []
+
+
+class _RuleSpec(_Strict, kw_only=True):
+    min_confidence: Annotated[int, msgspec.Meta(ge=0, le=100)] = 80
+    min_sources: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+
+
+class _ReviewSpec(_Strict, kw_only=True):
+    auto_release: _RuleSpec | Literal["all", "none"] = "none"
+
+
+class _CollectionSpec(_Strict, kw_only=True):
+    alias: _Slug
+    title: _Title
+    kind: Literal["feed", "open"]
+    ceiling: _Tlp
+    description: str = ""
+    profile: Literal["full", "core"] = "full"
+    read: list[_Slug] | None = None
+    write: list[_Slug] | None = None
+
+
+class _CommunitySpec(_Strict, kw_only=True):
+    slug: _Slug
+    title: _Title
+    description: str = ""
+    members: list[_Slug]
+    default_tlp: _Tlp = "amber"
+    personal_data: Literal["refuse", "allow"] = "refuse"
+    review: _ReviewSpec = msgspec.field(default_factory=_ReviewSpec)
+    collections: list[_CollectionSpec] = []
+
+
+class CommunityFile(_Strict):
+    """The whole file."""
+
+    organizations: list[_OrganizationSpec] = []
+    communities: list[_CommunitySpec] = []
+
+
+@dataclass(slots=True)
+class Applied:
+    """What changed, a line each, and the secrets of new tokens: `organisation/name` → id and secret."""
+
+    changes: list[str] = field(default_factory=list)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def parse(text: str) -> CommunityFile:
+    """Read a community file; `InvalidFile` names the place."""
+    try:
+        loaded = yaml.safe_load(text)
+        parsed = msgspec.convert(loaded, CommunityFile)
+    except yaml.YAMLError as error:
+        raise InvalidFile(f"not YAML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise InvalidFile(str(error)) from error
+    _check(parsed)
+    return parsed
+
+
+def _check(parsed: CommunityFile) -> None:
+    _unique("organizations", [one.slug for one in parsed.organizations])
+    _unique("communities", [one.slug for one in parsed.communities])
+    for organization in parsed.organizations:
+        _unique(f"organizations[{organization.slug}].tokens", [one.name for one in organization.tokens])
+    for community in parsed.communities:
+        place = f"communities[{community.slug}]"
+        _unique(f"{place}.members", community.members)
+        _unique(f"{place}.collections alias", [one.alias for one in community.collections])
+        _unique(f"{place}.collections title", [one.title for one in community.collections])
+        for one in community.collections:
+            where = f"{place}.collections[{one.alias}]"
+            if one.alias == "inbox":
+                raise InvalidFile(f"{where}.alias: `inbox` is every member's own collection")
+            if one.kind == "feed" and (one.write is not None or one.ceiling == "red"):
+                reason = "only the service writes to a feed" if one.write is not None else "TLP:RED is in no feed"
+                raise InvalidFile(f"{where}: {reason}")
+            if one.kind == "open" and one.profile != "full":
+                raise InvalidFile(f"{where}.profile: an open collection holds what is posted there")
+            strangers = sorted({*(one.read or ()), *(one.write or ())} - set(community.members))
+            if strangers:
+                raise InvalidFile(f"{where}: {', '.join(strangers)} are no members of the community")
+
+
+def _unique(place: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidFile(f"{place}: {', '.join(twice)} given twice")
+
+
+@transaction.atomic
+def apply(parsed: CommunityFile, *, by: Actor, now: datetime) -> Applied:
+    """Make the database match; nothing is changed where it already does, and an error changes nothing at all."""
+    return _Apply(by, now).all(parsed)
+
+
+class _Apply:
+    def __init__(self, by: Actor, now: datetime) -> None:
+        self.by, self.now = by, now
+        self.result = Applied()
+
+    def all(self, parsed: CommunityFile) -> Applied:
+        for spec in parsed.organizations:
+            self._organization(spec)
+        for community in parsed.communities:
+            self._community(community)
+        return self.result
+
+    def _changed(self, action: str, target: str, sentence: str, **detail: object) -> None:
+        record(by=self.by, now=self.now, action=action, target=target, detail=detail)
+        self.result.changes.append(sentence)
+
+    def _set(self, kind: str, label: str, found: Organization | Community | Collection | Member, **wanted: object) -> None:
+        """Bring attributes to what is wanted, and say which changed."""
+        differing = {name: value for name, value in wanted.items() if getattr(found, name) != value}
+        if differing:
+            for name, value in differing.items():
+                setattr(found, name, value)
+            found.save(update_fields=list(differing))
+            self._changed(
+                f"{kind}.change", f"{kind}:{found.pk}", f"changed {kind} {label}: {', '.join(differing)}", **{
+                    name: str(value) for name, value in differing.items()
+                }
+            )
+
+    def _organization(self, spec: _OrganizationSpec) -> None:
+        organization, made = Organization.objects.get_or_create(
+            slug=spec.slug,
+            defaults={"name": spec.name, "sector": spec.sector, "reliability": spec.reliability, "created_at": self.now},
+        )
+        if made:
+            self._changed("organization.create", f"organization:{organization.id}", f"made organization {spec.slug}")
+        else:
+            self._set(
+                "organization", spec.slug, organization, name=spec.name, sector=spec.sector, reliability=spec.reliability
+            )
+        for member in spec.members:
+            self._member(organization, member)
+        self._tokens(organization, spec.tokens)
+
+    def _member(self, organization: Organization, spec: _MemberSpec) -> None:
+        wanted: dict[str, object] = {
+            "email": spec.email,
+            "role": spec.role,
+            "organization": organization,
+            "is_staff": spec.role in {Role.ANALYST, Role.ADMIN},
+            "is_active": True,
+        }
+        member = Member.objects.filter(username=spec.username).first()
+        if member is None:
+            member = Member(username=spec.username, date_joined=self.now, **wanted)
+            member.set_unusable_password()
+            member.save()
+            self._changed("member.create", f"member:{member.username}", f"made member {spec.username}")
+        else:
+            self._set("member", spec.username, member, **wanted)
+        password = os.environ.get(spec.password_env or "")
+        if password and not member.check_password(password):
+            member.set_password(password)
+            member.save(update_fields=["password"])
+            self._changed("member.password", f"member:{member.username}", f"set the password of {spec.username}")
+        elif not password and not member.has_usable_password():
+            self.result.changes.append(
+                f"member {spec.username} cannot sign in yet: no password in ${spec.password_env or 'password_env'}"
+            )
+
+    def _tokens(self, organization: Organization, specs: list[_TokenSpec]) -> None:
+        standing = {
+            token.name: token for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
+        }
+        for spec in specs:
+            label = f"{organization.slug}/{spec.name}"
+            token = standing.pop(spec.name, None)
+            if token is None:
+                token, secret = tokens.issue(
+                    organization_id=organization.id,
+                    name=spec.name,
+                    scopes=spec.scopes,
+                    expires_at=spec.expires_at,
+                    by=self.by,
+                    now=self.now,
+                )
+                self.result.secrets[label] = {"id": str(token.id), "secret": secret}
+                self.result.changes.append(f"made token {label}")
+            elif token.scopes != sorted(spec.scopes) or token.expires_at != spec.expires_at:
+                token.scopes, token.expires_at = sorted(spec.scopes), spec.expires_at
+                token.save(update_fields=["scopes", "expires_at"])
+                self._changed("token.change", f"token:{token.id}", f"changed token {label}", scopes=token.scopes)
+        for token in standing.values():
+            tokens.revoke(token_id=token.id, by=self.by, now=self.now)
+            self.result.changes.append(f"revoked token {organization.slug}/{token.name}")
+
+    def _community(self, spec: _CommunitySpec) -> None:
+        rule = spec.review.auto_release
+        wanted: dict[str, object] = {
+            "title": spec.title,
+            "description": spec.description,
+            "default_tlp": int(TLP.parse(spec.default_tlp)),
+            "personal_data": spec.personal_data,
+            "auto_release": rule if isinstance(rule, str) else AutoRelease.RULE.value,
+        }
+        if not isinstance(rule, str):
+            wanted |= {"min_confidence": rule.min_confidence, "min_sources": rule.min_sources}
+        community, made = Community.objects.get_or_create(
+            slug=spec.slug, defaults={**wanted, "created_at": self.now}
+        )
+        if made:
+            self._changed("community.create", f"community:{community.id}", f"made community {spec.slug}")
+        else:
+            self._set("community", spec.slug, community, **wanted)
+        members = self._memberships(community, spec.members)
+        kept = [self._collection(community, one, members) for one in spec.collections]
+        kept += [self._inbox(community, organization) for organization in members.values()]
+        closed = CollectionGrant.objects.filter(collection__community=community).exclude(collection__in=kept)
+        for alias in sorted(set(closed.values_list("collection__alias", flat=True))):
+            self._changed("collection.close", f"community:{community.id}", f"closed collection {spec.slug}/{alias}")
+        closed.delete()
+
+    def _memberships(self, community: Community, slugs: list[str]) -> dict[str, Organization]:
+        members = {one.slug: one for one in Organization.objects.filter(slug__in=slugs)}
+        unknown = sorted(set(slugs) - set(members))
+        if unknown:
+            raise InvalidFile(f"communities[{community.slug}].members: there is no organization {', '.join(unknown)}")
+        for organization in members.values():
+            _, made = Membership.objects.get_or_create(
+                community=community, organization=organization, defaults={"joined_at": self.now}
+            )
+            if made:
+                self._changed(
+                    "community.join", f"community:{community.id}", f"{organization.slug} joined {community.slug}",
+                    organization=organization.slug,
+                )
+        left = Membership.objects.filter(community=community).exclude(organization__in=members.values())
+        for membership in left.select_related("organization"):
+            self._changed(
+                "community.leave", f"community:{community.id}",
+                f"{membership.organization.slug} left {community.slug}", organization=membership.organization.slug,
+            )
+        left.delete()
+        return members
+
+    def _collection(
+        self, community: Community, spec: _CollectionSpec, members: dict[str, Organization]
+    ) -> Collection:
+        wanted = {"title": spec.title, "description": spec.description}
+        fixed = {"kind": spec.kind, "ceiling": int(TLP.parse(spec.ceiling)), "profile": spec.profile}
+        label = f"{community.slug}/{spec.alias}"
+        collection = Collection.objects.filter(community=community, alias=spec.alias).exclude(kind=Kind.INBOX).first()
+        if collection is None:
+            collection = Collection.objects.create(community=community, alias=spec.alias, **wanted, **fixed)
+            self._changed("collection.create", f"collection:{collection.id}", f"made collection {label}")
+        else:
+            for name, value in fixed.items():
+                if getattr(collection, name) != value:
+                    raise InvalidFile(
+                        f"communities[{community.slug}].collections[{spec.alias}].{name}: a collection is one"
+                        f" audience for good; it has {getattr(collection, name)!r}. Make another collection"
+                    )
+            self._set("collection", label, collection, **wanted)
+        readers = set(members) if spec.read is None else set(spec.read)
+        writers: set[str] = set()
+        if spec.kind == Kind.OPEN:
+            writers = set(members) if spec.write is None else set(spec.write)
+        # Whoever posts to an open collection reads it too: "write: [lab-a], read: [lab-a, lab-b]".
+        self._grant(collection, label, {slug: (slug in readers, slug in writers) for slug in readers | writers}, members)
+        return collection
+
+    def _inbox(self, community: Community, organization: Organization) -> Collection:
+        title = "".join(character for character in f"Inbox of {organization.name}" if character not in ".,")
+        collection, made = Collection.objects.get_or_create(
+            community=community,
+            owner=organization,
+            kind=Kind.INBOX,
+            defaults={"alias": "inbox", "title": title, "ceiling": Tlp.RED, "profile": Profile.FULL},
+        )
+        label = f"{community.slug}/inbox of {organization.slug}"
+        if made:
+            self._changed("collection.create", f"collection:{collection.id}", f"made collection {label}")
+        self._grant(collection, label, {organization.slug: (True, True)}, {organization.slug: organization})
+        return collection
+
+    def _grant(
+        self,
+        collection: Collection,
+        label: str,
+        wanted: dict[str, tuple[bool, bool]],
+        members: dict[str, Organization],
+    ) -> None:
+        standing = {
+            grant.organization.slug: grant
+            for grant in CollectionGrant.objects.filter(collection=collection).select_related("organization")
+        }
+        for slug, (can_read, can_write) in sorted(wanted.items()):
+            grant = standing.pop(slug, None)
+            if grant is not None and (grant.can_read, grant.can_write) == (can_read, can_write):
+                continue
+            CollectionGrant.objects.update_or_create(
+                collection=collection,
+                organization=members[slug],
+                defaults={"can_read": can_read, "can_write": can_write},
+            )
+            rights = " and ".join(name for name, given in (("read", can_read), ("write", can_write)) if given)
+            self._changed(
+                "collection.grant", f"collection:{collection.id}", f"{slug} may {rights} {label}",
+                organization=slug, rights=rights,
+            )
+        for slug, grant in standing.items():
+            grant.delete()
+            self._changed(
+                "collection.revoke", f"collection:{collection.id}", f"{slug} may do nothing in {label} any more",
+                organization=slug,
+            )
+
+

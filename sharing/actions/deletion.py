@@ -1,0 +1,91 @@
+"""A partner deletes what it posted: erased where it was posted, and its claim withdrawn."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts import sql
+from accounts.actions.audit import record
+from accounts.actor import Actor
+from indicators.actions import observations
+from indicators.stix.objects import read
+from sharing.actions import publication
+from sharing.tlog.statements import Reason
+
+
+class NotOwner(PermissionError):
+    """Somebody else posted it."""
+
+
+@transaction.atomic
+def delete(
+    *,
+    collection_id: UUID,
+    object_id: str,
+    versions: Sequence[str],
+    spec_versions: Sequence[str],
+    organization_id: UUID,
+    by: Actor,
+    now: datetime,
+) -> int:
+    """Erase versions of an object from an inbox or open collection; how many, 0 if none fits.
+
+    `versions` as `Filters.versions`, never empty. The claim follows the newest version that is left, or is withdrawn.
+    """
+    (log,) = publication.lock([collection_id])
+    sql.lock(f"claims:{log.community_id}:{organization_id}")
+    found = sql.rows(
+        "SELECT index, version, spec_version, is_first, is_last, organization_id FROM sharing_entry"
+        " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL ORDER BY index",
+        (collection_id, object_id),
+    )
+    doomed = [
+        (index, owner)
+        for index, version, spec_version, first, last, owner in found
+        if (not spec_versions or spec_version in spec_versions)
+        and (
+            "all" in versions
+            or version in versions
+            or (first and "first" in versions)
+            or (last and "last" in versions)
+        )
+    ]
+    if any(owner != organization_id for _, owner in doomed):
+        raise NotOwner("Another organisation posted this object.")
+    if not doomed:
+        return 0
+    publication.withdraw(
+        log=log, object_id=object_id, reason=Reason.ERROR, now=now, indexes=[index for index, _ in doomed]
+    )
+    _follow(log.community_id, collection_id, object_id, organization_id, now)
+    record(
+        by=by,
+        now=now,
+        action="object.delete",
+        target=f"collection:{collection_id}",
+        detail={"object": object_id, "versions": len(doomed)},
+    )
+    return len(doomed)
+
+
+def _follow(community_id: UUID, collection_id: UUID, object_id: str, organization_id: UUID, now: datetime) -> None:
+    """Let the claim say what the newest version left says, or withdraw it."""
+    left = sql.row(
+        "SELECT body, tlp FROM sharing_entry"
+        " WHERE collection_id = %s AND object_id = %s AND organization_id = %s AND is_last",
+        (collection_id, object_id, organization_id),
+    )
+    if left is None:
+        observations.withdraw(
+            community_id=community_id, organization_id=organization_id, object_id=object_id, now=now
+        )
+        return
+    stix = read(bytes(left[0]))
+    observations.fall_back(
+        community_id=community_id,
+        organization_id=organization_id,
+        observed=observations.Observed(stix, left[1], observations.subject_key(stix)),
+        now=now,
+    )

@@ -1,0 +1,153 @@
+"""Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
+
+    claim the row → split → per object: strict read, ceiling, identity → accepted or rejected with a reason
+    → publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts import sql
+from indicators.actions import submissions
+from indicators.actions.observations import Observed, absorb, subject_key
+from indicators.actions.submissions import ClaimedSubmission
+from indicators.models import Outcome
+from indicators.patterns import PatternError
+from indicators.stix import json
+from indicators.stix.canonical import canonical
+from indicators.stix.markings import TLP
+from indicators.stix.objects import read
+from sharing.actions import publication
+from sharing.actions.publication import Log, Placed, Signatures
+from sharing.models import Kind
+from sharing.signing.keys import Signer
+
+
+@dataclass(slots=True)
+class _Line:
+    """A receipt line in the making."""
+
+    ordinal: int
+    object_id: str
+    version: str
+    outcome: Outcome
+    reason: str
+    sentence: str
+    observed: Observed | None = None
+
+
+def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None:
+    """Ingest one submission; its community's id, or None if it is done or another worker has it."""
+    with transaction.atomic():
+        submission = submissions.claim(submission_id)
+        if submission is None:
+            return None
+        # One submission of an organisation at a time: its claims and its inbox change in one order.
+        sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
+        default_tlp = _default_tlp(submission.community_id)
+        raws = submissions.split(submission.body, lines=submission.lines, max_bytes=len(submission.body))
+        kind, ceiling = _collection(submission.collection_id)
+        lines = [_examine(ordinal, raw, kind, ceiling, default_tlp) for ordinal, raw in enumerate(raws)]
+        accepted = [line for line in lines if line.observed is not None]
+        (log,) = publication.lock([submission.collection_id])
+        _append(log, submission, accepted, signer, now)
+        subjects = absorb(
+            community_id=submission.community_id,
+            organization_id=submission.organization_id,
+            submission_id=submission.id,
+            observed=[line.observed for line in accepted if line.observed is not None],
+            now=now,
+        )
+        _write_receipt(submission.id, lines, subjects)
+        submissions.finish(submission_id=submission.id, now=now)
+    return submission.community_id
+
+
+def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int) -> _Line:
+    """Read one object; every refusal becomes a line, never an exception."""
+    try:
+        stix = read(raw)
+        key = subject_key(stix)
+    except (json.Refused, PatternError) as refusal:
+        object_id, modified, created = json.head(raw)
+        code = refusal.code if isinstance(refusal, json.Refused) else "invalid-pattern"
+        return _Line(
+            ordinal,
+            object_id or f"objects/{ordinal}",
+            modified or created or "",
+            Outcome.REJECTED,
+            code,
+            refusal.sentence,
+        )
+    tlp = default_tlp if stix.tlp is None else int(stix.tlp)
+    line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
+    if kind == Kind.OPEN and tlp > ceiling:
+        line.outcome, line.reason = Outcome.REJECTED, "above-ceiling"
+        line.sentence = (
+            f"It counts as TLP:{TLP(tlp).label.upper()}; this collection takes TLP:{TLP(ceiling).label.upper()} at most."
+        )
+        return line
+    line.observed = Observed(stix, tlp, key)
+    return line
+
+
+def _append(
+    log: Log, submission: ClaimedSubmission, accepted: Sequence[_Line], signer: Signer, now: datetime
+) -> None:
+    """Put the accepted objects into the collection they were posted to; what stands there already is said so."""
+    record = canonical({"organization": str(submission.organization_id), "submission": str(submission.id), "v": 1})
+    items = [
+        publication.item_of(
+            line.observed.object, tlp=line.observed.tlp, organization_id=submission.organization_id, record=record
+        )
+        for line in accepted
+        if line.observed is not None
+    ]
+    placed = publication.append(log=log, items=items, signatures=Signatures(signer), now=now)
+    for line, verdict in zip(accepted, placed, strict=True):
+        if verdict is Placed.STOOD:
+            line.outcome, line.reason = Outcome.DUPLICATE, "duplicate"
+            line.sentence = "This version was received before; it stands once."
+        elif verdict is Placed.CONFLICT:
+            line.outcome, line.reason = Outcome.REJECTED, "version-conflict"
+            line.sentence = "Another object with this id and version was received before; that one stands."
+            line.observed = None
+
+
+def _default_tlp(community_id: UUID) -> int:
+    found = sql.row("SELECT default_tlp FROM accounts_community WHERE id = %s", (community_id,))
+    if found is None:
+        raise LookupError(f"community {community_id}")
+    return int(found[0])
+
+
+def _collection(collection_id: UUID) -> tuple[str, int]:
+    found = sql.row("SELECT kind, ceiling FROM sharing_collection WHERE id = %s", (collection_id,))
+    if found is None:
+        raise LookupError(f"collection {collection_id}")
+    return found[0], found[1]
+
+
+def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:
+    sql.copy(
+        "indicators_submittedobject",
+        ("submission_id", "ordinal", "object_id", "version", "outcome", "reason", "sentence", "subject_id"),
+        ("uuid", "int4", "text", "text", "text", "text", "text", "int8"),
+        (
+            (
+                submission_id,
+                line.ordinal,
+                line.object_id,
+                line.version,
+                line.outcome,
+                line.reason,
+                line.sentence,
+                None if line.observed is None else subjects[line.observed.key],
+            )
+            for line in lines
+        ),
+    )

@@ -1,0 +1,395 @@
+"""Publish and withdraw: the only writer of collections.
+
+A collection is an append-only log (decision 0005). Whoever writes holds its row lock, so indexes have no gaps and
+`added` strictly increases in the order in which readers come to see it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts import sql
+from indicators.stix import timestamps
+from indicators.stix.canonical import canonical
+from indicators.stix.markings import TLP
+from indicators.stix.objects import StixObject
+from sharing.release import reissue
+from sharing.signing import jws
+from sharing.signing.keys import Signer
+from sharing.tlog import page, statements
+
+NO_VERSION = "-"
+
+
+@dataclass(slots=True)
+class Log:
+    """A collection whose row this transaction has locked."""
+
+    id: UUID
+    community_id: UUID
+    kind: str
+    ceiling: int
+    profile: str
+    next_index: int
+    last_added: int
+
+    @property
+    def origin(self) -> str:
+        """How the log is named in checkpoints and proof pages (trust.md, "Log")."""
+        return origin(self.id)
+
+
+def origin(collection_id: UUID) -> str:
+    """`<host>/log/<collection-uuid>`."""
+    return f"{settings.STILLWATCH_ORIGIN_HOST}/log/{collection_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object version on its way into a log.
+
+    `version` is what a statement says: `modified`, else `created`, else `-`. `record` is what the statement's `sub`
+    commits to; None for the service's own content, which gets a random one.
+    """
+
+    object_id: str
+    object_type: str
+    spec_version: str
+    version: str
+    body: bytes
+    tlp: int
+    organization_id: UUID | None = None
+    record: bytes | None = None
+
+
+class Placed(StrEnum):
+    """What became of an item."""
+
+    ADDED = "added"
+    STOOD = "stood"
+    CONFLICT = "conflict"
+
+
+@dataclass(slots=True)
+class Signatures:
+    """Signs each body once, however many collections it enters."""
+
+    signer: Signer
+    _made: dict[bytes, str] = field(default_factory=dict)
+
+    def of(self, body: bytes, digest: bytes) -> str:
+        """The detached JWS over `body`, whose SHA-256 is `digest`."""
+        made = self._made.get(digest)
+        if made is None:
+            made = self._made[digest] = jws.sign_object(self.signer, body)
+        return made
+
+
+def lock(collection_ids: Iterable[UUID]) -> list[Log]:
+    """Lock collections for this transaction, in one order for everybody."""
+    found = sql.rows(
+        "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
+        " WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+        (list(collection_ids),),
+    )
+    return [Log(*row) for row in found]
+
+
+def lock_feeds(community_id: UUID) -> list[Log]:
+    """Lock all feeds of a community for this transaction."""
+    found = sql.rows(
+        "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
+        " WHERE community_id = %s AND kind = 'feed' ORDER BY id FOR UPDATE",
+        (community_id,),
+    )
+    return [Log(*row) for row in found]
+
+
+def item_of(stix: StixObject, *, tlp: int, organization_id: UUID | None = None, record: bytes | None = None) -> Item:
+    """A read object as an item."""
+    return Item(
+        stix.id,
+        stix.type,
+        stix.spec_version,
+        stix.version or NO_VERSION,
+        stix.body,
+        tlp,
+        organization_id,
+        record,
+    )
+
+
+@dataclass(slots=True)
+class _Versions:
+    """Which versions of one object a log holds: sortable version → digest, and where the latest of them stands."""
+
+    digests: dict[str, bytes] = field(default_factory=dict)
+    first: str | None = None
+    last: str | None = None
+
+
+def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: datetime) -> list[Placed]:
+    """Add the items that the log does not hold yet, in order; what became of each.
+
+    The same id and version with the same bytes already stands; with other bytes it is a conflict, and the first one
+    stands. Objects without versions (SCOs) are versioned by their date added (clients.md 14).
+    """
+    held = _held(log.id, [item.object_id for item in items])
+    marks = {object_id: (versions.first, versions.last) for object_id, versions in held.items()}
+    placed: list[Placed] = []
+    fresh: list[tuple[Item, bytes]] = []
+    for item in items:
+        digest = hashlib.sha256(item.body).digest()
+        versions = held.setdefault(item.object_id, _Versions())
+        verdict = _place(versions, item, digest)
+        placed.append(verdict)
+        if verdict is Placed.ADDED:
+            # An SCO's version is its date added, known below; a placeholder keeps a twin in this batch out.
+            versions.digests[_sortable(item) or f"~{len(fresh):09}"] = digest
+            fresh.append((item, digest))
+    if not fresh:
+        return placed
+    times = _times(log, len(fresh), now)
+    versions_of = [
+        _sortable(item) or timestamps.to_sortable(timestamps.from_micros(added))
+        for (item, _), added in zip(fresh, times, strict=True)
+    ]
+    for (item, _), version in zip(fresh, versions_of, strict=True):
+        versions = held[item.object_id]
+        versions.first = version if versions.first is None else min(versions.first, version)
+        versions.last = version if versions.last is None else max(versions.last, version)
+    _unmark(log.id, marks, held)
+    _copy(log, fresh, times, versions_of, held, signatures)
+    _advance(log, len(fresh), times[-1])
+    return placed
+
+
+def withdraw(
+    *, log: Log, object_id: str, reason: statements.Reason, now: datetime, indexes: Sequence[int] | None = None
+) -> int:
+    """Erase versions of an object (all, or those at `indexes`): a `withdraw` entry each, then their content is gone.
+
+    trust.md, "Log", Erasure: salt, statement, object and signature are destroyed; the 33 bytes stay.
+    """
+    targets = sql.rows(
+        "SELECT index, commitment FROM sharing_entry WHERE collection_id = %s AND object_id = %s"
+        " AND body IS NOT NULL AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
+        (log.id, object_id, None if indexes is None else list(indexes), None if indexes is None else list(indexes)),
+    )
+    if not targets:
+        return 0
+    times = _times(log, len(targets), now)
+    rows = []
+    for number, ((target, _), added) in enumerate(zip(targets, times, strict=True)):
+        salt = os.urandom(32)
+        statement = statements.withdraw_statement(target=target, reason=reason, added=added)
+        rows.append(
+            (
+                log.id,
+                log.next_index + number,
+                added,
+                page.opening(salt, statement, None),
+                statements.entry(salt, statement),
+                False,
+                False,
+            )
+        )
+    sql.copy(
+        "sharing_entry",
+        ("collection_id", "index", "added", "opening", "commitment", "is_first", "is_last"),
+        ("uuid", "int8", "int8", "bytea", "bytea", "bool", "bool"),
+        rows,
+    )
+    with sql.cursor() as cursor:
+        cursor.executemany(
+            b"UPDATE sharing_entry SET body = NULL, opening = %s, subsalt = NULL, submitter = NULL, object_id = NULL,"
+            b" object_type = NULL, spec_version = NULL, version = NULL, tlp = NULL, organization_id = NULL,"
+            b" is_first = FALSE, is_last = FALSE, withdrawn_by = %s WHERE collection_id = %s AND index = %s",
+            [
+                (page.withdrawn(bytes(commitment), log.next_index + number), log.next_index + number, log.id, target)
+                for number, (target, commitment) in enumerate(targets)
+            ],
+        )
+    _advance(log, len(targets), times[-1])
+    _remark(log.id, object_id)
+    return len(targets)
+
+
+def revoke(*, log: Log, object_id: str, signatures: Signatures, now: datetime) -> bool:
+    """Publish the revocation of an object of the service's own; False if it does not stand, or stands revoked."""
+    found = sql.row(
+        "SELECT body, tlp FROM sharing_entry WHERE collection_id = %s AND object_id = %s AND is_last",
+        (log.id, object_id),
+    )
+    if found is None:
+        return False
+    value: dict[str, Any] = json.loads(found[0])
+    if value.get("revoked", False):
+        return False
+    modified = reissue.no_earlier(timestamps.from_datetime_ms(now), after=value["modified"])
+    revoked = reissue.revocation(value, modified=modified)
+    item = Item(object_id, value["type"], "2.1", modified, canonical(revoked), found[1])
+    return append(log=log, items=[item], signatures=signatures, now=now) == [Placed.ADDED]
+
+
+def holds(log: Log, object_ids: Sequence[str]) -> set[str]:
+    """Which of these ids stand in the log."""
+    return {
+        found[0]
+        for found in sql.rows(
+            "SELECT DISTINCT object_id FROM sharing_entry"
+            " WHERE collection_id = %s AND object_id = ANY(%s) AND body IS NOT NULL",
+            (log.id, list(object_ids)),
+        )
+    }
+
+
+def _sortable(item: Item) -> str | None:
+    return None if item.version == NO_VERSION else timestamps.to_sortable(item.version)
+
+
+def _place(versions: _Versions, item: Item, digest: bytes) -> Placed:
+    version = _sortable(item)
+    if version is None:
+        # Only the latest content counts: an SCO that changes and changes back is a new version.
+        latest = max(versions.digests, default=None)
+        return Placed.STOOD if latest is not None and versions.digests[latest] == digest else Placed.ADDED
+    known = versions.digests.get(version)
+    if known is None:
+        return Placed.ADDED
+    return Placed.STOOD if known == digest else Placed.CONFLICT
+
+
+def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions]:
+    held: dict[str, _Versions] = {}
+    for object_id, version, digest, first, last in sql.rows(
+        "SELECT object_id, version, sha256(body), is_first, is_last FROM sharing_entry"
+        " WHERE collection_id = %s AND object_id = ANY(%s) AND body IS NOT NULL",
+        (collection_id, list(object_ids)),
+    ):
+        versions = held.setdefault(object_id, _Versions())
+        versions.digests[version] = digest
+        if first:
+            versions.first = version
+        if last:
+            versions.last = version
+    return held
+
+
+def _times(log: Log, count: int, now: datetime) -> list[int]:
+    """`added` of a batch: steps of 1 µs, the last on a whole millisecond (architecture.md, idea 5)."""
+    start = max(int(now.timestamp() * 1_000_000), log.last_added + 1)
+    last = -(-(start + count - 1) // 1000) * 1000
+    return [*range(start, start + count - 1), last]
+
+
+def _unmark(
+    collection_id: UUID, marks: dict[str, tuple[str | None, str | None]], held: dict[str, _Versions]
+) -> None:
+    """Take the `first` and `last` marks off the stored versions that new ones overtake."""
+    overtaken_first = [one for one, (first, _) in marks.items() if first is not None and held[one].first != first]
+    overtaken_last = [one for one, (_, last) in marks.items() if last is not None and held[one].last != last]
+    for mark, object_ids in (("is_first", overtaken_first), ("is_last", overtaken_last)):
+        if object_ids:
+            sql.execute(
+                f"UPDATE sharing_entry SET {mark} = FALSE"
+                f" WHERE collection_id = %s AND object_id = ANY(%s) AND {mark}",
+                (collection_id, object_ids),
+            )
+
+
+def _remark(collection_id: UUID, object_id: str) -> None:
+    """Set both marks anew after versions went."""
+    sql.execute(
+        "UPDATE sharing_entry SET is_first = (version = ends.low), is_last = (version = ends.high)"
+        " FROM (SELECT min(version) AS low, max(version) AS high FROM sharing_entry"
+        "       WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL) AS ends"
+        " WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL",
+        {"collection": collection_id, "object": object_id},
+    )
+
+
+def _copy(
+    log: Log,
+    fresh: Sequence[tuple[Item, bytes]],
+    times: Sequence[int],
+    versions: Sequence[str],
+    held: dict[str, _Versions],
+    signatures: Signatures,
+) -> None:
+    noise = os.urandom(64 * len(fresh))
+    rows = []
+    for number, ((item, digest), added, version) in enumerate(zip(fresh, times, versions, strict=True)):
+        salt, blind = noise[64 * number : 64 * number + 32], noise[64 * number + 32 : 64 * number + 64]
+        sub = blind if item.record is None else statements.submitter_commitment(blind, item.record)
+        statement = statements.add_statement(
+            object_id=item.object_id,
+            version=item.version,
+            sha256=digest,
+            tlp=TLP(item.tlp).label,
+            added=added,
+            sub=sub,
+        )
+        ends = held[item.object_id]
+        rows.append(
+            (
+                log.id,
+                log.next_index + number,
+                added,
+                item.object_id,
+                item.object_type,
+                item.spec_version,
+                version,
+                item.tlp,
+                item.organization_id,
+                item.body,
+                page.opening(salt, statement, signatures.of(item.body, digest)),
+                statements.entry(salt, statement),
+                None if item.record is None else blind,
+                item.record,
+                version == ends.first,
+                version == ends.last,
+            )
+        )
+    sql.copy("sharing_entry", _COLUMNS, _TYPES, rows)
+
+
+_COLUMNS = (
+    "collection_id",
+    "index",
+    "added",
+    "object_id",
+    "object_type",
+    "spec_version",
+    "version",
+    "tlp",
+    "organization_id",
+    "body",
+    "opening",
+    "commitment",
+    "subsalt",
+    "submitter",
+    "is_first",
+    "is_last",
+)
+_TYPES = (
+    *("uuid", "int8", "int8", "text", "text", "text", "text", "int2", "uuid"),
+    *("bytea", "bytea", "bytea", "bytea", "bytea", "bool", "bool"),
+)
+
+
+def _advance(log: Log, count: int, last_added: int) -> None:
+    log.next_index += count
+    log.last_added = last_added
+    sql.execute(
+        "UPDATE sharing_collection SET next_index = %s, last_added = %s WHERE id = %s",
+        (log.next_index, log.last_added, log.id),
+    )

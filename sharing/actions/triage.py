@@ -1,0 +1,226 @@
+"""Triage: fold what changed into views, decide which may leave, and publish those, in one transaction.
+
+    pending subjects → their claims → per ceiling: views (audiences) → release.policy → decision, with its reason
+    → per feed of that ceiling: closure by reference → publication.append
+    → what waited for an id that now stands is queued again
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts import sql
+from indicators.actions.observations import queue_folds
+from sharing.actions import cases, publication
+from sharing.actions.audiences import Standing, View, load_claims, views_at
+from sharing.actions.introduction import introduce, publisher_id
+from sharing.actions.publication import Log, Signatures
+from sharing.models import Profile
+from sharing.release import closure, policy
+from sharing.signing.keys import Signer
+from sharing.tlog.statements import Reason
+
+BATCH = 2000
+
+
+def publish_pending(*, community_id: UUID, signer: Signer, now: datetime) -> int:
+    """Publish one batch of pending subjects; how many were looked at, 0 when there is nothing left."""
+    with transaction.atomic():
+        feeds = publication.lock_feeds(community_id)
+        pending = sql.rows(
+            "DELETE FROM indicators_pendingfold WHERE id IN (SELECT id FROM indicators_pendingfold"
+            " WHERE community_id = %s ORDER BY id LIMIT %s) RETURNING id, subject_id",
+            (community_id, BATCH),
+        )
+        subject_ids = list(dict.fromkeys(subject_id for _, subject_id in sorted(pending)))
+        publish(feeds=feeds, community_id=community_id, subject_ids=subject_ids, signer=signer, now=now)
+    return len(pending)
+
+
+def publish(
+    *, feeds: Sequence[Log], community_id: UUID, subject_ids: Sequence[int], signer: Signer, now: datetime
+) -> None:
+    """Bring every feed up to date with these subjects; the caller holds the feeds' locks and a transaction."""
+    if not subject_ids or not feeds:
+        return
+    signatures = Signatures(signer)
+    for feed in feeds:
+        introduce(feed, signatures=signatures, now=now)
+    claims = load_claims(subject_ids)
+    rule = _rule(community_id)
+    author = publisher_id()
+    for ceiling in sorted({feed.ceiling for feed in feeds}):
+        standings = _load_standings(subject_ids, ceiling)
+        before = {subject_id: _row(standing) for subject_id, standing in standings.items()}
+        views = views_at(
+            ceiling=ceiling, community_id=community_id, claims=claims, standings=standings, publisher_id=author
+        )
+        opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
+        verdicts = {view.standing.subject_id: _decide(view, rule, opinions) for view in views}
+        released = [view for view in views if verdicts[view.standing.subject_id].decision is policy.Decision.RELEASE]
+        audience = sorted(
+            (feed for feed in feeds if feed.ceiling == ceiling), key=lambda feed: feed.profile != Profile.FULL
+        )
+        for number, feed in enumerate(audience):
+            _retract(feed, [view for view in released if view.item is None], now, signatures)
+            stood, missing = _append(feed, [view for view in released if view.item is not None], now, signatures)
+            _wake(community_id, stood)
+            _wait(community_id, missing)
+            if number == 0:
+                for view in released:
+                    view.standing.missing = [*dict.fromkeys(missing.get(view.standing.subject_id, ()))][:8]
+        for view in views:
+            _settle(view, verdicts[view.standing.subject_id])
+        _save(standings, before)
+        cases.follow(
+            community_id=community_id,
+            verdicts=[(view.standing.id, view.sources, verdicts[view.standing.subject_id]) for view in views],
+            now=now,
+        )
+
+
+def _rule(community_id: UUID) -> policy.Rule:
+    found = sql.row(
+        "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s", (community_id,)
+    )
+    if found is None:
+        raise LookupError(f"community {community_id}")
+    return policy.Rule(*found)
+
+
+def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]) -> policy.Verdict:
+    opinion = opinions.get(view.standing.id)
+    approved = opinion is not None and opinion.approved
+    # A rejection holds until somebody else says the same.
+    rejected = opinion is not None and not opinion.approved and view.sources <= opinion.sources
+    if view.confidence is not None:
+        return policy.decide_indicator(
+            rule=rule,
+            confidence=view.confidence,
+            sources=view.sources,
+            revoked=view.revoked,
+            stands=view.standing.stands,
+            approved=approved,
+            rejected=rejected,
+        )
+    return policy.decide_context(
+        rule=rule,
+        attribution=view.attribution,
+        revoked=view.revoked,
+        stands=view.standing.stands,
+        approved=approved,
+        rejected=rejected,
+    )
+
+
+def _append(
+    feed: Log, views: Sequence[View], now: datetime, signatures: Signatures
+) -> tuple[list[View], dict[int, list[str]]]:
+    """Publish what has its references in this feed; the views that now stand there, and what the rest misses."""
+    admitted = {
+        view.item.object_id: view
+        for view in views
+        if view.item is not None and (feed.profile == Profile.FULL or view.core)
+    }
+    closed = closure.close(
+        {object_id: view.references for object_id, view in admitted.items()},
+        lambda object_ids: publication.holds(feed, list(object_ids)),
+    )
+    ordered = [admitted[object_id] for object_id in closed.ordered]
+    publication.append(
+        log=feed, items=[view.item for view in ordered if view.item is not None], signatures=signatures, now=now
+    )
+    for view in ordered:
+        standing = view.standing
+        standing.digest, standing.modified, standing.revoked = view.digest, view.modified, view.revoked
+    return ordered, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
+
+
+def _retract(feed: Log, views: Sequence[View], now: datetime, signatures: Signatures) -> None:
+    """Take back what may be seen no more: a partner's object is erased, the service's own is revoked."""
+    for view in views:
+        if not view.own:
+            publication.withdraw(log=feed, object_id=view.standing.published_id, reason=Reason.ERROR, now=now)
+            continue
+        publication.revoke(log=feed, object_id=view.standing.published_id, signatures=signatures, now=now)
+
+
+def _settle(view: View, verdict: policy.Verdict) -> None:
+    standing = view.standing
+    standing.decision, standing.reason, standing.sentence = verdict.decision, verdict.reason, verdict.sentence
+    standing.sources, standing.confidence = view.sources, view.confidence
+    if view.item is None:
+        standing.digest, standing.modified = None, ""
+        standing.revoked = standing.revoked or view.own
+
+
+def _wake(community_id: UUID, stood: Iterable[View]) -> None:
+    """Queue what waited for ids that stand now."""
+    ids = [name for view in stood for name in (view.standing.published_id, *view.aliases)]
+    woken = sql.rows(
+        "DELETE FROM sharing_waiting WHERE community_id = %s AND missing = ANY(%s) RETURNING subject_id",
+        (community_id, ids),
+    )
+    queue_folds(community_id=community_id, subject_ids=dict.fromkeys(subject_id for (subject_id,) in woken))
+
+
+def _wait(community_id: UUID, missing: Mapping[int, Sequence[str]]) -> None:
+    pairs = sorted({(target, subject_id) for subject_id, targets in missing.items() for target in targets})
+    if pairs:
+        sql.execute(
+            "INSERT INTO sharing_waiting (community_id, missing, subject_id)"
+            " SELECT %s, m, s FROM unnest(%s::text[], %s::int8[]) AS waiting(m, s) ON CONFLICT DO NOTHING",
+            (community_id, [target for target, _ in pairs], [subject_id for _, subject_id in pairs]),
+        )
+
+
+_COLUMNS = (
+    "id",
+    "subject_id",
+    "ceiling",
+    "published_id",
+    "decision",
+    "reason",
+    "sentence",
+    "digest",
+    "modified",
+    "revoked",
+    "sources",
+    "confidence",
+    "missing",
+)
+_TYPES = ("int8", "int8", "int2", "text", "text", "text", "text", "bytea", "text", "bool", "int2", "int2", "text[]")
+
+
+def _row(standing: Standing) -> tuple[object, ...]:
+    return tuple(getattr(standing, name) if name != "missing" else list(standing.missing) for name in _COLUMNS)
+
+
+def _load_standings(subject_ids: Sequence[int], ceiling: int) -> dict[int, Standing]:
+    return {
+        row[1]: Standing(*row)
+        for row in sql.rows(
+            f"SELECT {', '.join(_COLUMNS)} FROM sharing_release WHERE subject_id = ANY(%s) AND ceiling = %s",
+            (list(subject_ids), ceiling),
+        )
+    }
+
+
+def _save(standings: Mapping[int, Standing], before: Mapping[int, tuple[object, ...]]) -> None:
+    fresh = [standing for standing in standings.values() if not standing.id]
+    for standing, standing_id in zip(fresh, sql.take_ids("sharing_release_id_seq", len(fresh)), strict=True):
+        standing.id = standing_id
+    sql.copy("sharing_release", _COLUMNS, _TYPES, (_row(standing) for standing in fresh))
+    changed = [
+        _row(standing)
+        for standing in standings.values()
+        if standing.subject_id in before and _row(standing) != before[standing.subject_id]
+    ]
+    assignments = ", ".join(f"{name} = %s" for name in _COLUMNS[3:])
+    with sql.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE sharing_release SET {assignments} WHERE id = %s".encode(),
+            [(*row[3:], row[0]) for row in changed],
+        )

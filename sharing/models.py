@@ -1,0 +1,255 @@
+"""Collections, their entries, what was decided to leave, and the keys that sign it."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import Community, Member, Organization, Tlp
+from indicators.models import Subject
+
+
+class Kind(models.TextChoices):
+    """Who publishes in a collection."""
+
+    FEED = "feed", "Feed: the service"
+    OPEN = "open", "Open: members with write access"
+    INBOX = "inbox", "Inbox: one member"
+
+
+class Profile(models.TextChoices):
+    """Which objects of its audience a feed holds (clients.md 19)."""
+
+    FULL = "full", "Full: everything"
+    CORE = "core", "Core: what SIEMs take"
+
+
+class Decision(models.TextChoices):
+    """What `release.policy` or an analyst decided."""
+
+    RELEASE = "release", "Release"
+    REVIEW = "review", "Review"
+    WITHHOLD = "withhold", "Withhold"
+
+
+class Collection(models.Model):
+    """One audience: everybody who may read it sees the same entries in the same order."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, related_name="collections")
+    alias = models.SlugField(max_length=64)
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    ceiling = models.SmallIntegerField(
+        choices=Tlp.choices, help_text="The most restrictive TLP that it may hold."
+    )
+    profile = models.CharField(max_length=8, choices=Profile.choices, default=Profile.FULL)
+    owner = models.ForeignKey(Organization, on_delete=models.PROTECT, null=True, help_text="Of an inbox.")
+    next_index = models.BigIntegerField(default=0, editable=False)
+    last_added = models.BigIntegerField(default=0, editable=False, help_text="Microseconds since 1970.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["community", "alias"], condition=~Q(kind="inbox"), name="collection_alias_once"
+            ),
+            models.UniqueConstraint(
+                fields=["community", "owner"], condition=Q(kind="inbox"), name="collection_inbox_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="inbox", owner__isnull=False) | (~Q(kind="inbox") & Q(owner__isnull=True)),
+                name="collection_inbox_owned",
+            ),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="collection_kind_known"),
+            models.CheckConstraint(condition=Q(ceiling__in=Tlp.values), name="collection_ceiling_known"),
+            models.CheckConstraint(condition=~Q(kind="feed") | Q(ceiling__lt=Tlp.RED), name="collection_feed_never_red"),
+            models.CheckConstraint(condition=Q(profile__in=Profile.values), name="collection_profile_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class CollectionGrant(models.Model):
+    """What one organisation may do in one collection; no row, no access."""
+
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="grants")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    can_read = models.BooleanField(default=False)
+    can_write = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "collection"], name="collection_grant_once"),
+            models.CheckConstraint(condition=Q(can_read=True) | Q(can_write=True), name="collection_grant_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} in {self.collection_id}"
+
+
+class Entry(models.Model):
+    """A version's place in a collection's log; written only by `sharing.actions.publication`.
+
+    An entry without `body` is a withdrawal, or was withdrawn: then `opening` holds its 33 bytes instead of its
+    statement, and `withdrawn_by` the index of the withdrawal.
+    """
+
+    pk = models.CompositePrimaryKey("collection_id", "index")
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    index = models.BigIntegerField()
+    added = models.BigIntegerField(help_text="Microseconds since 1970.")
+    object_id = models.TextField(null=True)
+    object_type = models.TextField(null=True)
+    spec_version = models.TextField(null=True)
+    version = models.TextField(null=True, help_text="Sortable: nine fractional digits.")
+    tlp = models.SmallIntegerField(null=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, db_index=False, help_text="Who posted it; of no feed."
+    )
+    body = models.BinaryField(null=True, help_text="RFC 8785 bytes, as signed and served.")
+    opening = models.BinaryField(help_text="Salt, statement and signature as JSON, ready to join into a proof page.")
+    commitment = models.BinaryField(max_length=33, help_text="The entry of the Merkle log (trust.md).")
+    subsalt = models.BinaryField(null=True, max_length=32)
+    submitter = models.BinaryField(null=True, help_text="The record that the statement's `sub` commits to.")
+    is_first = models.BooleanField(default=False)
+    is_last = models.BooleanField(default=False)
+    withdrawn_by = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "added"], name="entry_added_once"),
+            models.UniqueConstraint(
+                fields=["collection", "object_id", "version"],
+                condition=Q(body__isnull=False),
+                name="entry_version_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(body__isnull=True, is_first=False, is_last=False)
+                | Q(
+                    body__isnull=False,
+                    object_id__isnull=False,
+                    object_type__isnull=False,
+                    spec_version__isnull=False,
+                    version__isnull=False,
+                    tlp__isnull=False,
+                    withdrawn_by__isnull=True,
+                ),
+                name="entry_whole_or_gone",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["collection", "added"], condition=Q(is_last=True), name="entry_page"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id}/{self.index}"
+
+
+class Release(models.Model):
+    """What was decided for one subject at one ceiling, and the id under which it stands there."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, db_index=False)
+    ceiling = models.SmallIntegerField(choices=Tlp.choices)
+    published_id = models.TextField(help_text="Fixed at first sight; the partner's own id for what passes unchanged.")
+    decision = models.CharField(max_length=8, choices=Decision.choices)
+    reason = models.CharField(max_length=64)
+    sentence = models.TextField()
+    digest = models.BinaryField(null=True, max_length=32, help_text="Of the last version published, to see a change.")
+    modified = models.TextField(blank=True, help_text="Of the last version published.")
+    revoked = models.BooleanField(default=False, help_text="Whether the last version published says so.")
+    sources = models.SmallIntegerField(default=0)
+    confidence = models.SmallIntegerField(null=True)
+    missing = ArrayField(models.TextField(), default=list, help_text="Ids that it waits for.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "ceiling"], name="release_once"),
+            models.CheckConstraint(condition=Q(decision__in=Decision.values), name="release_decision_known"),
+            models.CheckConstraint(condition=Q(ceiling__lt=Tlp.RED), name="release_never_red"),
+        ]
+
+    def __str__(self) -> str:
+        return self.published_id
+
+
+class Waiting(models.Model):
+    """A subject that cannot stand at a ceiling before something that it refers to (clients.md 18)."""
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.CASCADE, db_index=False)
+    missing = models.TextField(help_text="A STIX id, as the claim refers to it.")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["community", "missing", "subject"], name="waiting_once")]
+
+    def __str__(self) -> str:
+        return self.missing
+
+
+class ReviewState(models.TextChoices):
+    """How a case stands."""
+
+    PENDING = "pending", "Pending"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    CLOSED = "closed", "Closed: no longer needed"
+
+
+class Review(models.Model):
+    """An analyst's case: may this leave to this audience?"""
+
+    id = models.BigAutoField(primary_key=True)
+    release = models.ForeignKey(Release, on_delete=models.PROTECT)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT)
+    state = models.CharField(max_length=8, choices=ReviewState.choices, default=ReviewState.PENDING)
+    sources = models.SmallIntegerField(help_text="How many organisations said it when the case was opened.")
+    opened_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True)
+    decision_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["release"], condition=Q(state="pending"), name="review_one_pending"),
+            models.CheckConstraint(condition=Q(state__in=ReviewState.values), name="review_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "closed"])
+                | (Q(decided_at__isnull=False, decided_by__isnull=False) & ~Q(decision_reason="")),
+                name="review_decided_with_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"review {self.id}"
+
+
+class Publisher(models.Model):
+    """The service as the author of what it publishes; one row, made with the database."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    identity_id = models.TextField(help_text="STIX id of its identity object.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="publisher_one")]
+
+    def __str__(self) -> str:
+        return self.identity_id
+
+
+class SigningKey(models.Model):
+    """The public half of a signing key; the private half is an encrypted file."""
+
+    kid = models.CharField(max_length=43, primary_key=True, help_text="RFC 7638 thumbprint.")
+    jwk = models.JSONField()
+    created_at = models.DateTimeField()
+    use_from = models.DateTimeField(help_text="A new key is published at least seven days before it signs.")
+    retired_at = models.DateTimeField(null=True, help_text="Signs nothing from here on; still verifies what it signed.")
+
+    def __str__(self) -> str:
+        return self.kid

@@ -1,0 +1,101 @@
+"""Release, Review or Withhold: the one function on every way out.
+
+It sees one audience's view only, so its verdict cannot tell that audience anything of what lies above.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Decision(StrEnum):
+    """What becomes of a view."""
+
+    RELEASE = "release"
+    REVIEW = "review"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A community's `auto_release`: `none`, `all`, or `rule` with its two thresholds."""
+
+    mode: str
+    min_confidence: int = 100
+    min_sources: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision with the reason that is recorded and shown: a code, and a sentence for people."""
+
+    decision: Decision
+    reason: str
+    sentence: str
+
+
+def decide_indicator(
+    *, rule: Rule, confidence: int, sources: int, revoked: bool, stands: bool, approved: bool, rejected: bool
+) -> Verdict:
+    """The verdict on a merged indicator.
+
+    `confidence` in 0 to 100; `sources` counts organisations; `stands` says that an earlier version is in the feed;
+    `approved` and `rejected` are an analyst's standing decision.
+    """
+    if revoked:
+        return _withdrawn(stands)
+    if approved or rejected:
+        return _decided(approved)
+    if rule.mode == "all":
+        return Verdict(Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling.")
+    if stands:
+        return Verdict(Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it.")
+    if rule.mode == "none":
+        return Verdict(Decision.REVIEW, "rule-none", "In this community an analyst decides every case.")
+    short = []
+    if confidence < rule.min_confidence:
+        short.append(f"confidence {confidence} is below {rule.min_confidence}")
+    if sources < rule.min_sources:
+        short.append(f"{sources} of {rule.min_sources} sources")
+    if short:
+        return Verdict(Decision.REVIEW, "below-rule", f"An analyst decides: {', '.join(short)}.")
+    return Verdict(
+        Decision.RELEASE,
+        "rule-met",
+        f"Confidence {confidence} and {sources} sources meet the community's rule"
+        f" ({rule.min_confidence}, {rule.min_sources}).",
+    )
+
+
+def decide_context(
+    *, rule: Rule, attribution: bool, revoked: bool, stands: bool, approved: bool, rejected: bool
+) -> Verdict:
+    """The verdict on what is not an indicator.
+
+    The rule's thresholds measure indicators; context leaves with them, unless it says who did it: that is an
+    allegation by a competitor and never automatic (model.md, "who did it").
+    """
+    if revoked:
+        return _withdrawn(stands)
+    if approved or rejected:
+        return _decided(approved)
+    if rule.mode == "all":
+        return Verdict(Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling.")
+    if stands:
+        return Verdict(Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it.")
+    if rule.mode == "none":
+        return Verdict(Decision.REVIEW, "rule-none", "In this community an analyst decides every case.")
+    if attribution:
+        return Verdict(Decision.REVIEW, "attribution", "It says who did it: an analyst decides.")
+    return Verdict(Decision.RELEASE, "context", "Context leaves with the indicators that it belongs to.")
+
+
+def _withdrawn(stands: bool) -> Verdict:
+    if stands:
+        return Verdict(Decision.RELEASE, "withdrawn", "Every source withdrew it; the feed says so.")
+    return Verdict(Decision.WITHHOLD, "withdrawn", "Every source withdrew it before it was released.")
+
+
+def _decided(approved: bool) -> Verdict:
+    if approved:
+        return Verdict(Decision.RELEASE, "approved", "An analyst approved it.")
+    return Verdict(Decision.WITHHOLD, "review-rejected", "An analyst rejected it.")

@@ -1,0 +1,75 @@
+"""Detached signatures over canonical objects (RFC 7515 appendix F; RFC 9864): one form, nothing else.
+
+header     {"alg":"Ed25519","kid":"<RFC 7638 thumbprint>","typ":"stix-object+jws"}  exactly, in JCS
+signature  Ed25519 over  b64u(header) "." b64u(body)
+carried    b64u(header) ".." b64u(signature)
+"""
+
+import re
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+
+from sharing.signing import base64url
+from sharing.signing.keys import ALGORITHM, KeySet, Signer, SigningError
+
+_HEADER = re.compile(rf'\{{"alg":"{ALGORITHM}","kid":"([A-Za-z0-9_-]{{43}})","typ":"stix-object\+jws"\}}')
+
+
+class MalformedSignature(SigningError):
+    """Not exactly the one form of signature above: another header, order, member, spelling or length."""
+
+
+class BadSignature(SigningError):
+    """The right form, but not made by the key it names over these bytes."""
+
+
+def sign_object(signer: Signer, body: bytes) -> str:
+    """The detached compact JWS over `body`, the JCS bytes of one object, which are not looked at."""
+    header = _encoded_header(signer.kid)
+    signature = signer.sign(b"%b.%b" % (header, base64url.encode_bytes(body)))
+    return (b"%b..%b" % (header, base64url.encode_bytes(signature))).decode("ascii")
+
+
+def verify_object(keys: KeySet, body: bytes, jws: str) -> str:
+    """The `kid` that signed `body`, the JCS bytes of one object.
+
+    Raises MalformedSignature, UnknownKey or BadSignature, looked for in this order.
+    """
+    header, separator, encoded = jws.partition("..")
+    if not separator:
+        raise MalformedSignature("a signature is a header and a signature with '..' between them")
+    kid = _kid(header)
+    try:
+        signature = base64url.decode(encoded)
+    except base64url.NotBase64url as error:
+        raise MalformedSignature(f"the signature is {error}") from error
+    if len(signature) != 64:
+        raise MalformedSignature("the signature is not 64 bytes long")
+    key = keys.public_key(kid)
+    try:
+        key.verify(signature, b"%b.%b" % (header.encode("ascii"), base64url.encode_bytes(body)))
+    except InvalidSignature:
+        raise BadSignature(f"key {kid} did not sign these bytes") from None
+    return kid
+
+
+@lru_cache(maxsize=64)
+def _encoded_header(kid: str) -> bytes:
+    header = f'{{"alg":"{ALGORITHM}","kid":"{kid}","typ":"stix-object+jws"}}'
+    if not _HEADER.fullmatch(header):
+        raise MalformedSignature("the signer's kid is not an RFC 7638 thumbprint")
+    return base64url.encode_bytes(header.encode("ascii"))
+
+
+def _kid(encoded_header: str) -> str:
+    """Matched, not parsed: a header that must be known to the byte leaves a JSON parser nothing to decide."""
+    try:
+        header = base64url.decode(encoded_header).decode("ascii")
+    except ValueError as error:
+        raise MalformedSignature("the header is not base64url of plain text") from error
+    match = _HEADER.fullmatch(header)
+    if not match:
+        exactly = '{"alg":"Ed25519","kid":…,"typ":"stix-object+jws"}'
+        raise MalformedSignature(f"the header is not exactly {exactly}")
+    return match[1]

@@ -1,0 +1,25 @@
+"""TAXII, keys and REST. Each TAXII URL stands with and without its final slash (clients.md 2)."""
+
+from django.urls import path, re_path
+
+from sharing.views import rest, taxii, trust
+
+_ROOT = r"^taxii2/(?P<community>[^/]+)"
+_COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
+_OBJECT = rf"{_COLLECTION}/objects/(?P<object>[^/]+)"
+
+urlpatterns = [
+    re_path(rf"{_COLLECTION}/objects/?$", taxii.objects),
+    re_path(rf"{_COLLECTION}/manifest/?$", taxii.manifest),
+    re_path(rf"{_OBJECT}/versions/?$", taxii.versions),
+    re_path(rf"{_OBJECT}/?$", taxii.object_by_id),
+    re_path(rf"{_COLLECTION}/?$", taxii.collection),
+    re_path(rf"{_ROOT}/collections/?$", taxii.collections),
+    re_path(rf"{_ROOT}/status/(?P<status>[^/]+)/?$", taxii.status),
+    re_path(rf"{_ROOT}/?$", taxii.api_root),
+    re_path(r"^taxii2/?$", taxii.discovery),
+    re_path(r"^taxii2/.*$", taxii.nothing),
+    path(".well-known/jwks.json", trust.jwks),
+    path("api/v1/submissions/", rest.SubmissionsView.as_view()),
+    path("api/v1/submissions/<uuid:submission_id>/", rest.SubmissionView.as_view()),
+]

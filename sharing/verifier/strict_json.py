@@ -1,0 +1,114 @@
+"""JSON as a verifier must read it: what two parsers could read in two ways is refused, never repaired.
+
+trust.md, "Object signature": no duplicate keys, NaN, Infinity, integers beyond ±(2^53-1), lone surrogates,
+U+0000; an object is at most 32 levels deep and 256 KiB long in canonical form. On the standard library, so
+that a consumer installs no parser.
+"""
+
+import json
+from typing import NoReturn
+
+import rfc8785
+
+from sharing.verifier.failures import Malformed, shown
+
+JsonObject = dict[str, object]
+
+MAX_DEPTH = 32
+"""Levels of an object, itself included."""
+
+MAX_OBJECT_BYTES = 256 * 1024
+_MAX_INTEGER = 2**53 - 1
+
+
+def read(raw: bytes, *, depth: int = MAX_DEPTH) -> object:
+    """The value of a UTF-8 JSON text. Raises Malformed."""
+    try:
+        value: object = json.loads(
+            raw.decode(),
+            object_pairs_hook=_members,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed(f"not UTF-8 text, from byte {error.start} on") from error
+    except json.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from error
+    except RecursionError as error:
+        raise Malformed(f"nested more than {depth} levels deep") from error
+    _check(value, depth)
+    return value
+
+
+def read_object(raw: bytes, *, depth: int = MAX_DEPTH) -> JsonObject:
+    """As `read`, for a text that must be a JSON object."""
+    value = read(raw, depth=depth)
+    if not isinstance(value, dict):
+        raise Malformed("not a JSON object")
+    return value
+
+
+def canonical(value: JsonObject) -> bytes:
+    """The JCS bytes (RFC 8785) of an object that `read` let through; Malformed if it is too large or deep."""
+    _check(value, MAX_DEPTH)  # Again, for an object that `read` met further down.
+    body: bytes = rfc8785.dumps(value)  # type: ignore[arg-type]  # `read` yields nothing but JSON values.
+    if len(body) > MAX_OBJECT_BYTES:
+        raise Malformed(f"an object of {len(body)} bytes; the limit is {MAX_OBJECT_BYTES}")
+    return body
+
+
+def _members(pairs: list[tuple[str, object]]) -> JsonObject:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Malformed(f"the key {shown(name)} stands twice in one object")
+            seen.add(name)
+    return members
+
+
+def _integer(digits: str) -> int:
+    # The length first: converting a number of a million digits is an attack in itself.
+    if len(digits) > 17 or abs(number := int(digits)) > _MAX_INTEGER:
+        raise Malformed(f"the integer {shown(digits)} is beyond ±(2^53-1)")
+    return number
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    # RFC 8785 writes such a value (1e17, 1e400) as digits that `_integer` would refuse, or not at all.
+    if abs(number) == float("inf") or _MAX_INTEGER < abs(number) < 1e21:
+        raise Malformed(f"the number {shown(digits)} has no safe canonical form")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise Malformed(f"{name} is not JSON")
+
+
+def _check(root: object, max_depth: int) -> None:
+    rest = [(root, 1)]
+    while rest:
+        value, depth = rest.pop()
+        if isinstance(value, str):
+            _check_text(value)
+        elif isinstance(value, dict | list):
+            if depth > max_depth:
+                raise Malformed(f"nested more than {max_depth} levels deep")
+            if isinstance(value, dict):
+                for name in value:
+                    _check_text(name)
+                value = list(value.values())
+            rest.extend((member, depth + 1) for member in value if isinstance(member, str | dict | list))
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise Malformed(f"U+0000 in the string {shown(text)}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Malformed(f"a lone surrogate in the string {shown(text)}") from error

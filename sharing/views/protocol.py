@@ -1,0 +1,136 @@
+"""What every TAXII request goes through: who calls, what is asked, and an error resource for whatever goes wrong."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException
+from django.utils import timezone
+
+from accounts.queries import Caller, caller
+from indicators.stix.json import Refused
+from sharing.taxii import errors, media_types
+from sharing.taxii.errors import TaxiiError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response in TAXII's media type."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] | None = None
+
+
+View = Callable[..., Answer]
+Respond = Callable[..., HttpResponse]
+
+
+def resource(**methods: View) -> Respond:
+    """The Django view of one TAXII resource, from a function `(request, caller, **path)` for each method.
+
+    Authentication comes first: whoever is unknown learns nothing, not even which URLs exist.
+    """
+    allowed = {name.upper(): view for name, view in methods.items()}
+    if "GET" in allowed:
+        allowed["HEAD"] = allowed["GET"]
+
+    def respond(request: HttpRequest, **path: str) -> HttpResponse:
+        try:
+            known = authenticate(request)
+            view = allowed.get(request.method or "")
+            if view is None:
+                raise errors.MethodNotAllowed(
+                    f"{request.method} is not defined here.", allow=tuple(sorted(allowed))
+                )
+            media_types.check_accept(request.headers.get("Accept"))
+            answer = view(request, known, **path)
+        except TaxiiError as error:
+            return failure(error)
+        except Exception:
+            error_id = str(uuid4())
+            log.exception("request_failed", error_id=error_id)
+            return failure(errors.InternalError(), error_id=error_id)
+        return HttpResponse(
+            answer.body, status=answer.status, content_type=media_types.MEDIA_TYPE, headers=answer.headers
+        )
+
+    respond.csrf_exempt = True  # type: ignore[attr-defined]
+    return respond
+
+
+def failure(error: TaxiiError, *, error_id: str | None = None) -> HttpResponse:
+    """A TAXII error resource (TAXII 2.1 §3.6.1)."""
+    return HttpResponse(
+        errors.resource(error, error_id=error_id or str(uuid4())),
+        status=error.http_status,
+        content_type=media_types.MEDIA_TYPE,
+        headers=error.headers,
+    )
+
+
+def authenticate(request: HttpRequest) -> Caller:
+    """The caller of Basic, Bearer or Token credentials (clients.md 9); `Unauthorized` otherwise."""
+    scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
+    credential = credential.strip()
+    known = None
+    if scheme.lower() == "basic":
+        user, secret = _basic(credential)
+        known = caller(secret=secret, token_id=user, now=timezone.now())
+    elif scheme.lower() in {"bearer", "token"}:
+        known = caller(secret=credential, now=timezone.now())
+    elif scheme:
+        raise errors.Unauthorized("Use Basic, Bearer or Token credentials.")
+    else:
+        raise errors.Unauthorized("Credentials are missing.")
+    if known is None:
+        raise errors.Unauthorized("These credentials are unknown, expired or revoked.")
+    return known
+
+
+def demand(known: Caller, scope: str) -> None:
+    """`Forbidden` if the token may not be used for this."""
+    if scope not in known.scopes:
+        raise errors.Forbidden(f"This token has no scope {scope}.")
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The request's body, at most `max_content_length`; `TooLarge` before a byte of a larger one is kept."""
+    limit = settings.MAX_CONTENT_LENGTH
+    length = request.headers.get("Content-Length", "")
+    if length and (not length.isascii() or not length.isdigit()):
+        raise errors.BadRequest("Content-Length is not a number.")
+    if length and int(length) > limit:
+        raise errors.TooLarge(f"A body may have {limit} bytes at most.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise errors.UnsupportedMediaType("Send the body without Content-Encoding.")
+    try:
+        body = request.read(limit + 1)
+    except (OSError, RawPostDataException) as error:
+        raise errors.BadRequest("The body did not arrive whole.") from error
+    if len(body) > limit:
+        raise errors.TooLarge(f"A body may have {limit} bytes at most.")
+    return body
+
+
+def unprocessable(refusal: Refused) -> errors.Unprocessable:
+    """What a body's refusal is in TAXII."""
+    return errors.Unprocessable(refusal.sentence, error_code=refusal.code, details={"place": refusal.place})
+
+
+def _basic(credential: str) -> tuple[str, str]:
+    try:
+        text = base64.b64decode(credential + "=" * (-len(credential) % 4), validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise errors.Unauthorized("Basic credentials are not base64.") from error
+    user, separator, secret = text.partition(":")
+    if not separator:
+        raise errors.Unauthorized("Basic credentials have the form id:secret.")
+    return user, secret

@@ -1,0 +1,193 @@
+"""REST: submissions and their receipts."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from drf_spectacular.authentication import TokenScheme
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import exceptions, serializers, status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import Scope
+from accounts.queries import Caller
+from indicators.actions import submissions
+from indicators.models import Channel
+from indicators.stix import json
+from sharing import queries, receipts
+from sharing.taxii.errors import TaxiiError, Unauthorized
+from sharing.tasks import nudge_ingest
+from sharing.views.protocol import authenticate, body_of
+
+FORMATS = {
+    "application/json": "stix",
+    "application/stix+json": "stix",
+    "application/taxii+json": "stix",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+}
+
+
+class TokenCredentials(BaseAuthentication):
+    """The same tokens as TAXII: Bearer, Token or Basic."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None]:
+        try:
+            return authenticate(request._request), None
+        except Unauthorized as error:
+            raise exceptions.AuthenticationFailed(str(error)) from error
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="stillwatch"'
+
+
+class TokenCredentialsScheme(TokenScheme):
+    """How OpenAPI shows it."""
+
+    target_class = TokenCredentials
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class MaySubmit(BasePermission):
+    """The scope `submit`."""
+
+    message = "This token has no scope submit."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.user, Caller) and Scope.SUBMIT in request.user.scopes
+
+
+class Raw(BaseParser):
+    """Leaves the body alone: it is stored as it came."""
+
+    media_type = "*/*"
+
+
+class LineSerializer(serializers.Serializer[receipts.Line]):
+    """A line of a receipt."""
+
+    id = serializers.CharField()
+    version = serializers.CharField()
+    outcome = serializers.ChoiceField(
+        choices=["new", "merged", "duplicate", "rejected", "pending-review", "released", "withheld"]
+    )
+    reason = serializers.CharField(help_text="A documented reason code.")
+    sentence = serializers.CharField()
+    published_id = serializers.CharField(allow_null=True)
+    merged = serializers.BooleanField(help_text="Whether another organisation had said the same.")
+
+
+class ReceiptSerializer(serializers.Serializer[receipts.Receipt]):
+    """A submission and what became of each object."""
+
+    id = serializers.UUIDField()
+    community = serializers.CharField()
+    state = serializers.ChoiceField(choices=["received", "ingested", "quarantined"])
+    received_at = serializers.DateTimeField()
+    ingested_at = serializers.DateTimeField(allow_null=True)
+    object_count = serializers.IntegerField()
+    counts = serializers.DictField(child=serializers.IntegerField())
+    objects = LineSerializer(many=True, source="lines")
+
+
+class SubmissionsView(APIView):
+    """Send objects; the answer says where the receipt is."""
+
+    authentication_classes = [TokenCredentials]
+    permission_classes = [MaySubmit]
+    parser_classes = [Raw]
+
+    @extend_schema(
+        request=OpenApiTypes.OBJECT,
+        responses={202: ReceiptSerializer},
+        parameters=[
+            OpenApiParameter("community", description="Needed where the caller is in more than one."),
+            OpenApiParameter("format", enum=["stix", "ndjson"], description="Instead of the Content-Type."),
+            OpenApiParameter("Idempotency-Key", location=OpenApiParameter.HEADER),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        known: Caller = request.user  # type: ignore[assignment]
+        community = _community(known, request.query_params.get("community"))
+        lines = _format(request) == "ndjson"
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not 0 < len(key) <= 255:
+            return _refused("idempotency-key", "Idempotency-Key has 1 to 255 characters.", 400)
+        try:
+            received = submissions.receive(
+                community_id=community.id,
+                organization_id=known.organization_id,
+                token_id=known.token_id,
+                channel=Channel.REST,
+                collection_id=queries.inbox(known.organization_id, community.id),
+                body=body_of(request._request),
+                by=known.actor,
+                now=timezone.now(),
+                lines=lines,
+                idempotency_key=key,
+            )
+        except json.Refused as refusal:
+            return _refused(refusal.code, refusal.sentence, 422)
+        except submissions.KeyReused as refusal:
+            return _refused("idempotency-key-reused", str(refusal), 409)
+        except TaxiiError as error:
+            return _refused(error.error_code, str(error), error.http_status)
+        nudge_ingest(received.id)
+        receipt = receipts.receipt(known.organization_id, received.id)
+        return Response(
+            ReceiptSerializer(receipt).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={"Location": f"/api/v1/submissions/{received.id}/"},
+        )
+
+
+class SubmissionView(APIView):
+    """A receipt."""
+
+    authentication_classes = [TokenCredentials]
+    permission_classes = [MaySubmit]
+
+    @extend_schema(responses={200: ReceiptSerializer})
+    def get(self, request: Request, submission_id: UUID) -> Response:
+        known: Caller = request.user  # type: ignore[assignment]
+        receipt = receipts.receipt(known.organization_id, submission_id)
+        if receipt is None:
+            raise exceptions.NotFound
+        return Response(ReceiptSerializer(receipt).data)
+
+
+def _community(known: Caller, slug: str | None) -> queries.ApiRoot:
+    """The community that is named, or the only one."""
+    roots = queries.api_roots(known.organization_id)
+    chosen = [root for root in roots if slug is None or root.slug == slug]
+    if len(chosen) == 1:
+        return chosen[0]
+    if slug is not None or not chosen:
+        raise exceptions.NotFound("There is no such community for you.")
+    names = ", ".join(root.slug for root in roots)
+    raise exceptions.ValidationError({"community": f"say which: {names}"})
+
+
+def _format(request: Request) -> str:
+    named = request.query_params.get("format")
+    if named is not None:
+        if named not in {"stix", "ndjson"}:
+            raise exceptions.ValidationError({"format": "one of stix, ndjson"})
+        return named
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in FORMATS:
+        raise exceptions.UnsupportedMediaType(media_type or "none")
+    return FORMATS[media_type]
+
+
+def _refused(code: str, sentence: str, http_status: int) -> Response:
+    return Response({"code": code, "detail": sentence}, status=http_status)

@@ -1,0 +1,305 @@
+"""TAXII 2.1: every endpoint, each one call into queries or actions."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.models import Scope
+from accounts.queries import Caller
+from indicators.actions import submissions
+from indicators.models import Channel, SubmissionState
+from indicators.stix import json, timestamps
+from sharing import queries
+from sharing.actions import deletion, publication
+from sharing.models import Kind
+from sharing.queries import Page, Readable
+from sharing.tasks import nudge_ingest, nudge_publish
+from sharing.taxii import cursor, errors, filters, media_types, resources
+from sharing.taxii.filters import Filters
+from sharing.taxii.headers import date_added_headers
+from sharing.tlog import page as log_page
+from sharing.views.protocol import Answer, body_of, demand, resource, unprocessable
+
+
+def _discovery(request: HttpRequest, known: Caller) -> Answer:
+    roots = [_url(request, f"/taxii2/{root.slug}/") for root in queries.api_roots(known.organization_id)]
+    return Answer(
+        resources.discovery(
+            title=settings.SERVICE_NAME,
+            description="Indicators of AI-model distillation campaigns, merged, reviewed and signed.",
+            api_roots=roots,
+            default=roots[0] if roots else None,
+        )
+    )
+
+
+def _api_root(request: HttpRequest, known: Caller, community: str) -> Answer:
+    root = queries.api_root(known.organization_id, community)
+    if root is None:
+        raise _unknown()
+    return Answer(
+        resources.api_root(
+            title=root.title,
+            description=root.description or None,
+            max_content_length=settings.MAX_CONTENT_LENGTH,
+        )
+    )
+
+
+def _collections(request: HttpRequest, known: Caller, community: str) -> Answer:
+    if queries.api_root(known.organization_id, community) is None:
+        raise _unknown()
+    found = queries.collections(known.organization_id, community)
+    return Answer(resources.collections([_resource_of(one, known) for one in found]))
+
+
+def _collection(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
+    return Answer(resources.collection(_resource_of(_find(known, community, collection), known)))
+
+
+def _objects(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
+    found = _readable(known, community, collection)
+    pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
+    asked = filters.parse(pairs, allowed=filters.OBJECTS)
+    if ("proof", "1") in pairs or (asked.next and cursor.decode(asked.next, _key()).kind == "proof"):
+        return _proof(found, asked)
+    wanted, position = cursor.resume(asked, _key(), kind="objects", collection=found.id)
+    page = queries.objects_page(found, wanted, position)
+    return _envelope(found, "objects", wanted, page)
+
+
+def _proof(found: Readable, asked: Filters) -> Answer:
+    wanted, position = cursor.resume(asked, _key(), kind="proof", collection=found.id)
+    proof = queries.proof_page(found, wanted, position)
+    origin = publication.origin(found.id)
+    if proof.start is None or proof.end is None:
+        extra = log_page.filtered_log_property(origin, proof.openings)
+    else:
+        extra = log_page.log_property(origin, proof.start, proof.end, proof.openings)
+    return _envelope(found, "proof", wanted, proof.page, extra)
+
+
+def _post_objects(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
+    found = _find(known, community, collection)
+    demand(known, Scope.SUBMIT)
+    if not found.can_write:
+        raise errors.Forbidden("You may not write to this collection.")
+    media_types.check_content_type(request.headers.get("Content-Type"))
+    body = body_of(request)
+    now = timezone.now()
+    try:
+        received = submissions.receive(
+            community_id=found.community_id,
+            organization_id=known.organization_id,
+            token_id=known.token_id,
+            channel=Channel.TAXII,
+            collection_id=found.id,
+            body=body,
+            by=known.actor,
+            now=now,
+        )
+    except json.Refused as refusal:
+        raise unprocessable(refusal) from refusal
+    nudge_ingest(received.id)
+    return Answer(_pending(received.id, body, lines=False, received_at=now), status=202)
+
+
+def _status(request: HttpRequest, known: Caller, community: str, status: str) -> Answer:
+    submission_id = _as_uuid(status)
+    found = (
+        None if submission_id is None else queries.submission(known.organization_id, submission_id, community)
+    )
+    if found is None:
+        raise _unknown()
+    if found.state != SubmissionState.INGESTED:
+        return Answer(_pending(found.id, found.body, lines=found.lines, received_at=found.received_at))
+    successes, failures = [], []
+    received_at = timestamps.from_micros(_micros(found.received_at))
+    for line in queries.receipt_lines(found.id):
+        version = line.version or received_at
+        if line.outcome == "rejected":
+            failures.append(resources.StatusDetail(line.object_id, version, f"{line.reason}: {line.sentence}"))
+        else:
+            successes.append(resources.StatusDetail(line.object_id, version, line.sentence))
+    return Answer(
+        resources.status(
+            id=found.id, requested_at=_micros(found.received_at), successes=successes, failures=failures
+        )
+    )
+
+
+def _pending(submission_id: UUID, body: bytes, *, lines: bool, received_at: timezone.datetime) -> bytes:
+    """The status of what was not looked into yet: every object is pending, under the id that it says it has."""
+    pendings = []
+    for ordinal, raw in enumerate(submissions.split(body, lines=lines)):
+        object_id, modified, created = json.head(raw)
+        version = modified or created or timestamps.from_micros(_micros(received_at))
+        pendings.append(resources.StatusDetail(object_id or f"objects/{ordinal}", version))
+    return resources.status(id=submission_id, requested_at=_micros(received_at), pendings=pendings)
+
+
+def _manifest(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
+    found = _readable(known, community, collection)
+    pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
+    asked = filters.parse(pairs, allowed=filters.MANIFEST)
+    wanted, position = cursor.resume(asked, _key(), kind="manifest", collection=found.id)
+    records, more = queries.manifest_page(found, wanted, position)
+    return Answer(
+        resources.manifest(
+            [
+                resources.ManifestRecord(record.object_id, record.added, _shown(record.version))
+                for record in records
+            ],
+            more=more,
+            next=cursor.encode("manifest", found.id, records[-1].added, wanted, _key()) if more else None,
+        ),
+        headers=_dates(wanted, records),
+    )
+
+
+def _object(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+    found = _readable(known, community, collection)
+    wanted, position = _of_one(request, found, object, "object", filters.OBJECT)
+    page = queries.objects_page(found, wanted, position)
+    if not page.count and not queries.holds(found, object):
+        raise _unknown()
+    return _envelope(found, "object", wanted, page)
+
+
+def _versions(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+    found = _readable(known, community, collection)
+    wanted, position = _of_one(request, found, object, "versions", filters.VERSIONS)
+    records, more = queries.manifest_page(found, replace(wanted, versions=("all",)), position)
+    if not records and not queries.holds(found, object):
+        raise _unknown()
+    return Answer(
+        resources.versions(
+            [_shown(record.version) for record in records],
+            more=more,
+            next=cursor.encode("versions", found.id, records[-1].added, wanted, _key()) if more else None,
+        ),
+        headers=_dates(wanted, records),
+    )
+
+
+def _delete(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+    found = _find(known, community, collection)
+    demand(known, Scope.SUBMIT)
+    if found.kind == Kind.FEED or not found.can_write or not found.can_read:
+        raise errors.Forbidden("You may not delete from this collection.")
+    chosen = filters.parse_delete(filters.split_query(request.META.get("QUERY_STRING", "")))
+    try:
+        deleted = deletion.delete(
+            collection_id=found.id,
+            object_id=object,
+            versions=chosen.versions,
+            spec_versions=chosen.spec_versions,
+            organization_id=known.organization_id,
+            by=known.actor,
+            now=timezone.now(),
+        )
+    except deletion.NotOwner as refusal:
+        raise errors.Forbidden(str(refusal)) from refusal
+    if not deleted:
+        raise _unknown()
+    nudge_publish(found.community_id)
+    return Answer(b"")
+
+
+discovery = resource(get=_discovery)
+api_root = resource(get=_api_root)
+collections = resource(get=_collections)
+collection = resource(get=_collection)
+objects = resource(get=_objects, post=_post_objects)
+manifest = resource(get=_manifest)
+object_by_id = resource(get=_object, delete=_delete)
+versions = resource(get=_versions)
+status = resource(get=_status)
+
+
+def _nothing(request: HttpRequest, known: Caller, **path: str) -> Answer:
+    raise _unknown()
+
+
+nothing = resource(get=_nothing, post=_nothing, delete=_nothing, put=_nothing, patch=_nothing, options=_nothing)
+
+
+def _find(known: Caller, community: str, reference: str) -> Readable:
+    found = queries.collection(known.organization_id, community, reference)
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def _readable(known: Caller, community: str, reference: str) -> Readable:
+    found = _find(known, community, reference)
+    demand(known, Scope.FEED_READ)
+    if not found.can_read:
+        raise errors.Forbidden("You may not read this collection.")
+    return found
+
+
+def _of_one(
+    request: HttpRequest, found: Readable, object_id: str, kind: str, allowed: frozenset[str]
+) -> tuple[Filters, int | None]:
+    pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
+    asked = replace(filters.parse(pairs, allowed=allowed), ids=(object_id,))
+    return cursor.resume(asked, _key(), kind=kind, collection=found.id)
+
+
+def _envelope(found: Readable, kind: str, wanted: Filters, page: Page, extra: bytes = b"") -> Answer:
+    following = None
+    if page.more and page.last is not None:
+        following = cursor.encode(kind, found.id, page.last, wanted, _key())
+    return Answer(
+        resources.envelope(page.joined, more=page.more, next=following, extra=extra),
+        headers=date_added_headers(page.first, page.last, echo=wanted.added_after),
+    )
+
+
+def _dates(wanted: Filters, records: list[queries.Record]) -> dict[str, str]:
+    first, last = (records[0].added, records[-1].added) if records else (None, None)
+    return date_added_headers(first, last, echo=wanted.added_after)
+
+
+def _resource_of(found: Readable, known: Caller) -> resources.Collection:
+    return resources.Collection(
+        id=found.id,
+        title=found.title,
+        description=found.description or None,
+        alias=found.alias,
+        can_read=found.can_read and Scope.FEED_READ in known.scopes,
+        can_write=found.can_write and Scope.SUBMIT in known.scopes,
+    )
+
+
+def _unknown() -> errors.NotFound:
+    """One answer for what is not there and for what this caller may not know of."""
+    return errors.NotFound("There is nothing here for you.")
+
+
+def _url(request: HttpRequest, path: str) -> str:
+    return f"{settings.PUBLIC_URL}{path}" if settings.PUBLIC_URL else request.build_absolute_uri(path)
+
+
+def _key() -> bytes:
+    return settings.SECRET_KEY.encode()
+
+
+def _micros(moment: timezone.datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _shown(sortable: str) -> str:
+    """A sortable version with six decimals, or all nine where they say something."""
+    return sortable if sortable[-4:-1] != "000" else f"{sortable[:-4]}Z"
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
