@@ -67,7 +67,16 @@ class TokenAdmin(ReadOnly):
 
     list_display = ("name", "organization", "scopes", "expires_at", "last_used_at", "revoked_at")
     list_filter = ("organization",)
-    fields = ("id", "name", "organization", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    fields = (
+        "id",
+        "name",
+        "organization",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
 
 
 @admin.register(AuditEvent)

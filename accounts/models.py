@@ -84,7 +84,9 @@ class Organization(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(sector__in=Sector.values), name="organization_sector_known"),
-            models.CheckConstraint(condition=Q(reliability__in=Reliability.values), name="organization_grade_known"),
+            models.CheckConstraint(
+                condition=Q(reliability__in=Reliability.values), name="organization_grade_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -113,9 +115,15 @@ class Community(models.Model):
     class Meta:
         verbose_name_plural = "communities"
         constraints = [
-            models.CheckConstraint(condition=Q(default_tlp__in=Tlp.values), name="community_default_tlp_known"),
-            models.CheckConstraint(condition=Q(personal_data__in=["refuse", "allow"]), name="community_privacy_known"),
-            models.CheckConstraint(condition=Q(auto_release__in=AutoRelease.values), name="community_rule_known"),
+            models.CheckConstraint(
+                condition=Q(default_tlp__in=Tlp.values), name="community_default_tlp_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(personal_data__in=["refuse", "allow"]), name="community_privacy_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(auto_release__in=AutoRelease.values), name="community_rule_known"
+            ),
             models.CheckConstraint(
                 condition=Q(min_confidence__gte=0, min_confidence__lte=100, min_sources__gte=1),
                 name="community_rule_in_range",
@@ -173,7 +181,8 @@ class Token(models.Model):
                 fields=["organization", "name"], condition=Q(revoked_at__isnull=True), name="token_name_once"
             ),
             models.CheckConstraint(
-                condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")), name="token_expires_later"
+                condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
+                name="token_expires_later",
             ),
         ]
 

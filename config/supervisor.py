@@ -1,8 +1,8 @@
 """Keeps child processes running, and ends them together.
 
 Each child is the leader of a process group of its own. When it dies, what is left of its group is killed and
-it is started again, at once if it had been running for a while and after a growing pause if it keeps dying.
-When this process dies without a word, the kernel ends the children.
+it is started again: at once when somebody killed it or it had been running well, after a growing pause when
+it keeps failing. When this process dies without a word, the kernel ends the children.
 """
 
 import contextlib
@@ -17,8 +17,10 @@ from pathlib import Path
 
 from config.embedded import end_with_parent
 
-STEADY_AFTER = 5.0
-"""Seconds after which a child counts as running well; dying earlier makes the next pause longer."""
+STEADY_AFTER = 60.0
+"""Seconds after which a child counts as running well; failing earlier makes the next pause longer."""
+KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+"""Ends that say nothing about the child."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 STOP_PATIENCE = 30.0
@@ -36,7 +38,7 @@ class Child:
     stop_order: int = 0
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
-    early_deaths: int = 0
+    failures: int = 0
     start_at: float = field(default=0.0, repr=False)
 
     def start(self) -> None:
@@ -68,8 +70,12 @@ class Child:
         """Clear up after the dead child and say how long to pause before the next start."""
         self.signal_group(signal.SIGKILL)
         steady = time.monotonic() - self.started_at >= STEADY_AFTER
-        self.early_deaths = 0 if steady else self.early_deaths + 1
-        pause = min(FIRST_PAUSE * 2.0**self.early_deaths, LONGEST_PAUSE)
+        killed = self.process is not None and self.process.returncode in KILLED
+        if steady:
+            self.failures = 0
+        elif not killed:
+            self.failures += 1
+        pause = min(FIRST_PAUSE * 2.0**self.failures, LONGEST_PAUSE)
         self.process = None
         self.start_at = time.monotonic() + pause
         return pause

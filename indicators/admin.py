@@ -15,7 +15,17 @@ class SubmissionAdmin(ReadOnly):
     list_select_related = ("organization", "community")
     ordering = ("-received_at",)
     fields = (
-        *("id", "organization", "community", "token", "channel", "object_count", "state", "attempts", "error"),
+        *(
+            "id",
+            "organization",
+            "community",
+            "token",
+            "channel",
+            "object_count",
+            "state",
+            "attempts",
+            "error",
+        ),
         *("received_at", "ingested_at"),
     )
 

@@ -43,7 +43,9 @@ class Submission(models.Model):
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True)
     channel = models.CharField(max_length=8, choices=Channel.choices)
     collection_id = models.UUIDField(help_text="The inbox or open collection that it was posted to.")
-    lines = models.BooleanField(default=False, help_text="One object a line instead of an envelope or bundle.")
+    lines = models.BooleanField(
+        default=False, help_text="One object a line instead of an envelope or bundle."
+    )
     body = models.BinaryField()
     body_sha256 = models.BinaryField(max_length=32)
     idempotency_key = models.CharField(max_length=255, null=True)
@@ -56,17 +58,19 @@ class Submission(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=SubmissionState.values), name="submission_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=SubmissionState.values), name="submission_state_known"
+            ),
             models.CheckConstraint(
                 condition=Q(state="ingested", ingested_at__isnull=False) | ~Q(state="ingested"),
                 name="submission_ingested_at_set",
             ),
-            models.UniqueConstraint(fields=["organization", "idempotency_key"], name="submission_idempotency_once"),
+            models.UniqueConstraint(
+                fields=["organization", "idempotency_key"], name="submission_idempotency_once"
+            ),
         ]
         indexes = [
-            models.Index(
-                fields=["received_at"], condition=Q(state="received"), name="submission_waiting"
-            ),
+            models.Index(fields=["received_at"], condition=Q(state="received"), name="submission_waiting"),
             models.Index(fields=["organization", "-received_at"], name="submission_by_sender"),
         ]
 
@@ -128,10 +132,13 @@ class Claim(models.Model):
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT)
     submission = models.ForeignKey(Submission, on_delete=models.PROTECT, db_index=False)
     object_id = models.TextField()
-    version = models.TextField(help_text="Sortable: nine fractional digits; empty for objects without versions.")
+    version = models.TextField(
+        help_text="Sortable: nine fractional digits; empty for objects without versions."
+    )
     tlp = models.SmallIntegerField(choices=Tlp.choices)
     references = ArrayField(models.TextField())
     body = models.BinaryField(help_text="RFC 8785 bytes.")
+    signature = models.TextField(help_text="Detached JWS over `body`, made when it came in.")
     first_received_at = models.DateTimeField()
     received_at = models.DateTimeField()
     revoked = models.BooleanField(default=False, help_text="What its source's latest version says.")
@@ -141,7 +148,9 @@ class Claim(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["community", "object_id", "organization"], name="claim_once"),
             models.CheckConstraint(condition=Q(tlp__in=Tlp.values), name="claim_tlp_known"),
-            models.CheckConstraint(condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"),
+            models.CheckConstraint(
+                condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -31,7 +31,16 @@ class DecisionForm(forms.Form):
 class ReviewAdmin(ReadOnly):
     """Cases: select some, then approve or reject them with one reason."""
 
-    list_display = ("published_id", "community", "audience", "why", "sources", "state", "opened_at", "decided_by")
+    list_display = (
+        "published_id",
+        "community",
+        "audience",
+        "why",
+        "sources",
+        "state",
+        "opened_at",
+        "decided_by",
+    )
     list_filter = ("state", "community", "release__ceiling")
     search_fields = ("=release__published_id",)
     ordering = ("-id",)
@@ -124,7 +133,12 @@ class ReviewAdmin(ReadOnly):
             if not isinstance(member, Member) or not may_analyse(request):
                 raise moderation.NotAllowed("only the operator's analysts decide")
             decide(review_id=case.id, member=member, reason=reason, signer=current_signer(now=now), now=now)
-        except (moderation.NotPending, moderation.NotAllowed, moderation.ReasonMissing, NoSigningKey) as refusal:
+        except (
+            moderation.NotPending,
+            moderation.NotAllowed,
+            moderation.ReasonMissing,
+            NoSigningKey,
+        ) as refusal:
             self.message_user(request, f"{case.release.published_id}: {refusal}.", messages.WARNING)
             return False
         return True
@@ -140,7 +154,9 @@ class CollectionAdmin(ReadOnly):
 
     @admin.display(description="URL")
     def link(self, collection: Collection) -> SafeString:
-        return format_html("<code>/taxii2/{}/collections/{}/</code>", collection.community.slug, collection.id)
+        return format_html(
+            "<code>/taxii2/{}/collections/{}/</code>", collection.community.slug, collection.id
+        )
 
 
 @admin.register(SigningKey)

@@ -22,7 +22,9 @@ class ShownClaim:
 def claims_of(review: Review) -> list[ShownClaim]:
     """The claims behind a case that its audience may be shown, oldest first."""
     return [
-        ShownClaim(name, Tlp(tlp).label, received_at, json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        ShownClaim(
+            name, Tlp(tlp).label, received_at, json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        )
         for name, tlp, received_at, body in sql.rows(
             "SELECT o.name, c.tlp, c.received_at, c.body FROM indicators_claim c"
             " JOIN accounts_organization o ON o.id = c.organization_id"

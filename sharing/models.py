@@ -64,7 +64,9 @@ class Collection(models.Model):
             ),
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="collection_kind_known"),
             models.CheckConstraint(condition=Q(ceiling__in=Tlp.values), name="collection_ceiling_known"),
-            models.CheckConstraint(condition=~Q(kind="feed") | Q(ceiling__lt=Tlp.RED), name="collection_feed_never_red"),
+            models.CheckConstraint(
+                condition=~Q(kind="feed") | Q(ceiling__lt=Tlp.RED), name="collection_feed_never_red"
+            ),
             models.CheckConstraint(condition=Q(profile__in=Profile.values), name="collection_profile_known"),
         ]
 
@@ -83,7 +85,9 @@ class CollectionGrant(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organization", "collection"], name="collection_grant_once"),
-            models.CheckConstraint(condition=Q(can_read=True) | Q(can_write=True), name="collection_grant_not_empty"),
+            models.CheckConstraint(
+                condition=Q(can_read=True) | Q(can_write=True), name="collection_grant_not_empty"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -107,10 +111,16 @@ class Entry(models.Model):
     version = models.TextField(null=True, help_text="Sortable: nine fractional digits.")
     tlp = models.SmallIntegerField(null=True)
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, null=True, db_index=False, help_text="Who posted it; of no feed."
+        Organization,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        help_text="Who posted it; of no feed.",
     )
     body = models.BinaryField(null=True, help_text="RFC 8785 bytes, as signed and served.")
-    opening = models.BinaryField(help_text="Salt, statement and signature as JSON, ready to join into a proof page.")
+    opening = models.BinaryField(
+        help_text="Salt, statement and signature as JSON, ready to join into a proof page."
+    )
     commitment = models.BinaryField(max_length=33, help_text="The entry of the Merkle log (trust.md).")
     subsalt = models.BinaryField(null=True, max_length=32)
     submitter = models.BinaryField(null=True, help_text="The record that the statement's `sub` commits to.")
@@ -154,11 +164,16 @@ class Release(models.Model):
     id = models.BigAutoField(primary_key=True)
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT, db_index=False)
     ceiling = models.SmallIntegerField(choices=Tlp.choices)
-    published_id = models.TextField(help_text="Fixed at first sight; the partner's own id for what passes unchanged.")
+    published_id = models.TextField(
+        help_text="Fixed at first sight; the partner's own id for what passes unchanged."
+    )
     decision = models.CharField(max_length=8, choices=Decision.choices)
     reason = models.CharField(max_length=64)
     sentence = models.TextField()
-    digest = models.BinaryField(null=True, max_length=32, help_text="Of the last version published, to see a change.")
+    digest = models.BinaryField(
+        null=True, max_length=32, help_text="Of the last version published, to see a change."
+    )
+    created = models.TextField(blank=True, help_text="Of the service's own object; never changes.")
     modified = models.TextField(blank=True, help_text="Of the last version published.")
     revoked = models.BooleanField(default=False, help_text="Whether the last version published says so.")
     sources = models.SmallIntegerField(default=0)
@@ -185,7 +200,9 @@ class Waiting(models.Model):
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["community", "missing", "subject"], name="waiting_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["community", "missing", "subject"], name="waiting_once")
+        ]
 
     def __str__(self) -> str:
         return self.missing
@@ -215,7 +232,9 @@ class Review(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["release"], condition=Q(state="pending"), name="review_one_pending"),
+            models.UniqueConstraint(
+                fields=["release"], condition=Q(state="pending"), name="review_one_pending"
+            ),
             models.CheckConstraint(condition=Q(state__in=ReviewState.values), name="review_state_known"),
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "closed"])
@@ -249,7 +268,9 @@ class SigningKey(models.Model):
     jwk = models.JSONField()
     created_at = models.DateTimeField()
     use_from = models.DateTimeField(help_text="A new key is published at least seven days before it signs.")
-    retired_at = models.DateTimeField(null=True, help_text="Signs nothing from here on; still verifies what it signed.")
+    retired_at = models.DateTimeField(
+        null=True, help_text="Signs nothing from here on; still verifies what it signed."
+    )
 
     def __str__(self) -> str:
         return self.kid

@@ -190,8 +190,7 @@ def manifest_page(collection: Readable, filters: Filters, position: int | None) 
     """The manifest of the page that `objects_page` gives for the same filters; and whether there is more."""
     where, parameters = _selection(collection.id, filters, position)
     found = sql.rows(
-        "SELECT object_id, added, version FROM sharing_entry"
-        f" WHERE {where} ORDER BY added LIMIT %(limit)s",
+        f"SELECT object_id, added, version FROM sharing_entry WHERE {where} ORDER BY added LIMIT %(limit)s",
         parameters,
     )
     more = len(found) == filters.page_size and _more(collection, filters, found[-1][1])
@@ -266,7 +265,9 @@ class SubmissionStatus:
     body: bytes
 
 
-def submission(organization_id: UUID, submission_id: UUID, community_slug: str | None = None) -> SubmissionStatus | None:
+def submission(
+    organization_id: UUID, submission_id: UUID, community_slug: str | None = None
+) -> SubmissionStatus | None:
     """A submission of this organisation; its body only while it has not been ingested."""
     found = sql.row(
         "SELECT s.id, s.community_id, s.state, s.received_at, s.lines,"

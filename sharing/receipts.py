@@ -59,16 +59,20 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
     )
     if found is None:
         return None
-    *head, community_id = found
+    identifier, community, state, received_at, ingested_at, object_count, community_id = found
     ceiling = _widest(organization_id, community_id)
     lines = [
         _line(row, ceiling)
         for row in sql.rows(
             _LINES,
-            {"submission": submission_id, "organization": organization_id, "ceiling": -1 if ceiling is None else ceiling},
+            {
+                "submission": submission_id,
+                "organization": organization_id,
+                "ceiling": -1 if ceiling is None else ceiling,
+            },
         )
     ]
-    return Receipt(*head, lines=lines)
+    return Receipt(identifier, community, state, received_at, ingested_at, object_count, lines)
 
 
 _LINES = """
@@ -96,16 +100,16 @@ def _line(row: sql.Row, ceiling: int | None) -> Line:
         return Line(object_id, version, outcome, reason, sentence, shown, bool(merged))
     outcome = "merged" if merged else "new"
     if ceiling is None or (tlp is not None and tlp > ceiling):
-        return Line(
-            object_id, version, "withheld", "above-ceiling", SENTENCES["above-ceiling"], None, False
-        )
+        return Line(object_id, version, "withheld", "above-ceiling", SENTENCES["above-ceiling"], None, False)
     if decision is None:
         return Line(object_id, version, outcome, "triage", SENTENCES["triage"], None, bool(merged))
     if decision == "release" and missing:
         waiting = SENTENCES["waiting-for-reference"].format(missing=", ".join(missing))
         return Line(object_id, version, "withheld", "waiting-for-reference", waiting, None, bool(merged))
     if decision == "release":
-        return Line(object_id, version, "released", why, because, published_id if stands else None, bool(merged))
+        return Line(
+            object_id, version, "released", why, because, published_id if stands else None, bool(merged)
+        )
     if decision == "review":
         return Line(object_id, version, "pending-review", why, because, None, bool(merged))
     if why == "review-rejected" and rejection:

@@ -100,13 +100,15 @@ def _ingest(submission_id: UUID) -> None:
         log.exception("ingest_failed", submission=str(submission_id))
         if not isinstance(error, DatabaseError | psycopg.OperationalError | NoSigningKey):
             # Not the submission's fault otherwise: it is tried again.
-            submissions.note_failure(submission_id=submission_id, error=type(error).__name__, by=_SERVICE, now=now)
+            submissions.note_failure(
+                submission_id=submission_id, error=type(error).__name__, by=_SERVICE, now=now
+            )
         return
     if community_id is not None:
         nudge_publish(community_id)
 
 
-def _send(task: Task, *identifiers: str) -> None:
+def _send(task: "Task[..., None]", *identifiers: str) -> None:
     """Send a task; a broker that is away costs a delay until the next sweep, nothing else.
 
     A task that waited longer than a minute has been overtaken by sweeps: it expires, so that queues stay short.

@@ -27,7 +27,7 @@ PATIENCE = 120.0
 class Stack:
     """`manage.py serve` on a home and a free port; `output` is what the person at the terminal sees."""
 
-    def __init__(self, home: Path, *, demo: bool = False, **variables: str) -> None:
+    def __init__(self, home: Path, *, demo: bool = False, variables: dict[str, str] | None = None) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,7 +37,7 @@ class Stack:
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "DEMO": "1" if demo else "0",
-            **variables,
+            **(variables or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
 

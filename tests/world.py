@@ -116,7 +116,9 @@ class World:
         try:
             world.wait_ready(120)
             (home / "communities.yaml").write_text(communities)
-            world.manage("apply_community", str(home / "communities.yaml"), "--tokens-out", str(home / "tokens.json"))
+            world.manage(
+                "apply_community", str(home / "communities.yaml"), "--tokens-out", str(home / "tokens.json")
+            )
             world._tokens = json.loads((home / "tokens.json").read_text())
             yield world
         finally:
@@ -157,7 +159,9 @@ class World:
         status: dict[str, Any] = answer.json()
         return status
 
-    def wait(self, status: Any, token: Any, community: str | None = None, timeout: float = 60) -> dict[str, Any]:
+    def wait(
+        self, status: Any, token: Any, community: str | None = None, timeout: float = 60
+    ) -> dict[str, Any]:
         """Poll a status until it is complete."""
         deadline = time.monotonic() + timeout
         while True:
@@ -226,7 +230,9 @@ class World:
     def receipt(self, organization: str, submission_id: str) -> dict[str, Any]:
         """The receipt of a submission."""
         answer = requests.get(
-            f"{self.url}/api/v1/submissions/{submission_id}/", headers=self.token(organization).bearer, timeout=30
+            f"{self.url}/api/v1/submissions/{submission_id}/",
+            headers=self.token(organization).bearer,
+            timeout=30,
         )
         assert answer.status_code == 200, answer.text
         receipt: dict[str, Any] = answer.json()

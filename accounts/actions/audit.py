@@ -12,7 +12,9 @@ class OutsideTransaction(RuntimeError):
     """An audit event was recorded outside the transaction of the change it speaks of."""
 
 
-def record(*, by: Actor, now: datetime, action: str, target: str, detail: dict[str, object] | None = None) -> None:
+def record(
+    *, by: Actor, now: datetime, action: str, target: str, detail: dict[str, object] | None = None
+) -> None:
     """Write one audit event; the caller's transaction must be open."""
     if not connection.in_atomic_block:
         raise OutsideTransaction(action)

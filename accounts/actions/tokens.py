@@ -32,7 +32,9 @@ def issue(
         created_at=now,
         expires_at=expires_at,
     )
-    record(by=by, now=now, action="token.issue", target=f"token:{token.id}", detail={"scopes": sorted(scopes)})
+    record(
+        by=by, now=now, action="token.issue", target=f"token:{token.id}", detail={"scopes": sorted(scopes)}
+    )
     return token, secret
 
 

@@ -13,11 +13,12 @@ from indicators.stix.objects import StixObject
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An accepted object, the TLP that it counts as, and the key of what it is about."""
+    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body."""
 
     object: StixObject
     tlp: int
     key: bytes
+    signature: str
 
 
 def subject_key(stix: StixObject) -> bytes:
@@ -28,7 +29,12 @@ def subject_key(stix: StixObject) -> bytes:
 
 
 def absorb(
-    *, community_id: UUID, organization_id: UUID, submission_id: UUID, observed: Sequence[Observed], now: datetime
+    *,
+    community_id: UUID,
+    organization_id: UUID,
+    submission_id: UUID,
+    observed: Sequence[Observed],
+    now: datetime,
 ) -> dict[bytes, int]:
     """Make or update the organisation's claims; the ids of the subjects by key.
 
@@ -45,8 +51,8 @@ def absorb(
         object_id: (claim_id, version, digest, subject_id, withdrawn)
         for object_id, claim_id, version, digest, subject_id, withdrawn in sql.rows(
             "SELECT object_id, id, version, sha256(body), subject_id, withdrawn_at IS NOT NULL FROM indicators_claim"
-            " WHERE community_id = %s AND organization_id = %s AND object_id = ANY(%s)",
-            (community_id, organization_id, list(newest)),
+            f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
+            (community_id, organization_id, sql.joined(newest)),
         )
     }
     fresh: list[Observed] = []
@@ -125,7 +131,8 @@ def _subjects(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, int]:
     return {
         bytes(key): subject_id
         for key, subject_id in sql.rows(
-            "SELECT key, id FROM indicators_subject WHERE community_id = %s AND key = ANY(%s)", (community_id, keys)
+            "SELECT key, id FROM indicators_subject WHERE community_id = %s AND key = ANY(%s)",
+            (community_id, keys),
         )
     }
 
@@ -150,11 +157,26 @@ def _insert(
             "tlp",
             "references",
             "body",
+            "signature",
             "first_received_at",
             "received_at",
             "revoked",
         ),
-        ("uuid", "uuid", "int8", "uuid", "text", "text", "int2", "text[]", "bytea", "timestamptz", "timestamptz", "bool"),
+        (
+            "uuid",
+            "uuid",
+            "int8",
+            "uuid",
+            "text",
+            "text",
+            "int2",
+            "text[]",
+            "bytea",
+            "text",
+            "timestamptz",
+            "timestamptz",
+            "bool",
+        ),
         (
             (
                 community_id,
@@ -166,6 +188,7 @@ def _insert(
                 item.tlp,
                 list(item.object.references),
                 item.object.body,
+                item.signature,
                 now,
                 now,
                 item.object.revoked,
@@ -181,7 +204,7 @@ def _update(
     with sql.cursor() as cursor:
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, submission_id = %s, version = %s, tlp = %s,"
-            b' "references" = %s, body = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL'
+            b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL'
             b" WHERE id = %s",
             [
                 (
@@ -191,6 +214,7 @@ def _update(
                     item.tlp,
                     list(item.object.references),
                     item.object.body,
+                    item.signature,
                     now,
                     item.object.revoked,
                     claim_id,

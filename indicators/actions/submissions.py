@@ -79,14 +79,16 @@ def receive(
             organization_id=organization_id, idempotency_key=idempotency_key
         )
         if bytes(earlier.body_sha256) != sha256 or earlier.community_id != community_id:
-            raise KeyReused(f"Idempotency-Key {idempotency_key!r} was used before with another body") from None
+            raise KeyReused(
+                f"Idempotency-Key {idempotency_key!r} was used before with another body"
+            ) from None
         return Received(earlier.id, earlier.object_count, repeated=True)
     return Received(submission.id, len(objects))
 
 
 def split(body: bytes, *, lines: bool, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
     """The raw bytes of each object of a body; `json.Refused` if it has no such parts."""
-    return json.split_lines(body) if lines else json.split(body)
+    return json.split_lines(body, max_bytes=max_bytes) if lines else json.split(body, max_bytes=max_bytes)
 
 
 @dataclass(frozen=True, slots=True)

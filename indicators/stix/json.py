@@ -96,9 +96,14 @@ def _integer(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if value - value != 0.0:
+    if value - value != 0.0 or is_written_as_large_integer(value):
         raise _Fault
     return value
+
+
+def is_written_as_large_integer(value: float) -> bool:
+    """Whether RFC 8785 writes this float as an integer beyond ±(2^53−1), which no strict reader takes back."""
+    return MAX_INTEGER < abs(value) < 1e21
 
 
 def _float_with_plain_repr(text: str) -> float:
@@ -340,6 +345,12 @@ class _SlowReader:
                     self._pointer(),
                     f"the integer {_shown_number(written)} is beyond ±(2^53-1)",
                 )
+        elif is_written_as_large_integer(float(written)):
+            raise Refused(
+                "integer-out-of-range",
+                self._pointer(),
+                f"the number {_shown_number(written)} is an integer beyond ±(2^53-1) in its canonical form",
+            )
         elif abs(float(written)) == float("inf"):
             raise Refused(
                 "number-out-of-range", self._pointer(), f"{_shown_number(written)} is too large a number"
@@ -445,14 +456,14 @@ _SCALAR_BYTES = re.compile(rb"[^\s,:\[\]{}\"]++")
 _TO_BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[{]++|[\]}]++)', re.DOTALL)
 
 
-def split(body: bytes) -> list[bytes]:
+def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     """The raw bytes of each object in a TAXII envelope or a STIX bundle, unparsed.
 
     The envelope itself is read strictly. Of the objects only the grammar is looked at: one that breaks it
     makes the whole body `not-json`, and whatever else is wrong with one harms no other. `{}` is an empty
     envelope (TAXII 2.1 §3.7); another body without `objects` is one only if it holds nothing else.
     """
-    _check_body(body)
+    _check_body(body, max_bytes)
     start = _find_objects(body)
     if start is None:
         outer = parse(body)
@@ -477,19 +488,19 @@ def split(body: bytes) -> list[bytes]:
     return elements
 
 
-def split_lines(body: bytes) -> list[bytes]:
+def split_lines(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     """The raw bytes of each object in newline-delimited JSON: one object per line, blank lines skipped."""
-    _check_body(body)
+    _check_body(body, max_bytes)
     lines = [line for line in (line.strip(b" \t\r") for line in body.split(b"\n")) if line]
     if len(lines) > MAX_OBJECTS:
         raise _too_many()
     return lines
 
 
-def _check_body(body: bytes) -> None:
-    if len(body) > MAX_BODY_BYTES:
+def _check_body(body: bytes, max_bytes: int) -> None:
+    if len(body) > max_bytes:
         raise Refused(
-            "too-large", "", f"the body is {len(body):,} bytes long, more than the {MAX_BODY_BYTES:,} allowed"
+            "too-large", "", f"the body is {len(body):,} bytes long, more than the {max_bytes:,} allowed"
         )
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise Refused("byte-order-mark", "line 1, column 1", "the text starts with a byte order mark")

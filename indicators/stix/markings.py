@@ -44,6 +44,7 @@ _TLP_2_IDS = {
     TLP.AMBER_STRICT: "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
     TLP.RED: "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
 }
+_TLP_1_COLOURS = {TLP.CLEAR: "white", TLP.GREEN: "green", TLP.AMBER: "amber", TLP.RED: "red"}
 #: Level by the id of its marking definition, TLP 2.0 and TLP 1.0 (STIX 2.1 §7.2.1.4) alike.
 LEVELS: Mapping[str, TLP] = {marking: level for level, marking in _TLP_2_IDS.items()} | {
     "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": TLP.CLEAR,
@@ -80,6 +81,17 @@ def _stricter(found: TLP | None, ref: Any) -> TLP | None:
 
 @cache
 def _definitions() -> tuple[bytes, ...]:
+    # The author of the extension, so that its `created_by_ref` leads somewhere.
+    author = {
+        "type": "identity",
+        "spec_version": "2.1",
+        "id": "identity--b3bca3c2-1f3d-4b54-b44f-dac42c3a8f01",
+        "created": "2021-01-01T00:00:01.000Z",
+        "modified": "2021-01-01T00:00:01.000Z",
+        "name": "Cybersecurity and Infrastructure Security Agency",
+        "identity_class": "organization",
+        "sectors": ["government-national"],
+    }
     extension = {
         "type": "extension-definition",
         "spec_version": "2.1",
@@ -109,9 +121,21 @@ def _definitions() -> tuple[bytes, ...]:
         }
         for level in TLP
     ]
-    return tuple(canonical(definition) for definition in [extension, *markings])
+    first_version = [
+        {
+            "type": "marking-definition",
+            "spec_version": "2.1",
+            "id": next(one for one, marked in LEVELS.items() if marked is level and one != marking_id(level)),
+            "created": "2017-01-20T00:00:00.000Z",
+            "definition_type": "tlp",
+            "name": f"TLP:{colour.upper()}",
+            "definition": {"tlp": colour},
+        }
+        for level, colour in _TLP_1_COLOURS.items()
+    ]
+    return tuple(canonical(definition) for definition in [author, extension, *markings, *first_version])
 
 
 def definitions() -> list[bytes]:
-    """Canonical bytes of the official TLP 2.0 extension definition and the five marking definitions on it."""
+    """Canonical bytes of the official marking definitions of TLP 2.0 and 1.0, after what they refer to."""
     return list(_definitions())

@@ -139,7 +139,10 @@ def _check_core(obj: dict[str, Any]) -> _Rules:
     return _rules(kind) if kind in _folders() else _custom_rules(sco)
 
 
-def _time(name: str, text: str) -> str:
+def _time(name: str, text: Any) -> str:
+    if not isinstance(text, str):
+        # The schema of marking definitions says nothing of `modified`.
+        raise Invalid("bad-timestamp", f"/{name}", "it must be a timestamp such as 2026-01-31T12:00:00.000Z")
     try:
         return to_sortable(text)
     except Refused as refused:

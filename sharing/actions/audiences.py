@@ -37,6 +37,7 @@ class Claim:
     tlp: int
     references: list[str]
     body: bytes
+    signature: str
     first_received_at: datetime
     received_at: datetime
     revoked: bool
@@ -55,6 +56,7 @@ class Standing:
     reason: str = ""
     sentence: str = ""
     digest: bytes | None = None
+    created: str = ""
     modified: str = ""
     revoked: bool = False
     sources: int = 0
@@ -95,7 +97,7 @@ def load_claims(subject_ids: Sequence[int]) -> dict[int, list[Claim]]:
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c."references", c.body, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at'
+        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at'
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
@@ -112,6 +114,7 @@ def views_at(
     claims: Mapping[int, Sequence[Claim]],
     standings: dict[int, Standing],
     publisher_id: str,
+    folds: "Folds",
 ) -> list[View]:
     """The views of subjects at a ceiling; makes a `Standing` (with id 0) for each subject first seen there.
 
@@ -132,7 +135,7 @@ def views_at(
                 said = claims[subject_id]
                 views.append(_gone(standing, said[0].object_type if said else "", said))
         elif seen[0].object_type == "indicator":
-            views.append(_merged(subject_id, ceiling, seen, standings, publisher_id))
+            views.append(_merged(subject_id, ceiling, seen, standings, folds))
             aliases.learn(seen, views[-1].standing.published_id)
         else:
             context.setdefault(seen[0].object_id, (subject_id, _speaker(seen)))
@@ -152,17 +155,15 @@ class _Aliases:
 
     def __init__(self, community_id: UUID, ceiling: int, visible: Mapping[int, Sequence[Claim]]) -> None:
         self._by_id: dict[str, dict[UUID, str]] = {}
-        referred = {
-            target for seen in visible.values() for claim in seen for target in claim.references
-        }
+        referred = {target for seen in visible.values() for claim in seen for target in claim.references}
         if not referred:
             return
         for object_id, organization_id, published_id in sql.rows(
             "SELECT c.object_id, c.organization_id, r.published_id FROM indicators_claim c"
             " JOIN sharing_release r ON r.subject_id = c.subject_id AND r.ceiling = %s"
-            " WHERE c.community_id = %s AND c.object_id = ANY(%s) AND c.tlp <= %s AND r.published_id <> c.object_id"
-            " ORDER BY c.first_received_at, c.id",
-            (ceiling, community_id, list(referred), ceiling),
+            f" WHERE c.community_id = %s AND c.object_id = {sql.ONE_OF} AND c.tlp <= %s"
+            " AND r.published_id <> c.object_id ORDER BY c.first_received_at, c.id",
+            (ceiling, community_id, sql.joined(referred), ceiling),
         ):
             self._by_id.setdefault(object_id, {})[organization_id] = published_id
 
@@ -182,43 +183,92 @@ class _Aliases:
         return found
 
 
-def _merged(
-    subject_id: int, ceiling: int, seen: Sequence[Claim], standings: dict[int, Standing], publisher_id: str
-) -> View:
-    standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, _new_id("indicator"), standings)
-    claims = [
-        merge.Claim(
-            organization=str(claim.organization_id),
-            reliability=claim.reliability,
-            object_id=claim.object_id,
-            value=msgspec.json.decode(claim.body),
-            received_at=claim.received_at,
-            first_received_at=claim.first_received_at,
-            tlp=claim.tlp,
-            withdrawn=claim.revoked or claim.withdrawn_at is not None,
+class Folds:
+    """Merged indicators of one triage. Where two audiences see the same claims, they are merged once."""
+
+    def __init__(self, publisher_id: str) -> None:
+        self._publisher_id = publisher_id
+        self._made: dict[tuple[int, int], _Fold] = {}
+
+    def of(self, seen: Sequence[Claim]) -> "_Fold":
+        """What these claims on one subject, all that are visible at some ceiling, make together."""
+        # The visible claims on a subject grow with the ceiling: their number tells which they are.
+        key = (seen[0].subject_id, len(seen))
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._fold(seen)
+        return made
+
+    def _fold(self, seen: Sequence[Claim]) -> "_Fold":
+        view = merge.fold(
+            [
+                merge.Claim(
+                    organization=str(claim.organization_id),
+                    reliability=claim.reliability,
+                    object_id=claim.object_id,
+                    value=msgspec.json.decode(claim.body),
+                    received_at=claim.received_at,
+                    first_received_at=claim.first_received_at,
+                    tlp=claim.tlp,
+                    withdrawn=claim.revoked or claim.withdrawn_at is not None,
+                )
+                for claim in seen
+            ],
+            published_id=_SOME_ID,
+            created_by_ref=self._publisher_id,
         )
-        for claim in seen
-    ]
-    view = merge.fold(
-        claims,
-        published_id=standing.published_id,
-        created_by_ref=publisher_id,
-        previous_modified=standing.modified or None,
+        body = canonical(view.value)
+        core_takes_it = core.admits(
+            "indicator", pattern_type=view.value["pattern_type"], pattern=view.value["pattern"]
+        )
+        return _Fold(view, body if body.count(_SOME_ID.encode()) == 1 else None, core_takes_it)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """A merged indicator under a placeholder id, and its bytes if the placeholder can be told in them."""
+
+    view: merge.View
+    body: bytes | None
+    core: bool
+
+    def body_as(self, published_id: str, created: str, modified: str) -> bytes:
+        """Its canonical bytes under an id and with the times of an audience."""
+        value = self.view.value
+        if self.body is not None and (created, modified) == (value["created"], value["modified"]):
+            return self.body.replace(_SOME_ID.encode(), published_id.encode())
+        return canonical({**value, "id": published_id, "created": created, "modified": modified})
+
+
+_SOME_ID = "indicator--00000000-0000-4000-8000-000000000000"
+
+
+def _merged(
+    subject_id: int, ceiling: int, seen: Sequence[Claim], standings: dict[int, Standing], folds: Folds
+) -> View:
+    standing = standings.get(subject_id) or _new_standing(
+        subject_id, ceiling, _new_id("indicator"), standings
     )
+    fold = folds.of(seen)
+    view = fold.view
     if standing.revoked and not view.revoked:
         # STIX 2.1 §3.6: a revoked object never gets another version; what is reported again gets a new id.
         _renew(standing, "indicator")
-        view = merge.fold(claims, published_id=standing.published_id, created_by_ref=publisher_id)
-    value = dict(view.value)
+    standing.created = standing.created or view.value["created"]
     if standing.stands and view.digest == standing.digest:
-        value["modified"] = standing.modified
+        modified = standing.modified
+    else:
+        modified = reissue.no_earlier(view.value["modified"], after=standing.modified)
     return _own_view(
         standing,
-        value,
+        view.value,
+        fold.body_as(standing.published_id, standing.created, modified),
         seen,
+        modified=modified,
         digest=view.digest,
         sources=view.sources,
         confidence=view.confidence,
+        core_takes_it=fold.core,
         references=[],
     )
 
@@ -257,6 +307,8 @@ def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> Vie
         head.modified or head.created or NO_VERSION,
         speaker.body,
         speaker.tlp,
+        speaker.version or None,
+        signature=speaker.signature,
         record=canonical(
             {"organization": str(speaker.organization_id), "submission": str(speaker.submission_id), "v": 1}
         ),
@@ -285,14 +337,18 @@ def _reissued(
     gone = speaker.revoked or speaker.withdrawn_at is not None
     if standing.revoked and not gone:
         _renew(standing, speaker.object_type)
-    created = timestamps.from_datetime_ms(min(claim.first_received_at for claim in seen))
-    modified = timestamps.from_datetime_ms(max(claim.received_at for claim in seen))
-    modified = reissue.no_earlier(modified, after=standing.modified)
+    standing.created = standing.created or timestamps.from_datetime_ms(
+        min(claim.first_received_at for claim in seen)
+    )
+    modified = reissue.no_earlier(
+        max(timestamps.from_datetime_ms(max(claim.received_at for claim in seen)), standing.created),
+        after=standing.modified,
+    )
     value = reissue.reissue(
         msgspec.json.decode(speaker.body),
         published_id=standing.published_id,
         created_by_ref=publisher_id,
-        created=created,
+        created=standing.created,
         modified=modified,
         tlp=speaker.tlp,
         mapping=mapping,
@@ -301,50 +357,50 @@ def _reissued(
         value = reissue.revocation(value, modified=modified)
     digest = hashlib.sha256(canonical({**value, "modified": ""})).digest()
     if standing.stands and digest == standing.digest:
-        value["modified"] = standing.modified
+        modified = value["modified"] = standing.modified
     return _own_view(
         standing,
         value,
+        canonical(value),
         seen,
+        modified=modified,
         digest=digest,
         sources=_sources(seen),
         confidence=None,
+        core_takes_it=core.admits(speaker.object_type),
         references=list(references(value)),
     )
 
 
 def _own_view(
     standing: Standing,
-    value: dict[str, Any],
+    value: Mapping[str, Any],
+    body: bytes,
     seen: Sequence[Claim],
     *,
+    modified: str,
     digest: bytes,
     sources: int,
     confidence: int | None,
+    core_takes_it: bool,
     references: list[str],
 ) -> View:
     """A view whose object is the service's own."""
     object_type = value["type"]
+    tlp = max(claim.tlp for claim in seen)
     return View(
         standing=standing,
         object_type=object_type,
         item=Item(
-            value["id"],
-            object_type,
-            "2.1",
-            value["modified"],
-            canonical(value),
-            max(claim.tlp for claim in seen),
+            standing.published_id, object_type, "2.1", modified, body, tlp, timestamps.to_sortable(modified)
         ),
         references=references,
         digest=digest,
-        modified=value["modified"],
+        modified=modified,
         revoked=value.get("revoked", False),
         sources=sources,
         confidence=confidence,
-        core=core.admits(
-            object_type, pattern_type=value.get("pattern_type", ""), pattern=value.get("pattern", "")
-        ),
+        core=core_takes_it,
         attribution=attributes(object_type, value.get("relationship_type", "")),
         aliases=[claim.object_id for claim in seen],
         own=True,
@@ -397,4 +453,4 @@ def _new_standing(
 
 def _renew(standing: Standing, object_type: str) -> None:
     standing.published_id = _new_id(object_type)
-    standing.digest, standing.modified, standing.revoked = None, "", False
+    standing.digest, standing.created, standing.modified, standing.revoked = None, "", "", False

@@ -32,10 +32,15 @@ def opinions(release_ids: Sequence[int]) -> dict[int, Opinion]:
 
 def follow(*, community_id: UUID, verdicts: Sequence[tuple[int, int, Verdict]], now: datetime) -> None:
     """Open a case for each (release id, sources, verdict) that needs one, and close those that do no more."""
-    wanted = {release_id: sources for release_id, sources, verdict in verdicts if verdict.decision is Decision.REVIEW}
+    wanted = {
+        release_id: sources
+        for release_id, sources, verdict in verdicts
+        if verdict.decision is Decision.REVIEW
+    }
     unwanted = [release_id for release_id, _, verdict in verdicts if verdict.decision is not Decision.REVIEW]
     sql.execute(
-        "UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'", (unwanted,)
+        "UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'",
+        (unwanted,),
     )
     sql.execute(
         "INSERT INTO sharing_review (release_id, community_id, state, sources, opened_at, decision_reason)"

@@ -126,7 +126,9 @@ def _check(parsed: CommunityFile) -> None:
             if one.alias == "inbox":
                 raise InvalidFile(f"{where}.alias: `inbox` is every member's own collection")
             if one.kind == "feed" and (one.write is not None or one.ceiling == "red"):
-                reason = "only the service writes to a feed" if one.write is not None else "TLP:RED is in no feed"
+                reason = (
+                    "only the service writes to a feed" if one.write is not None else "TLP:RED is in no feed"
+                )
                 raise InvalidFile(f"{where}: {reason}")
             if one.kind == "open" and one.profile != "full":
                 raise InvalidFile(f"{where}.profile: an open collection holds what is posted there")
@@ -163,7 +165,9 @@ class _Apply:
         record(by=self.by, now=self.now, action=action, target=target, detail=detail)
         self.result.changes.append(sentence)
 
-    def _set(self, kind: str, label: str, found: Organization | Community | Collection | Member, **wanted: object) -> None:
+    def _set(
+        self, kind: str, label: str, found: Organization | Community | Collection | Member, **wanted: object
+    ) -> None:
         """Bring attributes to what is wanted, and say which changed."""
         differing = {name: value for name, value in wanted.items() if getattr(found, name) != value}
         if differing:
@@ -171,21 +175,34 @@ class _Apply:
                 setattr(found, name, value)
             found.save(update_fields=list(differing))
             self._changed(
-                f"{kind}.change", f"{kind}:{found.pk}", f"changed {kind} {label}: {', '.join(differing)}", **{
-                    name: str(value) for name, value in differing.items()
-                }
+                f"{kind}.change",
+                f"{kind}:{found.pk}",
+                f"changed {kind} {label}: {', '.join(differing)}",
+                **{name: str(value) for name, value in differing.items()},
             )
 
     def _organization(self, spec: _OrganizationSpec) -> None:
         organization, made = Organization.objects.get_or_create(
             slug=spec.slug,
-            defaults={"name": spec.name, "sector": spec.sector, "reliability": spec.reliability, "created_at": self.now},
+            defaults={
+                "name": spec.name,
+                "sector": spec.sector,
+                "reliability": spec.reliability,
+                "created_at": self.now,
+            },
         )
         if made:
-            self._changed("organization.create", f"organization:{organization.id}", f"made organization {spec.slug}")
+            self._changed(
+                "organization.create", f"organization:{organization.id}", f"made organization {spec.slug}"
+            )
         else:
             self._set(
-                "organization", spec.slug, organization, name=spec.name, sector=spec.sector, reliability=spec.reliability
+                "organization",
+                spec.slug,
+                organization,
+                name=spec.name,
+                sector=spec.sector,
+                reliability=spec.reliability,
             )
         for member in spec.members:
             self._member(organization, member)
@@ -211,7 +228,9 @@ class _Apply:
         if password and not member.check_password(password):
             member.set_password(password)
             member.save(update_fields=["password"])
-            self._changed("member.password", f"member:{member.username}", f"set the password of {spec.username}")
+            self._changed(
+                "member.password", f"member:{member.username}", f"set the password of {spec.username}"
+            )
         elif not password and not member.has_usable_password():
             self.result.changes.append(
                 f"member {spec.username} cannot sign in yet: no password in ${spec.password_env or 'password_env'}"
@@ -219,7 +238,8 @@ class _Apply:
 
     def _tokens(self, organization: Organization, specs: list[_TokenSpec]) -> None:
         standing = {
-            token.name: token for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
+            token.name: token
+            for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
         }
         for spec in specs:
             label = f"{organization.slug}/{spec.name}"
@@ -238,7 +258,9 @@ class _Apply:
             elif token.scopes != sorted(spec.scopes) or token.expires_at != spec.expires_at:
                 token.scopes, token.expires_at = sorted(spec.scopes), spec.expires_at
                 token.save(update_fields=["scopes", "expires_at"])
-                self._changed("token.change", f"token:{token.id}", f"changed token {label}", scopes=token.scopes)
+                self._changed(
+                    "token.change", f"token:{token.id}", f"changed token {label}", scopes=token.scopes
+                )
         for token in standing.values():
             tokens.revoke(token_id=token.id, by=self.by, now=self.now)
             self.result.changes.append(f"revoked token {organization.slug}/{token.name}")
@@ -266,28 +288,36 @@ class _Apply:
         kept += [self._inbox(community, organization) for organization in members.values()]
         closed = CollectionGrant.objects.filter(collection__community=community).exclude(collection__in=kept)
         for alias in sorted(set(closed.values_list("collection__alias", flat=True))):
-            self._changed("collection.close", f"community:{community.id}", f"closed collection {spec.slug}/{alias}")
+            self._changed(
+                "collection.close", f"community:{community.id}", f"closed collection {spec.slug}/{alias}"
+            )
         closed.delete()
 
     def _memberships(self, community: Community, slugs: list[str]) -> dict[str, Organization]:
         members = {one.slug: one for one in Organization.objects.filter(slug__in=slugs)}
         unknown = sorted(set(slugs) - set(members))
         if unknown:
-            raise InvalidFile(f"communities[{community.slug}].members: there is no organization {', '.join(unknown)}")
+            raise InvalidFile(
+                f"communities[{community.slug}].members: there is no organization {', '.join(unknown)}"
+            )
         for organization in members.values():
             _, made = Membership.objects.get_or_create(
                 community=community, organization=organization, defaults={"joined_at": self.now}
             )
             if made:
                 self._changed(
-                    "community.join", f"community:{community.id}", f"{organization.slug} joined {community.slug}",
+                    "community.join",
+                    f"community:{community.id}",
+                    f"{organization.slug} joined {community.slug}",
                     organization=organization.slug,
                 )
         left = Membership.objects.filter(community=community).exclude(organization__in=members.values())
         for membership in left.select_related("organization"):
             self._changed(
-                "community.leave", f"community:{community.id}",
-                f"{membership.organization.slug} left {community.slug}", organization=membership.organization.slug,
+                "community.leave",
+                f"community:{community.id}",
+                f"{membership.organization.slug} left {community.slug}",
+                organization=membership.organization.slug,
             )
         left.delete()
         return members
@@ -298,7 +328,9 @@ class _Apply:
         wanted = {"title": spec.title, "description": spec.description}
         fixed = {"kind": spec.kind, "ceiling": int(TLP.parse(spec.ceiling)), "profile": spec.profile}
         label = f"{community.slug}/{spec.alias}"
-        collection = Collection.objects.filter(community=community, alias=spec.alias).exclude(kind=Kind.INBOX).first()
+        collection = (
+            Collection.objects.filter(community=community, alias=spec.alias).exclude(kind=Kind.INBOX).first()
+        )
         if collection is None:
             collection = Collection.objects.create(community=community, alias=spec.alias, **wanted, **fixed)
             self._changed("collection.create", f"collection:{collection.id}", f"made collection {label}")
@@ -312,10 +344,15 @@ class _Apply:
             self._set("collection", label, collection, **wanted)
         readers = set(members) if spec.read is None else set(spec.read)
         writers: set[str] = set()
-        if spec.kind == Kind.OPEN:
+        if spec.kind == "open":
             writers = set(members) if spec.write is None else set(spec.write)
         # Whoever posts to an open collection reads it too: "write: [lab-a], read: [lab-a, lab-b]".
-        self._grant(collection, label, {slug: (slug in readers, slug in writers) for slug in readers | writers}, members)
+        self._grant(
+            collection,
+            label,
+            {slug: (slug in readers, slug in writers) for slug in readers | writers},
+            members,
+        )
         return collection
 
     def _inbox(self, community: Community, organization: Organization) -> Collection:
@@ -354,14 +391,17 @@ class _Apply:
             )
             rights = " and ".join(name for name, given in (("read", can_read), ("write", can_write)) if given)
             self._changed(
-                "collection.grant", f"collection:{collection.id}", f"{slug} may {rights} {label}",
-                organization=slug, rights=rights,
+                "collection.grant",
+                f"collection:{collection.id}",
+                f"{slug} may {rights} {label}",
+                organization=slug,
+                rights=rights,
             )
         for slug, grant in standing.items():
             grant.delete()
             self._changed(
-                "collection.revoke", f"collection:{collection.id}", f"{slug} may do nothing in {label} any more",
+                "collection.revoke",
+                f"collection:{collection.id}",
+                f"{slug} may do nothing in {label} any more",
                 organization=slug,
             )
-
-

@@ -1,5 +1,6 @@
 """A partner deletes what it posted: erased where it was posted, and its claim withdrawn."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -70,10 +71,12 @@ def delete(
     return len(doomed)
 
 
-def _follow(community_id: UUID, collection_id: UUID, object_id: str, organization_id: UUID, now: datetime) -> None:
+def _follow(
+    community_id: UUID, collection_id: UUID, object_id: str, organization_id: UUID, now: datetime
+) -> None:
     """Let the claim say what the newest version left says, or withdraw it."""
     left = sql.row(
-        "SELECT body, tlp FROM sharing_entry"
+        "SELECT body, tlp, opening FROM sharing_entry"
         " WHERE collection_id = %s AND object_id = %s AND organization_id = %s AND is_last",
         (collection_id, object_id, organization_id),
     )
@@ -86,6 +89,8 @@ def _follow(community_id: UUID, collection_id: UUID, object_id: str, organizatio
     observations.fall_back(
         community_id=community_id,
         organization_id=organization_id,
-        observed=observations.Observed(stix, left[1], observations.subject_key(stix)),
+        observed=observations.Observed(
+            stix, left[1], observations.subject_key(stix), json.loads(left[2])["jws"]
+        ),
         now=now,
     )

@@ -1,7 +1,7 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
-    claim the row → split → per object: strict read, ceiling, identity → accepted or rejected with a reason
-    → publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
+claim the row → split → per object: strict read, ceiling, identity → accepted or rejected with a reason
+→ publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from indicators.stix.objects import read
 from sharing.actions import publication
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
+from sharing.signing import jws
 from sharing.signing.keys import Signer
 
 
@@ -51,7 +52,9 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         default_tlp = _default_tlp(submission.community_id)
         raws = submissions.split(submission.body, lines=submission.lines, max_bytes=len(submission.body))
         kind, ceiling = _collection(submission.collection_id)
-        lines = [_examine(ordinal, raw, kind, ceiling, default_tlp) for ordinal, raw in enumerate(raws)]
+        lines = [
+            _examine(ordinal, raw, kind, ceiling, default_tlp, signer) for ordinal, raw in enumerate(raws)
+        ]
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
         _append(log, submission, accepted, signer, now)
@@ -67,7 +70,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
     return submission.community_id
 
 
-def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int) -> _Line:
+def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int, signer: Signer) -> _Line:
     """Read one object; every refusal becomes a line, never an exception."""
     try:
         stix = read(raw)
@@ -87,11 +90,9 @@ def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int
     line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
     if kind == Kind.OPEN and tlp > ceiling:
         line.outcome, line.reason = Outcome.REJECTED, "above-ceiling"
-        line.sentence = (
-            f"It counts as TLP:{TLP(tlp).label.upper()}; this collection takes TLP:{TLP(ceiling).label.upper()} at most."
-        )
+        line.sentence = f"It counts as TLP:{TLP(tlp).label.upper()}; this collection takes TLP:{TLP(ceiling).label.upper()} at most."
         return line
-    line.observed = Observed(stix, tlp, key)
+    line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
     return line
 
 
@@ -99,10 +100,16 @@ def _append(
     log: Log, submission: ClaimedSubmission, accepted: Sequence[_Line], signer: Signer, now: datetime
 ) -> None:
     """Put the accepted objects into the collection they were posted to; what stands there already is said so."""
-    record = canonical({"organization": str(submission.organization_id), "submission": str(submission.id), "v": 1})
+    record = canonical(
+        {"organization": str(submission.organization_id), "submission": str(submission.id), "v": 1}
+    )
     items = [
         publication.item_of(
-            line.observed.object, tlp=line.observed.tlp, organization_id=submission.organization_id, record=record
+            line.observed.object,
+            tlp=line.observed.tlp,
+            organization_id=submission.organization_id,
+            record=record,
+            signature=line.observed.signature,
         )
         for line in accepted
         if line.observed is not None

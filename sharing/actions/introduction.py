@@ -24,7 +24,7 @@ def introduce(log: Log, *, signatures: Signatures, now: datetime) -> None:
     if log.next_index:
         return
     items = [item_of(read(body), tlp=TLP.CLEAR) for body in definitions()]
-    append(log=log, items=[*items, _publisher()], signatures=signatures, now=now)
+    append(log=log, items=[_publisher(), *items], signatures=signatures, now=now)
 
 
 def _publisher() -> Item:
@@ -40,4 +40,6 @@ def _publisher() -> Item:
     )
     body = canonical(json.loads(made.serialize()))
     modified = timestamps.from_datetime_ms(publisher.created_at)
-    return Item(publisher.identity_id, "identity", "2.1", modified, body, TLP.CLEAR)
+    return Item(
+        publisher.identity_id, "identity", "2.1", modified, body, TLP.CLEAR, timestamps.to_sortable(modified)
+    )

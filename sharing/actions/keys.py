@@ -36,7 +36,11 @@ def rotate(*, by: Actor, now: datetime, at_once: bool = False) -> SigningKey:
         kid=signer.kid, jwk=signer.public_jwk(), created_at=now, use_from=use_from
     )
     record(
-        by=by, now=now, action="key.rotate", target=f"key:{made.kid}", detail={"use_from": use_from.isoformat()}
+        by=by,
+        now=now,
+        action="key.rotate",
+        target=f"key:{made.kid}",
+        detail={"use_from": use_from.isoformat()},
     )
     return made
 

@@ -55,13 +55,20 @@ def _decide(review_id: int, state: ReviewState, member: Member, reason: str, now
         raise NotAllowed(f"{member.username} is no analyst")
     if not reason.strip():
         raise ReasonMissing("say why")
-    found = Review.objects.select_related("release").only("community_id", "release__subject_id").get(id=review_id)
+    found = (
+        Review.objects.select_related("release").only("community_id", "release__subject_id").get(id=review_id)
+    )
     # The feeds before the case: the order in which triage takes them, so that the two never wait for each other.
     publication.lock_feeds(found.community_id)
     review = Review.objects.select_related("release").select_for_update(of=("self",)).get(id=review_id)
     if review.state != ReviewState.PENDING:
         raise NotPending(f"this case is {review.get_state_display().lower()}")
-    review.state, review.decided_at, review.decided_by, review.decision_reason = state, now, member, reason.strip()
+    review.state, review.decided_at, review.decided_by, review.decision_reason = (
+        state,
+        now,
+        member,
+        reason.strip(),
+    )
     review.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
     record(
         by=Actor(f"member:{member.username}", member.organization_id),

@@ -56,7 +56,8 @@ def origin(collection_id: UUID) -> str:
 class Item:
     """An object version on its way into a log.
 
-    `version` is what a statement says: `modified`, else `created`, else `-`. `record` is what the statement's `sub`
+    `version` is what a statement says: `modified`, else `created`, else `-`; `version_key` is its sortable form, None
+    for `-`. `signature` is a JWS that was made over `body` before. `record` is what the statement's `sub`
     commits to; None for the service's own content, which gets a random one.
     """
 
@@ -66,8 +67,10 @@ class Item:
     version: str
     body: bytes
     tlp: int
+    version_key: str | None
     organization_id: UUID | None = None
     record: bytes | None = None
+    signature: str | None = None
 
 
 class Placed(StrEnum):
@@ -85,11 +88,13 @@ class Signatures:
     signer: Signer
     _made: dict[bytes, str] = field(default_factory=dict)
 
-    def of(self, body: bytes, digest: bytes) -> str:
-        """The detached JWS over `body`, whose SHA-256 is `digest`."""
+    def of(self, item: Item, digest: bytes) -> str:
+        """The detached JWS over an item's body, whose SHA-256 is `digest`."""
+        if item.signature is not None:
+            return item.signature
         made = self._made.get(digest)
         if made is None:
-            made = self._made[digest] = jws.sign_object(self.signer, body)
+            made = self._made[digest] = jws.sign_object(self.signer, item.body)
         return made
 
 
@@ -113,7 +118,14 @@ def lock_feeds(community_id: UUID) -> list[Log]:
     return [Log(*row) for row in found]
 
 
-def item_of(stix: StixObject, *, tlp: int, organization_id: UUID | None = None, record: bytes | None = None) -> Item:
+def item_of(
+    stix: StixObject,
+    *,
+    tlp: int,
+    organization_id: UUID | None = None,
+    record: bytes | None = None,
+    signature: str | None = None,
+) -> Item:
     """A read object as an item."""
     return Item(
         stix.id,
@@ -122,8 +134,10 @@ def item_of(stix: StixObject, *, tlp: int, organization_id: UUID | None = None, 
         stix.version or NO_VERSION,
         stix.body,
         tlp,
+        stix.version_key,
         organization_id,
         record,
+        signature,
     )
 
 
@@ -153,13 +167,13 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
         placed.append(verdict)
         if verdict is Placed.ADDED:
             # An SCO's version is its date added, known below; a placeholder keeps a twin in this batch out.
-            versions.digests[_sortable(item) or f"~{len(fresh):09}"] = digest
+            versions.digests[item.version_key or f"~{len(fresh):09}"] = digest
             fresh.append((item, digest))
     if not fresh:
         return placed
     times = _times(log, len(fresh), now)
     versions_of = [
-        _sortable(item) or timestamps.to_sortable(timestamps.from_micros(added))
+        item.version_key or timestamps.to_sortable(timestamps.from_micros(added))
         for (item, _), added in zip(fresh, times, strict=True)
     ]
     for (item, _), version in zip(fresh, versions_of, strict=True):
@@ -173,7 +187,12 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
 
 
 def withdraw(
-    *, log: Log, object_id: str, reason: statements.Reason, now: datetime, indexes: Sequence[int] | None = None
+    *,
+    log: Log,
+    object_id: str,
+    reason: statements.Reason,
+    now: datetime,
+    indexes: Sequence[int] | None = None,
 ) -> int:
     """Erase versions of an object (all, or those at `indexes`): a `withdraw` entry each, then their content is gone.
 
@@ -182,7 +201,12 @@ def withdraw(
     targets = sql.rows(
         "SELECT index, commitment FROM sharing_entry WHERE collection_id = %s AND object_id = %s"
         " AND body IS NOT NULL AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
-        (log.id, object_id, None if indexes is None else list(indexes), None if indexes is None else list(indexes)),
+        (
+            log.id,
+            object_id,
+            None if indexes is None else list(indexes),
+            None if indexes is None else list(indexes),
+        ),
     )
     if not targets:
         return 0
@@ -214,7 +238,12 @@ def withdraw(
             b" object_type = NULL, spec_version = NULL, version = NULL, tlp = NULL, organization_id = NULL,"
             b" is_first = FALSE, is_last = FALSE, withdrawn_by = %s WHERE collection_id = %s AND index = %s",
             [
-                (page.withdrawn(bytes(commitment), log.next_index + number), log.next_index + number, log.id, target)
+                (
+                    page.withdrawn(bytes(commitment), log.next_index + number),
+                    log.next_index + number,
+                    log.id,
+                    target,
+                )
                 for number, (target, commitment) in enumerate(targets)
             ],
         )
@@ -236,7 +265,15 @@ def revoke(*, log: Log, object_id: str, signatures: Signatures, now: datetime) -
         return False
     modified = reissue.no_earlier(timestamps.from_datetime_ms(now), after=value["modified"])
     revoked = reissue.revocation(value, modified=modified)
-    item = Item(object_id, value["type"], "2.1", modified, canonical(revoked), found[1])
+    item = Item(
+        object_id,
+        value["type"],
+        "2.1",
+        modified,
+        canonical(revoked),
+        found[1],
+        timestamps.to_sortable(modified),
+    )
     return append(log=log, items=[item], signatures=signatures, now=now) == [Placed.ADDED]
 
 
@@ -246,18 +283,14 @@ def holds(log: Log, object_ids: Sequence[str]) -> set[str]:
         found[0]
         for found in sql.rows(
             "SELECT DISTINCT object_id FROM sharing_entry"
-            " WHERE collection_id = %s AND object_id = ANY(%s) AND body IS NOT NULL",
-            (log.id, list(object_ids)),
+            f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND body IS NOT NULL",
+            (log.id, sql.joined(object_ids)),
         )
     }
 
 
-def _sortable(item: Item) -> str | None:
-    return None if item.version == NO_VERSION else timestamps.to_sortable(item.version)
-
-
 def _place(versions: _Versions, item: Item, digest: bytes) -> Placed:
-    version = _sortable(item)
+    version = item.version_key
     if version is None:
         # Only the latest content counts: an SCO that changes and changes back is a new version.
         latest = max(versions.digests, default=None)
@@ -272,8 +305,8 @@ def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions
     held: dict[str, _Versions] = {}
     for object_id, version, digest, first, last in sql.rows(
         "SELECT object_id, version, sha256(body), is_first, is_last FROM sharing_entry"
-        " WHERE collection_id = %s AND object_id = ANY(%s) AND body IS NOT NULL",
-        (collection_id, list(object_ids)),
+        f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND body IS NOT NULL",
+        (collection_id, sql.joined(object_ids)),
     ):
         versions = held.setdefault(object_id, _Versions())
         versions.digests[version] = digest
@@ -295,14 +328,16 @@ def _unmark(
     collection_id: UUID, marks: dict[str, tuple[str | None, str | None]], held: dict[str, _Versions]
 ) -> None:
     """Take the `first` and `last` marks off the stored versions that new ones overtake."""
-    overtaken_first = [one for one, (first, _) in marks.items() if first is not None and held[one].first != first]
+    overtaken_first = [
+        one for one, (first, _) in marks.items() if first is not None and held[one].first != first
+    ]
     overtaken_last = [one for one, (_, last) in marks.items() if last is not None and held[one].last != last]
     for mark, object_ids in (("is_first", overtaken_first), ("is_last", overtaken_last)):
         if object_ids:
             sql.execute(
                 f"UPDATE sharing_entry SET {mark} = FALSE"
-                f" WHERE collection_id = %s AND object_id = ANY(%s) AND {mark}",
-                (collection_id, object_ids),
+                f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND {mark}",
+                (collection_id, sql.joined(object_ids)),
             )
 
 
@@ -351,7 +386,7 @@ def _copy(
                 item.tlp,
                 item.organization_id,
                 item.body,
-                page.opening(salt, statement, signatures.of(item.body, digest)),
+                page.opening(salt, statement, signatures.of(item, digest)),
                 statements.entry(salt, statement),
                 None if item.record is None else blind,
                 item.record,

@@ -1,8 +1,8 @@
 """Triage: fold what changed into views, decide which may leave, and publish those, in one transaction.
 
-    pending subjects → their claims → per ceiling: views (audiences) → release.policy → decision, with its reason
-    → per feed of that ceiling: closure by reference → publication.append
-    → what waited for an id that now stands is queued again
+pending subjects → their claims → per ceiling: views (audiences) → release.policy → decision, with its reason
+→ per feed of that ceiling: closure by reference → publication.append
+→ what waited for an id that now stands is queued again
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from django.db import transaction
 from accounts import sql
 from indicators.actions.observations import queue_folds
 from sharing.actions import cases, publication
-from sharing.actions.audiences import Standing, View, load_claims, views_at
+from sharing.actions.audiences import Folds, Standing, View, load_claims, views_at
 from sharing.actions.introduction import introduce, publisher_id
-from sharing.actions.publication import Log, Signatures
+from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Profile
 from sharing.release import closure, policy
 from sharing.signing.keys import Signer
@@ -51,21 +51,31 @@ def publish(
     claims = load_claims(subject_ids)
     rule = _rule(community_id)
     author = publisher_id()
+    folds = Folds(author)
     for ceiling in sorted({feed.ceiling for feed in feeds}):
         standings = _load_standings(subject_ids, ceiling)
         before = {subject_id: _row(standing) for subject_id, standing in standings.items()}
         views = views_at(
-            ceiling=ceiling, community_id=community_id, claims=claims, standings=standings, publisher_id=author
+            ceiling=ceiling,
+            community_id=community_id,
+            claims=claims,
+            standings=standings,
+            publisher_id=author,
+            folds=folds,
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
         verdicts = {view.standing.subject_id: _decide(view, rule, opinions) for view in views}
-        released = [view for view in views if verdicts[view.standing.subject_id].decision is policy.Decision.RELEASE]
+        released = [
+            view for view in views if verdicts[view.standing.subject_id].decision is policy.Decision.RELEASE
+        ]
         audience = sorted(
             (feed for feed in feeds if feed.ceiling == ceiling), key=lambda feed: feed.profile != Profile.FULL
         )
         for number, feed in enumerate(audience):
             _retract(feed, [view for view in released if view.item is None], now, signatures)
-            stood, missing = _append(feed, [view for view in released if view.item is not None], now, signatures)
+            stood, missing = _append(
+                feed, [view for view in released if view.item is not None], now, signatures
+            )
             _wake(community_id, stood)
             _wait(community_id, missing)
             if number == 0:
@@ -83,7 +93,8 @@ def publish(
 
 def _rule(community_id: UUID) -> policy.Rule:
     found = sql.row(
-        "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s", (community_id,)
+        "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s",
+        (community_id,),
     )
     if found is None:
         raise LookupError(f"community {community_id}")
@@ -129,13 +140,21 @@ def _append(
         lambda object_ids: publication.holds(feed, list(object_ids)),
     )
     ordered = [admitted[object_id] for object_id in closed.ordered]
-    publication.append(
-        log=feed, items=[view.item for view in ordered if view.item is not None], signatures=signatures, now=now
-    )
-    for view in ordered:
+    items = [view.item for view in ordered if view.item is not None]
+    placed = publication.append(log=feed, items=items, signatures=signatures, now=now)
+    stood = []
+    for view, item, verdict in zip(ordered, items, placed, strict=True):
         standing = view.standing
+        if verdict is Placed.CONFLICT:
+            if not standing.stands:
+                # The service's own object (a marking) has this id and version; that one stands.
+                continue
+            # Whoever said it first took it back, and somebody else says it in other words.
+            publication.withdraw(log=feed, object_id=item.object_id, reason=Reason.MOVED, now=now)
+            publication.append(log=feed, items=[item], signatures=signatures, now=now)
         standing.digest, standing.modified, standing.revoked = view.digest, view.modified, view.revoked
-    return ordered, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
+        stood.append(view)
+    return stood, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
 
 
 def _retract(feed: Log, views: Sequence[View], now: datetime, signatures: Signatures) -> None:
@@ -160,8 +179,8 @@ def _wake(community_id: UUID, stood: Iterable[View]) -> None:
     """Queue what waited for ids that stand now."""
     ids = [name for view in stood for name in (view.standing.published_id, *view.aliases)]
     woken = sql.rows(
-        "DELETE FROM sharing_waiting WHERE community_id = %s AND missing = ANY(%s) RETURNING subject_id",
-        (community_id, ids),
+        f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF} RETURNING subject_id",
+        (community_id, sql.joined(ids)),
     )
     queue_folds(community_id=community_id, subject_ids=dict.fromkeys(subject_id for (subject_id,) in woken))
 
@@ -185,17 +204,35 @@ _COLUMNS = (
     "reason",
     "sentence",
     "digest",
+    "created",
     "modified",
     "revoked",
     "sources",
     "confidence",
     "missing",
 )
-_TYPES = ("int8", "int8", "int2", "text", "text", "text", "text", "bytea", "text", "bool", "int2", "int2", "text[]")
+_TYPES = (
+    "int8",
+    "int8",
+    "int2",
+    "text",
+    "text",
+    "text",
+    "text",
+    "bytea",
+    "text",
+    "text",
+    "bool",
+    "int2",
+    "int2",
+    "text[]",
+)
 
 
 def _row(standing: Standing) -> tuple[object, ...]:
-    return tuple(getattr(standing, name) if name != "missing" else list(standing.missing) for name in _COLUMNS)
+    return tuple(
+        getattr(standing, name) if name != "missing" else list(standing.missing) for name in _COLUMNS
+    )
 
 
 def _load_standings(subject_ids: Sequence[int], ceiling: int) -> dict[int, Standing]:

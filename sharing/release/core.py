@@ -5,7 +5,15 @@ from indicators.patterns import core_observable
 STANDARD_TYPES = frozenset(
     {
         *("attack-pattern", "campaign", "course-of-action", "grouping", "identity", "incident", "indicator"),
-        *("infrastructure", "intrusion-set", "location", "malware", "malware-analysis", "note", "observed-data"),
+        *(
+            "infrastructure",
+            "intrusion-set",
+            "location",
+            "malware",
+            "malware-analysis",
+            "note",
+            "observed-data",
+        ),
         *("opinion", "report", "threat-actor", "tool", "vulnerability", "relationship", "sighting"),
         *("marking-definition", "language-content", "extension-definition"),
         *("artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file"),

@@ -46,9 +46,13 @@ def decide_indicator(
     if approved or rejected:
         return _decided(approved)
     if rule.mode == "all":
-        return Verdict(Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling.")
+        return Verdict(
+            Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
+        )
     if stands:
-        return Verdict(Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it.")
+        return Verdict(
+            Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it."
+        )
     if rule.mode == "none":
         return Verdict(Decision.REVIEW, "rule-none", "In this community an analyst decides every case.")
     short = []
@@ -79,9 +83,13 @@ def decide_context(
     if approved or rejected:
         return _decided(approved)
     if rule.mode == "all":
-        return Verdict(Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling.")
+        return Verdict(
+            Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
+        )
     if stands:
-        return Verdict(Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it.")
+        return Verdict(
+            Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it."
+        )
     if rule.mode == "none":
         return Verdict(Decision.REVIEW, "rule-none", "In this community an analyst decides every case.")
     if attribution:

@@ -12,10 +12,24 @@ from indicators.stix import references, timestamps
 from indicators.stix.markings import TLP, effective, marking_id
 
 DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
-_NAMES_THE_SOURCE = ("created_by_ref", "where_sighted_refs", "authors", "external_references", "granular_markings")
+_NAMES_THE_SOURCE = (
+    "created_by_ref",
+    "where_sighted_refs",
+    "authors",
+    "external_references",
+    "granular_markings",
+)
 _FREE_TEXT_TYPES = frozenset({"relationship", "sighting"})
 # Every timestamp property of the objects that can refer to an indicator; stix2 writes them without trailing zeros.
-_TIMES = ("start_time", "stop_time", "first_seen", "last_seen", "first_observed", "last_observed", "published")
+_TIMES = (
+    "start_time",
+    "stop_time",
+    "first_seen",
+    "last_seen",
+    "first_observed",
+    "last_observed",
+    "published",
+)
 
 
 def reissue(

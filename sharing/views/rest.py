@@ -4,8 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from drf_spectacular.authentication import TokenScheme
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import BaseParser
@@ -47,10 +48,10 @@ class TokenCredentials(BaseAuthentication):
         return 'Bearer realm="stillwatch"'
 
 
-class TokenCredentialsScheme(TokenScheme):
+class TokenCredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers itself
     """How OpenAPI shows it."""
 
-    target_class = TokenCredentials
+    target_class = "sharing.views.rest.TokenCredentials"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

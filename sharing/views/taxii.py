@@ -1,6 +1,7 @@
 """TAXII 2.1: every endpoint, each one call into queries or actions."""
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -121,7 +122,9 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
     for line in queries.receipt_lines(found.id):
         version = line.version or received_at
         if line.outcome == "rejected":
-            failures.append(resources.StatusDetail(line.object_id, version, f"{line.reason}: {line.sentence}"))
+            failures.append(
+                resources.StatusDetail(line.object_id, version, f"{line.reason}: {line.sentence}")
+            )
         else:
             successes.append(resources.StatusDetail(line.object_id, version, line.sentence))
     return Answer(
@@ -131,7 +134,7 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
     )
 
 
-def _pending(submission_id: UUID, body: bytes, *, lines: bool, received_at: timezone.datetime) -> bytes:
+def _pending(submission_id: UUID, body: bytes, *, lines: bool, received_at: datetime) -> bytes:
     """The status of what was not looked into yet: every object is pending, under the id that it says it has."""
     pendings = []
     for ordinal, raw in enumerate(submissions.split(body, lines=lines)):
@@ -224,7 +227,9 @@ def _nothing(request: HttpRequest, known: Caller, **path: str) -> Answer:
     raise _unknown()
 
 
-nothing = resource(get=_nothing, post=_nothing, delete=_nothing, put=_nothing, patch=_nothing, options=_nothing)
+nothing = resource(
+    get=_nothing, post=_nothing, delete=_nothing, put=_nothing, patch=_nothing, options=_nothing
+)
 
 
 def _find(known: Caller, community: str, reference: str) -> Readable:
@@ -289,7 +294,7 @@ def _key() -> bytes:
     return settings.SECRET_KEY.encode()
 
 
-def _micros(moment: timezone.datetime) -> int:
+def _micros(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 

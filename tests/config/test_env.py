@@ -40,7 +40,7 @@ def test_an_unusable_secret_file_is_named(
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     monkeypatch.setenv("SW_KEY_FILE", str(file))
-    with pytest.raises(env.Misconfigured, match="^SW_KEY_FILE: .*secret"):
+    with pytest.raises(env.Misconfigured, match=r"^SW_KEY_FILE: .*secret"):
         env.secret("SW_KEY")
 
 
@@ -69,7 +69,7 @@ def test_a_choice_is_returned_as_it_is_spelled_in_the_list(monkeypatch: pytest.M
     monkeypatch.setenv("SW_CHOICE", "info")
     assert env.choice("SW_CHOICE", ("INFO", "ERROR"), "ERROR") == "INFO"
     monkeypatch.setenv("SW_CHOICE", "loud")
-    with pytest.raises(env.Misconfigured, match="^SW_CHOICE: 'loud' is not one of INFO, ERROR"):
+    with pytest.raises(env.Misconfigured, match=r"^SW_CHOICE: 'loud' is not one of INFO, ERROR"):
         env.choice("SW_CHOICE", ("INFO", "ERROR"), "ERROR")
 
 
@@ -87,5 +87,5 @@ def test_a_base_url_loses_only_its_slash(monkeypatch: pytest.MonkeyPatch, raw: s
 )
 def test_what_is_no_base_url_is_refused(monkeypatch: pytest.MonkeyPatch, raw: str) -> None:
     monkeypatch.setenv("SW_URL", raw)
-    with pytest.raises(env.Misconfigured, match="^SW_URL: "):
+    with pytest.raises(env.Misconfigured, match=r"^SW_URL: "):
         env.base_url("SW_URL")

@@ -142,7 +142,7 @@ def test_nobody_outlives_it_when_it_is_killed(tmp_path: Path) -> None:
 def test_on_external_services_it_starts_none_of_its_own(tmp_path: Path) -> None:
     with embedded.running(tmp_path / "external", durable=False) as services:
         urls = {"DATABASE_URL": services.database_url, "CELERY_BROKER_URL": services.broker_url}
-        with Stack(tmp_path / "home", **urls) as stack:
+        with Stack(tmp_path / "home", variables=urls) as stack:
             assert set(stack.pids()) == PARTS - {"postgres", "redis"}
             assert not (stack.home / "postgres").exists()
             assert os.listdir(stack.home / "log") != []  # noqa: PTH208

@@ -1,34 +1,17 @@
-"""An HTTP client that sends exactly what it is told, and what the tests know about the world they run in."""
+"""An HTTP client that sends exactly what it is told."""
 
 import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
+
+from tests.world import Token
 
 TAXII = "application/taxii+json;version=2.1"
 FIRST, LAST = "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last"
-
-
-class Token(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def secret(self) -> str: ...
-
-
-class World(Protocol):
-    """A running server with a community: lab-a writes `exchange`, lab-b reads it, the outsider sees nothing."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def community(self) -> str: ...
-    def collection(self, alias: str) -> object: ...
-    def token(self, organization: str, scope: str) -> Token: ...
-    def wait(self, status: Any, token: Token) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +48,7 @@ class Client:
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """`target` goes out as it is. A header of None is left out, also where it would be sent by default."""
+        """`target` goes out as it is; a header of None does not, even where there is a default."""
         sent: dict[str, str | None] = {"Accept": TAXII}
         if self.token is not None:
             sent["Authorization"] = basic(self.token.id, self.token.secret)
@@ -112,7 +95,9 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _send(self, method: str, target: str, headers: Mapping[str, str | None], body: bytes | None) -> Answer:
+    def _send(
+        self, method: str, target: str, headers: Mapping[str, str | None], body: bytes | None
+    ) -> Answer:
         if self._connection is None:
             place = urlsplit(self.url)
             assert place.hostname is not None
@@ -147,7 +132,7 @@ def assert_taxii(answer: Answer, status: int = 200) -> Any:
 
 
 def assert_error(answer: Answer, *statuses: int) -> Any:
-    """The answer has one of the statuses and is a TAXII error resource (§3.6.1, clients.md 13); returns it."""
+    """The answer has one of the statuses and is an error resource (§3.6.1, clients.md 13); returns it."""
     assert answer.status in statuses, (answer.status, answer.body[:500])
     assert answer.media_type == TAXII, answer.headers.items()
     error = answer.json()

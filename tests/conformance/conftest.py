@@ -1,4 +1,4 @@
-"""Fixtures of the conformance suite: the three actors, and a shelf of objects in the collection `exchange`."""
+"""Fixtures of the conformance suite: the three actors, and a shelf of objects in `exchange`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conformance import stix
-from tests.conformance.client import Client, World, assert_taxii
+from tests.conformance.client import Client, assert_taxii
+from tests.world import World
 
 #: Every endpoint with a GET (§3.1), by the names that `places` fills in.
 ENDPOINTS = {

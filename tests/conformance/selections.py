@@ -98,7 +98,8 @@ BY_ID = {
         lambda shelf: f"match[id]={shelf.versioned[0]['id']}", lambda shelf: shelf.versioned[-1:]
     ),
     "id, all versions": Selection(
-        lambda shelf: f"match[version]=all&match[id]={shelf.versioned[0]['id']}", lambda shelf: shelf.versioned
+        lambda shelf: f"match[version]=all&match[id]={shelf.versioned[0]['id']}",
+        lambda shelf: shelf.versioned,
     ),
     "id, first version": Selection(
         lambda shelf: f"match[version]=first&match[id]={shelf.versioned[0]['id']}",

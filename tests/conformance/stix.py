@@ -69,7 +69,8 @@ def attack_pattern(**members: Any) -> Object:
 def relationship(source: Object, target: Object, **members: Any) -> Object:
     return _sdo(
         "relationship",
-        **{"relationship_type": "indicates", "source_ref": source["id"], "target_ref": target["id"]} | members,
+        **{"relationship_type": "indicates", "source_ref": source["id"], "target_ref": target["id"]}
+        | members,
     )
 
 

@@ -8,7 +8,9 @@ PROPERTIES = {"title": str, "description": str, "versions": list, "max_content_l
 
 
 @pytest.mark.parametrize("actor", ["lab_a", "lab_b"])
-def test_the_api_root_has_what_the_text_requires(request: pytest.FixtureRequest, root: str, actor: str) -> None:
+def test_the_api_root_has_what_the_text_requires(
+    request: pytest.FixtureRequest, root: str, actor: str
+) -> None:
     """§4.2.1: title, versions, max_content_length; nothing undefined without x_ (§7.1)."""
     client: Client = request.getfixturevalue(actor)
     resource = assert_taxii(client.get(root))
@@ -35,7 +37,16 @@ def test_the_longest_body_is_a_positive_integer(lab_a: Client, root: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["no-such-community", "FRONTIER", "%20", "..%2f", "a" * 300, "%E2%82%AC", "00000000-0000-4000-8000-000000000000"]
+    "name",
+    [
+        "no-such-community",
+        "FRONTIER",
+        "%20",
+        "..%2f",
+        "a" * 300,
+        "%E2%82%AC",
+        "00000000-0000-4000-8000-000000000000",
+    ],
 )
 @pytest.mark.parametrize("rest", ["", "collections/", "status/2d086da7-4bdc-4f91-900e-d77486753710/"])
 def test_an_unknown_root_is_404(lab_a: Client, name: str, rest: str) -> None:

@@ -5,8 +5,9 @@ import base64
 import pytest
 
 from tests.conformance import stix
-from tests.conformance.client import Client, Token, World, assert_error, assert_taxii, basic
+from tests.conformance.client import Client, assert_error, assert_taxii, basic
 from tests.conformance.conftest import ENDPOINTS
+from tests.world import Token, World
 
 REQUESTS = {name: ("GET", target) for name, target in ENDPOINTS.items()} | {
     "add objects": ("POST", "{exchange}objects/"),
@@ -74,7 +75,7 @@ def _fill(template: str | None, token: Token, other: Token) -> str | None:
 def test_bad_credentials_are_challenged_at_every_endpoint(
     anonymous: Client, lab_a: Client, lab_b: Client, places: dict[str, str], name: str, credentials: str
 ) -> None:
-    """§1.6.9: 401 with WWW-Authenticate regardless of the method; §5.1–§5.8: 401 or 404, here always 401."""
+    """§1.6.9: 401 with WWW-Authenticate regardless of the method; §5.1 to §5.8: 401 or 404; ours is 401."""
     assert lab_a.token is not None
     assert lab_b.token is not None
     method, target = REQUESTS[name]
@@ -100,7 +101,11 @@ def test_basic_bearer_and_token_are_taken_without_regard_to_case(
 
 @pytest.mark.parametrize(
     "target",
-    ["{root}collections/00000000-0000-4000-8000-000000000000/", "/taxii2/no-such-community/", "{root}status/x/"],
+    [
+        "{root}collections/00000000-0000-4000-8000-000000000000/",
+        "/taxii2/no-such-community/",
+        "{root}status/x/",
+    ],
 )
 def test_without_credentials_nobody_learns_what_exists(
     anonymous: Client, places: dict[str, str], target: str
@@ -123,13 +128,15 @@ def test_a_method_that_is_not_there_is_challenged_too(
 def test_the_outsider_sees_nothing_of_the_community(
     outsider: Client, places: dict[str, str], name: str
 ) -> None:
-    """§4.2–§5.8: 404 for who has no access (clients.md 10)."""
+    """§4.2 to §5.8: 404 for who has no access (clients.md 10)."""
     if name != "discovery":
         assert_error(outsider.get(ENDPOINTS[name].format(**places)), 404)
 
 
 @pytest.mark.parametrize("alias", ["exchange", "amber", "green", "green-core"])
-@pytest.mark.parametrize("rest", ["", "manifest/", "objects/", "objects/{object}/", "objects/{object}/versions/"])
+@pytest.mark.parametrize(
+    "rest", ["", "manifest/", "objects/", "objects/{object}/", "objects/{object}/versions/"]
+)
 def test_the_outsider_sees_no_collection_by_id_or_alias(
     outsider: Client, world: World, places: dict[str, str], alias: str, rest: str
 ) -> None:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.conformance.client import Client, World, assert_error, assert_taxii
+from tests.conformance.client import Client, assert_error, assert_taxii
+from tests.world import World
 
 PROPERTIES = {
     "id": str,
@@ -77,7 +78,7 @@ def test_every_collection_has_what_the_text_requires(
         ("lab_a", "inbox", True, True),
     ],
 )
-def test_a_collection_says_what_this_client_may_do(  # noqa: PLR0913 - a table
+def test_a_collection_says_what_this_client_may_do(
     request: pytest.FixtureRequest, root: str, actor: str, alias: str, can_read: bool, can_write: bool
 ) -> None:
     """§5.2.1: as the client is authenticated."""
@@ -110,7 +111,7 @@ def test_an_alias_stands_for_the_id(lab_a: Client, root: str, alias: str, rest: 
 def test_an_unknown_or_malformed_collection_is_404(
     lab_a: Client, places: dict[str, str], identifier: str, rest: str
 ) -> None:
-    """§5.2–§5.8: 404 with an error resource; nothing in a URL is a 500."""
+    """§5.2 to §5.8: 404 with an error resource; nothing in a URL is a 500."""
     target = f"{places['root']}collections/{identifier}/" + rest.format(**places)
     assert_error(lab_a.get(target), 400, 404)
 

@@ -19,7 +19,7 @@ def test_discovery_has_a_title_and_types_that_the_text_names(lab_a: Client) -> N
 
 
 def test_the_roots_are_absolute_and_end_in_a_slash(lab_a: Client, world_path: str) -> None:
-    """§4.1.1: no query, no `//` or `../`; clients.md 11: absolute, a final slash, a meaningful last segment."""
+    """§4.1.1: no query, no `//` or `../`; clients.md 11: absolute, with a final slash."""
     roots = assert_taxii(lab_a.get("/taxii2/"))["api_roots"]
     assert roots
     assert len(set(roots)) == len(roots)
@@ -63,7 +63,7 @@ def test_members_are_told_of_their_community(
 
 @pytest.mark.parametrize("query", ["?", "?limit=abc", "?match[type]=", "?foo=bar&foo=baz", "?added_after=x"])
 def test_parameters_mean_nothing_to_discovery(lab_a: Client, query: str) -> None:
-    """§3.4 belongs to the endpoints that support filtering; unknown parameters are ignored (clients.md 14)."""
+    """§3.4 belongs to endpoints that support filtering; the unknown is ignored (clients.md 14)."""
     assert_taxii(lab_a.get(f"/taxii2/{query}"))
 
 

@@ -94,7 +94,20 @@ IDS = [
     "indicator--*",
     "'%20OR%20''='",
 ]
-TYPES = ["", ",", "indicator,", ",indicator", "indicator,,malware", "indicator,%20malware", "indicator%20", "a%00b", "in%C3%ADc", "x" * 300, "'%20OR%201=1", "*"]
+TYPES = [
+    "",
+    ",",
+    "indicator,",
+    ",indicator",
+    "indicator,,malware",
+    "indicator,%20malware",
+    "indicator%20",
+    "a%00b",
+    "in%C3%ADc",
+    "x" * 300,
+    "'%20OR%201=1",
+    "*",
+]
 VERSIONS = [
     "",
     ",",
@@ -122,7 +135,26 @@ VERSIONS = [
     "*",
     "last%00",
 ]
-SPEC_VERSIONS = ["", ",", "2", "2.", ".1", "2.1.0", "v2.1", "2.1,", ",2.1", "2.1,,2.0", "2.1,%202.0", "2.1%20", "all", "last", "*", "%D9%A2.1", "2.x", "-2.1"]
+SPEC_VERSIONS = [
+    "",
+    ",",
+    "2",
+    "2.",
+    ".1",
+    "2.1.0",
+    "v2.1",
+    "2.1,",
+    ",2.1",
+    "2.1,,2.0",
+    "2.1,%202.0",
+    "2.1%20",
+    "all",
+    "last",
+    "*",
+    "%D9%A2.1",
+    "2.x",
+    "-2.1",
+]
 MALFORMED = [
     *(("added_after", value) for value in TIMESTAMPS),
     *(("limit", value) for value in LIMITS),
@@ -130,10 +162,15 @@ MALFORMED = [
     *(("match[type]", value) for value in TYPES),
     *(("match[version]", value) for value in VERSIONS),
     *(("match[spec_version]", value) for value in SPEC_VERSIONS),
-    *(("next", value) for value in ["x", "1", "-1", "0", "%00", "null", "A" * 60, "A" * 3_000, "..%2F", "%F0%9F%98%80"]),
+    *(
+        ("next", value)
+        for value in ["x", "1", "-1", "0", "%00", "null", "A" * 60, "A" * 3_000, "..%2F", "%F0%9F%98%80"]
+    ),
 ]
 # Each once more where it means the same (§5.6, §5.8).
-SAMPLE = [one for one in MALFORMED if one[1] in ("", "yesterday", "0", "-1", "ten", "x", "latest", "2", "last,last")]
+SAMPLE = [
+    one for one in MALFORMED if one[1] in ("", "yesterday", "0", "-1", "ten", "x", "latest", "2", "last,last")
+]
 DOUBLED = {
     "added_after": "2020-01-01T00:00:00Z",
     "limit": "5",
@@ -150,7 +187,17 @@ OTHERS = {
     "match[version]": "first",
     "match[spec_version]": "2.0",
 }
-BROKEN = ["%", "a=%", "a=%2", "a=%zz", "%FF=1", "match[type]=%FF", "match[type]=%C3%28", "limit=%", "added_after=%ED%A0%80"]
+BROKEN = [
+    "%",
+    "a=%",
+    "a=%2",
+    "a=%zz",
+    "%FF=1",
+    "match[type]=%FF",
+    "match[type]=%C3%28",
+    "limit=%",
+    "added_after=%ED%A0%80",
+]
 
 
 def _pairs(records: list[Any]) -> list[tuple[str, str]]:
@@ -258,7 +305,9 @@ def test_a_query_that_cannot_be_decoded_is_400(
 
 
 @pytest.mark.parametrize("endpoint", PAGED)
-@pytest.mark.parametrize("query", ["foo=bar", "foo=1&foo=2", "match[foo]=bar", "match[]=", "Limit=0", "&&", "=", "a", "LIMIT=x"])
+@pytest.mark.parametrize(
+    "query", ["foo=bar", "foo=1&foo=2", "match[foo]=bar", "match[]=", "Limit=0", "&&", "=", "a", "LIMIT=x"]
+)
 def test_an_unknown_parameter_is_ignored(
     lab_a: Client, places: dict[str, str], endpoint: str, query: str
 ) -> None:
@@ -267,7 +316,10 @@ def test_an_unknown_parameter_is_ignored(
     assert lab_a.get(f"{target}?{query}").body == lab_a.get(target).body
 
 
-@pytest.mark.parametrize("kind", ["indicator", "malware", "tool", "vulnerability", "incident", "x-new-type", "extension-definition"])
+@pytest.mark.parametrize(
+    "kind",
+    ["indicator", "malware", "tool", "vulnerability", "incident", "x-new-type", "extension-definition"],
+)
 @pytest.mark.parametrize("endpoint", ["objects", "manifest"])
 def test_a_type_is_never_an_error(lab_a: Client, places: dict[str, str], endpoint: str, kind: str) -> None:
     """§3.4.1: types of STIX 2.1 MUST NOT result in an error."""
@@ -281,14 +333,14 @@ def test_added_after_is_taken_with_0_to_9_decimals(
 ) -> None:
     """clients.md 6, lenient on input; §2 "timestamp" has six."""
     fraction = "." + "123456789"[:decimals] if decimals else ""
-    assert_taxii(lab_a.get(f"{ENDPOINTS[endpoint].format(**places)}?added_after=2020-01-01T00:00:00{fraction}Z"))
+    assert_taxii(
+        lab_a.get(f"{ENDPOINTS[endpoint].format(**places)}?added_after=2020-01-01T00:00:00{fraction}Z")
+    )
 
 
 @pytest.mark.parametrize("place", range(0, 21, 2))
 @pytest.mark.parametrize("tail", ["Z", "000Z", "999Z"])
-def test_added_after_is_exclusive(
-    lab_a: Client, exchange: str, shelf: Shelf, place: int, tail: str
-) -> None:
+def test_added_after_is_exclusive(lab_a: Client, exchange: str, shelf: Shelf, place: int, tail: str) -> None:
     """§3.4: only objects added after the timestamp; finer digits than the server's change nothing."""
     query = among_shelf(shelf, "match[version]=all")
     manifest = lab_a.crawl(f"{exchange}manifest/?{query}")
@@ -325,7 +377,9 @@ def test_an_observable_is_found_by_the_version_the_server_chose(
         assert lab_a.crawl(f"{exchange}objects/?{target}&match[version]={keyword}") == [shelf.observable]
 
 
-def test_what_was_added_last_is_found_after_the_last_but_one(lab_a: Client, exchange: str, shelf: Shelf) -> None:
+def test_what_was_added_last_is_found_after_the_last_but_one(
+    lab_a: Client, exchange: str, shelf: Shelf
+) -> None:
     """§3.2, §3.5: the headers' values are usable as added_after."""
     answer = lab_a.get(f"{exchange}objects/?{among_shelf(shelf, 'match[version]=all')}&limit=5")
     assert assert_taxii(answer)["objects"] == shelf.objects[:5]

@@ -12,8 +12,12 @@ from tests.conformance.selections import among_shelf
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-@pytest.mark.parametrize("query", ["", "match[version]=all", "match[version]=first", "match[type]=indicator", "limit=3"])
-def test_every_record_has_what_the_text_requires(lab_a: Client, exchange: str, shelf: Shelf, query: str) -> None:
+@pytest.mark.parametrize(
+    "query", ["", "match[version]=all", "match[version]=first", "match[type]=indicator", "limit=3"]
+)
+def test_every_record_has_what_the_text_requires(
+    lab_a: Client, exchange: str, shelf: Shelf, query: str
+) -> None:
     """§5.3.1: id, date_added (a timestamp), version (a string), media_type of the collection."""
     manifest = assert_taxii(lab_a.get(f"{exchange}manifest/?{query}"))
     assert manifest["objects"]
@@ -24,10 +28,16 @@ def test_every_record_has_what_the_text_requires(lab_a: Client, exchange: str, s
         assert record["media_type"] == "application/stix+json;version=2.1"
 
 
-def test_the_version_is_modified_as_the_object_spells_it(submit: Submit, lab_a: Client, exchange: str) -> None:
+def test_the_version_is_modified_as_the_object_spells_it(
+    submit: Submit, lab_a: Client, exchange: str
+) -> None:
     """§5.3.1: version is a string, "the STIX modified property is the version": not a TAXII timestamp."""
-    for spelling in ("2024-05-01T08:00:00Z", "2024-05-01T08:00:00.5Z", "2024-05-01T08:00:00.123456Z"):
-        one = stix.malware(created="2024-05-01T08:00:00Z", modified=spelling)
+    for spelling in (
+        "2024-05-01T08:00:00.500Z",
+        "2024-05-01T08:00:00.500000Z",
+        "2024-05-01T08:00:00.123456789Z",
+    ):
+        one = stix.malware(modified=spelling)
         submit(one)
         (record,) = lab_a.crawl(f"{exchange}manifest/?match[id]={one['id']}")
         assert record["version"] == spelling
@@ -70,7 +80,9 @@ def test_records_come_in_the_order_of_date_added(lab_a: Client, exchange: str, s
     assert [record["id"] for record in records] == [one["id"] for one in shelf.objects]
 
 
-@pytest.mark.parametrize("query", ["match[type]=x-nothing", "added_after=2999-01-01T00:00:00Z", "match[spec_version]=2.0"])
+@pytest.mark.parametrize(
+    "query", ["match[type]=x-nothing", "added_after=2999-01-01T00:00:00Z", "match[spec_version]=2.0"]
+)
 def test_a_manifest_of_nothing_is_an_empty_object(lab_a: Client, exchange: str, query: str) -> None:
     """§5.3.1: "this key MUST be omitted, and the response is an empty object"."""
     assert assert_taxii(lab_a.get(f"{exchange}manifest/?{query}")) == {}
@@ -90,7 +102,9 @@ def test_the_manifest_of_every_readable_collection_agrees_with_its_objects(
         assert stix.version_of(one) in (None, record["version"])
 
 
-def test_the_manifest_of_a_long_collection_is_paged_with_next(lab_a: Client, exchange: str, shelf: Shelf) -> None:
+def test_the_manifest_of_a_long_collection_is_paged_with_next(
+    lab_a: Client, exchange: str, shelf: Shelf
+) -> None:
     """clients.md 3: taxii2-client cannot follow `more` without `next`."""
     page = assert_taxii(lab_a.get(f"{exchange}manifest/?limit=1"))
     assert page["more"] is True

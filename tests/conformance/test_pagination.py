@@ -7,7 +7,17 @@ from tests.conformance.client import FIRST, LAST, Client, assert_error, assert_t
 from tests.conformance.conftest import ENDPOINTS, PAGED, Shelf, Submit
 from tests.conformance.selections import SELECTIONS, among_shelf
 
-PAGE_FILTERS = ["nothing", "all", "first", "first and last", "exact, many objects", "type", "types", "spec_version", "everything at once"]
+PAGE_FILTERS = [
+    "nothing",
+    "all",
+    "first",
+    "first and last",
+    "exact, many objects",
+    "type",
+    "types",
+    "spec_version",
+    "everything at once",
+]
 
 
 def _target(places: dict[str, str], shelf: Shelf, endpoint: str, query: str = "match[version]=all") -> str:
@@ -24,7 +34,7 @@ def _items(endpoint: str) -> str:
 @pytest.mark.parametrize("endpoint", ["objects", "manifest"])
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("name", PAGE_FILTERS)
-def test_pages_joined_are_the_whole(  # noqa: PLR0913 - a table
+def test_pages_joined_are_the_whole(
     lab_a: Client, places: dict[str, str], shelf: Shelf, endpoint: str, limit: int, name: str
 ) -> None:
     """§3.5: nothing is lost, repeated or reordered; clients.md 5: every page but the last is full."""
@@ -138,7 +148,8 @@ def test_the_limit_may_change_from_page_to_page(
 
 @pytest.mark.parametrize("endpoint", ["objects", "manifest"])
 @pytest.mark.parametrize(
-    "again", ["", "match[type]=indicator", "match[version]=all", "match[type]=indicator&match[version]=all&limit=2"]
+    "again",
+    ["", "match[type]=indicator", "match[version]=all", "match[type]=indicator&match[version]=all&limit=2"],
 )
 def test_short_filters_may_be_left_out_beside_next(
     lab_a: Client, places: dict[str, str], endpoint: str, again: str
@@ -186,13 +197,15 @@ def test_a_filter_that_contradicts_next_is_400(
 
 
 @pytest.mark.parametrize("endpoint", PAGED)
-@pytest.mark.parametrize("damage", ["cut", "longer", "first", "middle", "last", "reversed", "twice", "padded", "lower"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "longer", "first", "middle", "last", "reversed", "twice", "padded", "lower"]
+)
 def test_a_damaged_next_is_400(
     lab_a: Client, places: dict[str, str], shelf: Shelf, endpoint: str, damage: str
 ) -> None:
     """clients.md 4; §3.4: malformed."""
     target = _target(places, shelf, endpoint)
-    text = assert_taxii(lab_a.get(f"{target}&limit=1"))["next"]
+    text: str = assert_taxii(lab_a.get(f"{target}&limit=1"))["next"]
 
     def other(place: int) -> str:
         return text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
@@ -264,7 +277,9 @@ def test_the_headers_are_those_of_the_pages_first_and_last_object(
 
 
 @pytest.mark.parametrize("endpoint", PAGED)
-@pytest.mark.parametrize("after", ["2999-01-01T00:00:00Z", "2999-01-01T00:00:00.123456Z", "2999-01-01T00:00:00.1234567Z"])
+@pytest.mark.parametrize(
+    "after", ["2999-01-01T00:00:00Z", "2999-01-01T00:00:00.123456Z", "2999-01-01T00:00:00.1234567Z"]
+)
 def test_an_empty_page_echoes_added_after(
     lab_a: Client, places: dict[str, str], shelf: Shelf, endpoint: str, after: str
 ) -> None:
@@ -301,7 +316,9 @@ def test_a_poller_by_added_after_gets_everything_once(
     query = among_shelf(shelf, "match[version]=all")
     after, seen = "1970-01-01T00:00:00Z", []
     for _ in range(60):
-        answer = lab_a.get(f"{exchange}objects/?{query}&limit={limit if cut == 26 else 100}&added_after={after}")
+        answer = lab_a.get(
+            f"{exchange}objects/?{query}&limit={limit if cut == 26 else 100}&added_after={after}"
+        )
         page = assert_taxii(answer)["objects"]
         seen += page
         if not page:
@@ -313,7 +330,9 @@ def test_a_poller_by_added_after_gets_everything_once(
         assert [one for one in seen if one in shelf.objects][: len(shelf.objects)] == shelf.objects
 
 
-def test_the_head_of_a_collection_stands_on_a_whole_millisecond(lab_a: Client, exchange: str, shelf: Shelf) -> None:
+def test_the_head_of_a_collection_stands_on_a_whole_millisecond(
+    lab_a: Client, exchange: str, shelf: Shelf
+) -> None:
     """clients.md 6: a client that cuts microseconds must not see the head again at every poll."""
     assert shelf.objects
     *_, last = lab_a.pages(f"{exchange}manifest/?match[version]=all")
@@ -329,7 +348,9 @@ def test_date_added_is_unique_and_ascending(lab_a: Client, exchange: str, shelf:
     assert dates == sorted(set(dates))
 
 
-def test_what_is_added_while_paging_comes_at_the_end(submit: Submit, lab_a: Client, exchange: str, shelf: Shelf) -> None:
+def test_what_is_added_while_paging_comes_at_the_end(
+    submit: Submit, lab_a: Client, exchange: str, shelf: Shelf
+) -> None:
     """§3.3, §3.5: a page once given out does not change under the client."""
     query = "match[type]=campaign&match[version]=all&limit=1"
     first = assert_taxii(lab_a.get(f"{exchange}objects/?{query}"))
@@ -340,7 +361,9 @@ def test_what_is_added_while_paging_comes_at_the_end(submit: Submit, lab_a: Clie
     assert first["objects"][0] not in rest
 
 
-def test_a_page_is_a_thousand_objects_when_no_limit_is_given(lab_a: Client, exchange: str, submit: Submit, shelf: Shelf) -> None:
+def test_a_page_is_a_thousand_objects_when_no_limit_is_given(
+    lab_a: Client, exchange: str, submit: Submit, shelf: Shelf
+) -> None:
     """clients.md 8: default 1,000, at most 5,000."""
     before = lab_a.crawl(f"{exchange}manifest/?match[type]=identity")
     missing = 1_002 - len(before)
@@ -349,4 +372,7 @@ def test_a_page_is_a_thousand_objects_when_no_limit_is_given(lab_a: Client, exch
     page = assert_taxii(lab_a.get(f"{exchange}objects/?match[type]=identity"))
     assert len(page["objects"]) == 1_000
     assert page["more"] is True
-    assert len(assert_taxii(lab_a.get(f"{exchange}objects/?match[type]=identity&limit=1001"))["objects"]) == 1_001
+    assert (
+        len(assert_taxii(lab_a.get(f"{exchange}objects/?match[type]=identity&limit=1001"))["objects"])
+        == 1_001
+    )

@@ -13,7 +13,15 @@ def _versions(client: Client, exchange: str, identifier: str, query: str = "") -
 
 @pytest.mark.parametrize("actor", ["lab_a", "lab_b"])
 @pytest.mark.parametrize(
-    "query", ["", "match[spec_version]=2.1", "match[spec_version]=2.0,2.1", "match[version]=last", "limit=100", "foo=bar"]
+    "query",
+    [
+        "",
+        "match[spec_version]=2.1",
+        "match[spec_version]=2.0,2.1",
+        "match[version]=last",
+        "limit=100",
+        "foo=bar",
+    ],
 )
 def test_every_version_is_listed_in_the_order_of_adding(
     request: pytest.FixtureRequest, exchange: str, shelf: Shelf, query: str, actor: str

@@ -115,7 +115,7 @@ class Command(BaseCommand):
         while time.monotonic() < deadline:
             stopping.check()
             supervisor.tend()
-            hopeless = [child for child in supervisor.children if child.early_deaths >= 5]
+            hopeless = [child for child in supervisor.children if child.failures >= 3]
             if hopeless:
                 log = hopeless[0].log
                 raise CommandError(f"{hopeless[0].name} does not start; the end of {log}:\n{_tail(log)}")

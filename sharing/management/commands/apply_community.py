@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--tokens-out", type=Path, help="JSON file for the secrets of new tokens, mode 0600")
+        parser.add_argument(
+            "--tokens-out", type=Path, help="JSON file for the secrets of new tokens, mode 0600"
+        )
 
     def handle(self, *args: Any, file: Path, tokens_out: Path | None, **options: Any) -> None:
         try:

@@ -24,10 +24,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--organization", required=True, metavar="SLUG")
-        parser.add_argument("--community", metavar="SLUG", help="needed where the organisation is in more than one")
-        parser.add_argument("--wait", action="store_true", help="ingest and publish here, then print the receipt")
+        parser.add_argument(
+            "--community", metavar="SLUG", help="needed where the organisation is in more than one"
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="ingest and publish here, then print the receipt"
+        )
 
-    def handle(self, *args: Any, file: Path, organization: str, community: str | None, **options: Any) -> None:
+    def handle(
+        self, *args: Any, file: Path, organization: str, community: str | None, **options: Any
+    ) -> None:
         sender = Organization.objects.filter(slug=organization).first()
         if sender is None:
             raise CommandError(f"--organization: there is no organization {organization}")

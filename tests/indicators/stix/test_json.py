@@ -148,6 +148,8 @@ def test_the_slow_reader_finds_a_fault_exactly_where_there_is_one(written: str) 
         (b'{"n":-9007199254740992}', "integer-out-of-range", "/n"),
         (b'{"n":[' + b"9" * 5000 + b"]}", "integer-out-of-range", "/n/0"),
         (b'{"n":1e999}', "number-out-of-range", "/n"),
+        # Its canonical form is 100000000000000000, which is refused as an integer.
+        (b'{"n":1e17}', "integer-out-of-range", "/n"),
         (b'["ok","\\ud83d"]', "lone-surrogate", "/1"),
         (b'{"a":{"\\udc00":1}}', "lone-surrogate", "/a"),
         (b'{"a":"x\\u0000"}', "nul-character", "/a"),

@@ -92,6 +92,7 @@ def _tlp(level: TLP, label: str, **properties: Any) -> dict[str, Any]:
         (_indicator(valid_until="2027-02-30T00:00:00Z"), "bad-timestamp", "/valid_until"),
         (_indicator(valid_until="2027-01-01T00:00:00.1234567890Z"), "bad-timestamp", "/valid_until"),
         (_marking(created="2027-02-30T00:00:00Z"), "bad-timestamp", "/created"),
+        (_marking(modified=None), "bad-timestamp", "/modified"),
         (_indicator(modified=BEFORE), "wrong-order-in-time", "/modified"),
         (_indicator(valid_until=AT), "wrong-order-in-time", "/valid_until"),
         (_relationship(start_time=AT, stop_time=AT), "wrong-order-in-time", "/stop_time"),
