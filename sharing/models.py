@@ -108,7 +108,8 @@ class Entry(models.Model):
     object_id = models.TextField(null=True)
     object_type = models.TextField(null=True)
     spec_version = models.TextField(null=True)
-    version = models.TextField(null=True, help_text="Sortable: nine fractional digits.")
+    version = models.TextField(null=True, help_text="As the object says it; of an SCO its date added.")
+    version_key = models.TextField(null=True, help_text="Sortable: nine fractional digits.")
     tlp = models.SmallIntegerField(null=True)
     organization = models.ForeignKey(
         Organization,
@@ -132,7 +133,7 @@ class Entry(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["collection", "added"], name="entry_added_once"),
             models.UniqueConstraint(
-                fields=["collection", "object_id", "version"],
+                fields=["collection", "object_id", "version_key"],
                 condition=Q(body__isnull=False),
                 name="entry_version_once",
             ),
@@ -144,6 +145,7 @@ class Entry(models.Model):
                     object_type__isnull=False,
                     spec_version__isnull=False,
                     version__isnull=False,
+                    version_key__isnull=False,
                     tlp__isnull=False,
                     withdrawn_by__isnull=True,
                 ),

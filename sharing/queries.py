@@ -248,7 +248,7 @@ def _versions(versions: Sequence[str], parameters: dict[str, object]) -> str:
         wanted.append("is_last")
     exact = [version for version in versions if version not in {"first", "last"}]
     if exact:
-        wanted.append("version = ANY(%(versions)s)")
+        wanted.append("version_key = ANY(%(versions)s)")
         parameters["versions"] = exact
     return f"body IS NOT NULL AND ({' OR '.join(wanted)})"
 

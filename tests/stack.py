@@ -20,8 +20,10 @@ from typing import Self
 
 import psutil
 
+from config.embedded import end_with_parent
+
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 120.0
+PATIENCE = 180.0
 
 
 class Stack:
@@ -49,6 +51,8 @@ class Stack:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # A test run that is killed leaves nothing behind.
+                preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one prctl call, no lock
             )
         self.wait_until_ready()
         return self
@@ -106,7 +110,7 @@ class Stack:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not (self.is_ready() and (self.home / "pids.json").exists()):
+        while not self.is_ready():
             if self.process is not None and self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}\n{self.told()}")
             if time.monotonic() > deadline:

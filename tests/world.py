@@ -231,7 +231,7 @@ class World:
         """The receipt of a submission."""
         answer = requests.get(
             f"{self.url}/api/v1/submissions/{submission_id}/",
-            headers=self.token(organization).bearer,
+            headers={"Authorization": f"Bearer {self.token(organization).secret}"},
             timeout=30,
         )
         assert answer.status_code == 200, answer.text

@@ -478,7 +478,7 @@ def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
         raise Refused("not-an-envelope", "/objects", "it is not a list")
     elements, end = _elements(body, start)
     try:
-        outer = parse(body[:start] + b"[]" + body[end:])
+        outer = parse(body[:start] + b"[]" + body[end:], max_bytes=max_bytes)
     except Refused as fault:
         if fault.code == "not-json":
             # After the cut, lines and columns are no longer those of the body.
@@ -504,6 +504,11 @@ def _check_body(body: bytes, max_bytes: int) -> None:
         )
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise Refused("byte-order-mark", "line 1, column 1", "the text starts with a byte order mark")
+    try:
+        str(body, "utf-8")
+    except UnicodeDecodeError as error:
+        # RFC 8259 §8.1: what is not UTF-8 is not JSON, wherever in the body it stands.
+        raise _not_utf8(body, error) from None
 
 
 def _check_container(outer: Any) -> None:

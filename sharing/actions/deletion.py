@@ -38,7 +38,7 @@ def delete(
     (log,) = publication.lock([collection_id])
     sql.lock(f"claims:{log.community_id}:{organization_id}")
     found = sql.rows(
-        "SELECT index, version, spec_version, is_first, is_last, organization_id FROM sharing_entry"
+        "SELECT index, version_key, spec_version, is_first, is_last, organization_id FROM sharing_entry"
         " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL ORDER BY index",
         (collection_id, object_id),
     )

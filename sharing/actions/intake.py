@@ -115,11 +115,12 @@ def _append(
         if line.observed is not None
     ]
     placed = publication.append(log=log, items=items, signatures=Signatures(signer), now=now)
-    for line, verdict in zip(accepted, placed, strict=True):
-        if verdict is Placed.STOOD:
+    for line, placement in zip(accepted, placed, strict=True):
+        line.version = placement.version
+        if placement.outcome is Placed.STOOD:
             line.outcome, line.reason = Outcome.DUPLICATE, "duplicate"
             line.sentence = "This version was received before; it stands once."
-        elif verdict is Placed.CONFLICT:
+        elif placement.outcome is Placed.CONFLICT:
             line.outcome, line.reason = Outcome.REJECTED, "version-conflict"
             line.sentence = "Another object with this id and version was received before; that one stands."
             line.observed = None

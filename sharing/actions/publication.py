@@ -82,6 +82,14 @@ class Placed(StrEnum):
 
 
 @dataclass(slots=True)
+class Placement:
+    """What became of an item, and the version under which it stands; of an SCO that is its date added."""
+
+    outcome: Placed
+    version: str
+
+
+@dataclass(slots=True)
 class Signatures:
     """Signs each body once, however many collections it enters."""
 
@@ -150,7 +158,7 @@ class _Versions:
     last: str | None = None
 
 
-def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: datetime) -> list[Placed]:
+def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: datetime) -> list[Placement]:
     """Add the items that the log does not hold yet, in order; what became of each.
 
     The same id and version with the same bytes already stands; with other bytes it is a conflict, and the first one
@@ -158,20 +166,22 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
     """
     held = _held(log.id, [item.object_id for item in items])
     marks = {object_id: (versions.first, versions.last) for object_id, versions in held.items()}
-    placed: list[Placed] = []
+    placed: list[Placement] = []
     fresh: list[tuple[Item, bytes]] = []
+    start = _start(log, now)
     for item in items:
         digest = hashlib.sha256(item.body).digest()
         versions = held.setdefault(item.object_id, _Versions())
-        verdict = _place(versions, item, digest)
-        placed.append(verdict)
-        if verdict is Placed.ADDED:
-            # An SCO's version is its date added, known below; a placeholder keeps a twin in this batch out.
-            versions.digests[item.version_key or f"~{len(fresh):09}"] = digest
+        placement = _place(versions, item, digest, added=start + len(fresh))
+        placed.append(placement)
+        if placement.outcome is Placed.ADDED:
+            versions.digests[item.version_key or timestamps.to_sortable(placement.version)] = digest
             fresh.append((item, digest))
     if not fresh:
         return placed
-    times = _times(log, len(fresh), now)
+    times = _times(start, len(fresh))
+    if fresh[-1][0].version_key is None:
+        _last_added(placed).version = timestamps.from_micros(times[-1])
     versions_of = [
         item.version_key or timestamps.to_sortable(timestamps.from_micros(added))
         for (item, _), added in zip(fresh, times, strict=True)
@@ -210,7 +220,7 @@ def withdraw(
     )
     if not targets:
         return 0
-    times = _times(log, len(targets), now)
+    times = _times(_start(log, now), len(targets))
     rows = []
     for number, ((target, _), added) in enumerate(zip(targets, times, strict=True)):
         salt = os.urandom(32)
@@ -235,7 +245,8 @@ def withdraw(
     with sql.cursor() as cursor:
         cursor.executemany(
             b"UPDATE sharing_entry SET body = NULL, opening = %s, subsalt = NULL, submitter = NULL, object_id = NULL,"
-            b" object_type = NULL, spec_version = NULL, version = NULL, tlp = NULL, organization_id = NULL,"
+            b" object_type = NULL, spec_version = NULL, version = NULL, version_key = NULL, tlp = NULL,"
+            b" organization_id = NULL,"
             b" is_first = FALSE, is_last = FALSE, withdrawn_by = %s WHERE collection_id = %s AND index = %s",
             [
                 (
@@ -274,7 +285,7 @@ def revoke(*, log: Log, object_id: str, signatures: Signatures, now: datetime) -
         found[1],
         timestamps.to_sortable(modified),
     )
-    return append(log=log, items=[item], signatures=signatures, now=now) == [Placed.ADDED]
+    return append(log=log, items=[item], signatures=signatures, now=now)[0].outcome is Placed.ADDED
 
 
 def holds(log: Log, object_ids: Sequence[str]) -> set[str]:
@@ -289,22 +300,27 @@ def holds(log: Log, object_ids: Sequence[str]) -> set[str]:
     }
 
 
-def _place(versions: _Versions, item: Item, digest: bytes) -> Placed:
-    version = item.version_key
-    if version is None:
+def _place(versions: _Versions, item: Item, digest: bytes, *, added: int) -> Placement:
+    if item.version_key is None:
         # Only the latest content counts: an SCO that changes and changes back is a new version.
         latest = max(versions.digests, default=None)
-        return Placed.STOOD if latest is not None and versions.digests[latest] == digest else Placed.ADDED
-    known = versions.digests.get(version)
+        if latest is not None and versions.digests[latest] == digest:
+            return Placement(Placed.STOOD, f"{latest[:26]}Z")
+        return Placement(Placed.ADDED, timestamps.from_micros(added))
+    known = versions.digests.get(item.version_key)
     if known is None:
-        return Placed.ADDED
-    return Placed.STOOD if known == digest else Placed.CONFLICT
+        return Placement(Placed.ADDED, item.version)
+    return Placement(Placed.STOOD if known == digest else Placed.CONFLICT, item.version)
+
+
+def _last_added(placed: Sequence[Placement]) -> Placement:
+    return next(placement for placement in reversed(placed) if placement.outcome is Placed.ADDED)
 
 
 def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions]:
     held: dict[str, _Versions] = {}
     for object_id, version, digest, first, last in sql.rows(
-        "SELECT object_id, version, sha256(body), is_first, is_last FROM sharing_entry"
+        "SELECT object_id, version_key, sha256(body), is_first, is_last FROM sharing_entry"
         f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND body IS NOT NULL",
         (collection_id, sql.joined(object_ids)),
     ):
@@ -317,9 +333,13 @@ def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions
     return held
 
 
-def _times(log: Log, count: int, now: datetime) -> list[int]:
-    """`added` of a batch: steps of 1 µs, the last on a whole millisecond (architecture.md, idea 5)."""
-    start = max(int(now.timestamp() * 1_000_000), log.last_added + 1)
+def _start(log: Log, now: datetime) -> int:
+    """The `added` of the next entry: later than all before it."""
+    return max(int(now.timestamp() * 1_000_000), log.last_added + 1)
+
+
+def _times(start: int, count: int) -> list[int]:
+    """`added` of a batch: steps of 1 µs, the last on a whole millisecond (decision 0005)."""
     last = -(-(start + count - 1) // 1000) * 1000
     return [*range(start, start + count - 1), last]
 
@@ -344,8 +364,8 @@ def _unmark(
 def _remark(collection_id: UUID, object_id: str) -> None:
     """Set both marks anew after versions went."""
     sql.execute(
-        "UPDATE sharing_entry SET is_first = (version = ends.low), is_last = (version = ends.high)"
-        " FROM (SELECT min(version) AS low, max(version) AS high FROM sharing_entry"
+        "UPDATE sharing_entry SET is_first = (version_key = ends.low), is_last = (version_key = ends.high)"
+        " FROM (SELECT min(version_key) AS low, max(version_key) AS high FROM sharing_entry"
         "       WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL) AS ends"
         " WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL",
         {"collection": collection_id, "object": object_id},
@@ -382,6 +402,7 @@ def _copy(
                 item.object_id,
                 item.object_type,
                 item.spec_version,
+                item.version if item.version_key else timestamps.from_micros(added),
                 version,
                 item.tlp,
                 item.organization_id,
@@ -405,6 +426,7 @@ _COLUMNS = (
     "object_type",
     "spec_version",
     "version",
+    "version_key",
     "tlp",
     "organization_id",
     "body",
@@ -416,7 +438,7 @@ _COLUMNS = (
     "is_last",
 )
 _TYPES = (
-    *("uuid", "int8", "int8", "text", "text", "text", "text", "int2", "uuid"),
+    *("uuid", "int8", "int8", "text", "text", "text", "text", "text", "int2", "uuid"),
     *("bytea", "bytea", "bytea", "bytea", "bytea", "bool", "bool"),
 )
 

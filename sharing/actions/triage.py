@@ -143,9 +143,9 @@ def _append(
     items = [view.item for view in ordered if view.item is not None]
     placed = publication.append(log=feed, items=items, signatures=signatures, now=now)
     stood = []
-    for view, item, verdict in zip(ordered, items, placed, strict=True):
+    for view, item, placement in zip(ordered, items, placed, strict=True):
         standing = view.standing
-        if verdict is Placed.CONFLICT:
+        if placement.outcome is Placed.CONFLICT:
             if not standing.stands:
                 # The service's own object (a marking) has this id and version; that one stands.
                 continue

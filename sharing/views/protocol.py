@@ -45,6 +45,8 @@ def resource(**methods: View) -> Respond:
     def respond(request: HttpRequest, **path: str) -> HttpResponse:
         try:
             known = authenticate(request)
+            if any("\x00" in part for part in path.values()):
+                raise errors.NotFound("There is nothing here for you.")
             view = allowed.get(request.method or "")
             if view is None:
                 raise errors.MethodNotAllowed(
@@ -112,7 +114,8 @@ def body_of(request: HttpRequest) -> bytes:
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
         raise errors.UnsupportedMediaType("Send the body without Content-Encoding.")
     try:
-        body = request.read(limit + 1)
+        # Django reads nothing where a body comes in chunks, without a length.
+        body = request.read(limit + 1) if length else request.META["wsgi.input"].read(limit + 1)
     except (OSError, RawPostDataException) as error:
         raise errors.BadRequest("The body did not arrive whole.") from error
     if len(body) > limit:

@@ -21,8 +21,8 @@ from indicators.actions import submissions
 from indicators.models import Channel
 from indicators.stix import json
 from sharing import queries, receipts
-from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.tasks import nudge_ingest
+from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views.protocol import authenticate, body_of
 
 FORMATS = {

@@ -153,7 +153,7 @@ def _manifest(request: HttpRequest, known: Caller, community: str, collection: s
     return Answer(
         resources.manifest(
             [
-                resources.ManifestRecord(record.object_id, record.added, _shown(record.version))
+                resources.ManifestRecord(record.object_id, record.added, record.version)
                 for record in records
             ],
             more=more,
@@ -167,7 +167,9 @@ def _object(request: HttpRequest, known: Caller, community: str, collection: str
     found = _readable(known, community, collection)
     wanted, position = _of_one(request, found, object, "object", filters.OBJECT)
     page = queries.objects_page(found, wanted, position)
-    if not page.count and not queries.holds(found, object):
+    named = any(version[:1].isdigit() for version in wanted.versions)
+    if not page.count and (named or not queries.holds(found, object)):
+        # §5.7: a version that was deleted is not found; so is one that never was.
         raise _unknown()
     return _envelope(found, "object", wanted, page)
 
@@ -180,7 +182,7 @@ def _versions(request: HttpRequest, known: Caller, community: str, collection: s
         raise _unknown()
     return Answer(
         resources.versions(
-            [_shown(record.version) for record in records],
+            [record.version for record in records],
             more=more,
             next=cursor.encode("versions", found.id, records[-1].added, wanted, _key()) if more else None,
         ),
@@ -296,11 +298,6 @@ def _key() -> bytes:
 
 def _micros(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
-
-
-def _shown(sortable: str) -> str:
-    """A sortable version with six decimals, or all nine where they say something."""
-    return sortable if sortable[-4:-1] != "000" else f"{sortable[:-4]}Z"
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -210,7 +210,7 @@ def test_another_content_under_the_same_version_does_not_replace_the_first(
 def test_an_observable_with_other_properties_does_not_replace_the_first(
     submit: Submit, lab_a: Client, exchange: str
 ) -> None:
-    """STIX 2.1 §2.9: the same id and other content is refused, or is a version of its own (its date added)."""
+    """STIX 2.1 §2.9: the same id and other content is refused, or is a version of its own."""
     one = stix.file()
     other = one | {"size": 7}
     submit(one)

@@ -244,6 +244,7 @@ def test_the_proxy_keeps_the_metrics_inside(proxy: int) -> None:
     assert get(proxy, "/metrics").status == 404
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_the_proxy_speaks_nothing_older_than_tls_1_2(proxy: int) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

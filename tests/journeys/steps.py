@@ -1,6 +1,5 @@
 """Steps that the stories share: what partners submit, and how they look for it."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -130,14 +129,21 @@ def verify(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def canonical(value: Any) -> str:
-    """A value as text in which 1 and 1.0, and lists in another order, differ."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def same(sent: Object, served: Object) -> bool:
-    """Value-equal (clients.md 15)."""
-    return canonical(sent) == canonical(served)
+def same(sent: Any, served: Any) -> bool:
+    """Value-equal (clients.md 15): 1 and 1.0 are one number, 1 and true are not, lists keep their order."""
+    if isinstance(sent, dict):
+        return (
+            isinstance(served, dict)
+            and sent.keys() == served.keys()
+            and all(same(value, served[name]) for name, value in sent.items())
+        )
+    if isinstance(sent, list):
+        return (
+            isinstance(served, list)
+            and len(sent) == len(served)
+            and all(same(one, other) for one, other in zip(sent, served, strict=True))
+        )
+    return isinstance(sent, bool) == isinstance(served, bool) and bool(sent == served)
 
 
 def post(

@@ -23,7 +23,7 @@ scalars = (
     st.none()
     | st.booleans()
     | st.integers(-LIMIT, LIMIT)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not LIMIT < abs(number) < 1e21)
     | text
 )
 values = st.recursive(
@@ -99,7 +99,7 @@ def _oracle_takes(raw: bytes) -> bool:
         if isinstance(value, int):
             return abs(value) <= LIMIT
         if isinstance(value, float):
-            return math.isfinite(value)
+            return math.isfinite(value) and not LIMIT < abs(value) < 1e21
         if depth > 31:
             return False
         if isinstance(value, list):
@@ -224,7 +224,6 @@ def test_envelopes_come_apart(body: bytes, raws: list[bytes]) -> None:
         b'{"a":"\\u0000"}',
         b'{"a":1e999}',
         b'{"a":99999999999999999999}',
-        b'{"a":"\xff"}',
         b"[" * 3000 + b"]" * 3000,
         b'"' + b"x" * strict.MAX_OBJECT_BYTES + b'"',
     ],
@@ -241,6 +240,7 @@ def test_a_bad_object_harms_no_other(bad: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "place"),
     [
+        (b'{"objects":[{"a":"b"},\n{"a":"\xff"}]}', "invalid-utf8", "line 2, column 7"),
         (b"[1]", "not-an-object", ""),
         (b"3", "not-an-object", ""),
         (b'{"objects":null}', "not-an-envelope", "/objects"),
