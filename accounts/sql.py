@@ -46,11 +46,11 @@ def copy(
 ) -> None:
     """COPY rows into `table` in PostgreSQL's binary format; `types` are PostgreSQL's names of the columns' types."""
     names = ", ".join(f'"{name}"' for name in columns)
-    with cursor() as opened:
-        with opened.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)".encode()) as stream:
-            stream.set_types(types)
-            for value in values:
-                stream.write_row(value)
+    statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)"
+    with cursor() as opened, opened.copy(statement.encode()) as stream:
+        stream.set_types(types)
+        for value in values:
+            stream.write_row(value)
 
 
 def joined(texts: Iterable[str]) -> str:

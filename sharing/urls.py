@@ -6,7 +6,7 @@ from sharing.views import rest, taxii, trust
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
-_OBJECT = rf"{_COLLECTION}/objects/(?P<object>[^/]+)"
+_OBJECT = rf"{_COLLECTION}/objects/(?P<object_id>[^/]+)"
 
 urlpatterns = [
     re_path(rf"{_COLLECTION}/objects/?$", taxii.objects),

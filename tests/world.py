@@ -28,7 +28,7 @@ from config import embedded
 
 PROJECT = Path(__file__).resolve().parent.parent
 TAXII = "application/taxii+json;version=2.1"
-ANALYST_PASSWORD = "correct horse battery staple"  # noqa: S105 - of a world that lives for minutes
+ANALYST_PASSWORD = "correct horse battery staple"
 
 COMMUNITIES = """
 organizations:

@@ -204,8 +204,8 @@ def _update(
     with sql.cursor() as cursor:
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, submission_id = %s, version = %s, tlp = %s,"
-            b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL'
-            b" WHERE id = %s",
+            b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s,'
+            b" withdrawn_at = NULL WHERE id = %s",
             [
                 (
                     subjects[item.key],

@@ -90,7 +90,8 @@ def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int
     line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
     if kind == Kind.OPEN and tlp > ceiling:
         line.outcome, line.reason = Outcome.REJECTED, "above-ceiling"
-        line.sentence = f"It counts as TLP:{TLP(tlp).label.upper()}; this collection takes TLP:{TLP(ceiling).label.upper()} at most."
+        counts, takes = TLP(tlp).label.upper(), TLP(ceiling).label.upper()
+        line.sentence = f"It counts as TLP:{counts}; this collection takes TLP:{takes} at most."
         return line
     line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
     return line

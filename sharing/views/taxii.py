@@ -152,10 +152,7 @@ def _manifest(request: HttpRequest, known: Caller, community: str, collection: s
     records, more = queries.manifest_page(found, wanted, position)
     return Answer(
         resources.manifest(
-            [
-                resources.ManifestRecord(record.object_id, record.added, record.version)
-                for record in records
-            ],
+            [resources.ManifestRecord(record.object_id, record.added, record.version) for record in records],
             more=more,
             next=cursor.encode("manifest", found.id, records[-1].added, wanted, _key()) if more else None,
         ),
@@ -163,22 +160,22 @@ def _manifest(request: HttpRequest, known: Caller, community: str, collection: s
     )
 
 
-def _object(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+def _object(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
     found = _readable(known, community, collection)
-    wanted, position = _of_one(request, found, object, "object", filters.OBJECT)
+    wanted, position = _of_one(request, found, object_id, "object", filters.OBJECT)
     page = queries.objects_page(found, wanted, position)
     named = any(version[:1].isdigit() for version in wanted.versions)
-    if not page.count and (named or not queries.holds(found, object)):
+    if not page.count and (named or not queries.holds(found, object_id)):
         # §5.7: a version that was deleted is not found; so is one that never was.
         raise _unknown()
     return _envelope(found, "object", wanted, page)
 
 
-def _versions(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+def _versions(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
     found = _readable(known, community, collection)
-    wanted, position = _of_one(request, found, object, "versions", filters.VERSIONS)
+    wanted, position = _of_one(request, found, object_id, "versions", filters.VERSIONS)
     records, more = queries.manifest_page(found, replace(wanted, versions=("all",)), position)
-    if not records and not queries.holds(found, object):
+    if not records and not queries.holds(found, object_id):
         raise _unknown()
     return Answer(
         resources.versions(
@@ -190,7 +187,7 @@ def _versions(request: HttpRequest, known: Caller, community: str, collection: s
     )
 
 
-def _delete(request: HttpRequest, known: Caller, community: str, collection: str, object: str) -> Answer:
+def _delete(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
     found = _find(known, community, collection)
     demand(known, Scope.SUBMIT)
     if found.kind == Kind.FEED or not found.can_write or not found.can_read:
@@ -199,7 +196,7 @@ def _delete(request: HttpRequest, known: Caller, community: str, collection: str
     try:
         deleted = deletion.delete(
             collection_id=found.id,
-            object_id=object,
+            object_id=object_id,
             versions=chosen.versions,
             spec_versions=chosen.spec_versions,
             organization_id=known.organization_id,

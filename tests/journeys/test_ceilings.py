@@ -4,7 +4,7 @@ In `tiers` lab-a reads up to amber+strict, lab-b up to amber, cloud-c green only
 """
 
 import json
-from typing import Any
+from pathlib import Path
 
 import pytest
 import requests
@@ -164,7 +164,7 @@ def test_an_object_whose_tlp_is_raised_is_erased_below(world: World) -> None:
     assert campaign["id"] in ids(world, "lab-b", "amber")
 
 
-def test_an_erasure_says_that_the_marking_changed(world: World, tmp_path: Any) -> None:
+def test_an_erasure_says_that_the_marking_changed(world: World, tmp_path: Path) -> None:
     """trust.md, "Log": the reasons of a withdrawal; and the page with it still verifies."""
     campaign = stix.campaign(object_marking_refs=[GREEN])
     world.submit("lab-a", [campaign], community="tiers")
@@ -255,9 +255,9 @@ def test_the_receipt_of_what_lies_above_ones_own_view_shows_no_published_id(worl
 
 
 def test_the_second_receipt_of_the_same_body_shows_no_more_than_the_first(world: World) -> None:
-    """A duplicate above one's own view must not be told where it stands."""
+    """A duplicate above one's own view must not be told that others said the same there, nor where it stands."""
     domain = stix.domain()
-    world.submit("lab-a", [steps.indicator(domain)], community="tiers")
+    world.submit("lab-a", [steps.indicator(domain, AMBER)], community="tiers")
     mine = steps.indicator(domain, AMBER)
     world.submit("cloud-c", [mine], community="tiers")
 

@@ -63,7 +63,7 @@ OBJECTS: dict[str, Any] = {name: lambda m=members: body_of(m) for name, members 
         size=2**53 - 1,
         name="modèle.safetensors",
         ctime="2024-05-01T08:00:00.10Z",
-        extensions={"x-mine": {"a": [False]}},
+        extensions={f"extension-definition--{UUID}": {"extension_type": "property-extension", "a": [False, ""]}},
         object_marking_refs=[GREEN],
     ),
     "times of creation in microseconds": lambda: body_of(

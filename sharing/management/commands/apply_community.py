@@ -70,4 +70,4 @@ def _write(path: Path, secrets: dict[str, dict[str, str]]) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(secrets, file, indent=2)
         file.write("\n")
-    os.replace(draft, path)
+    draft.replace(path)
