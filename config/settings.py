@@ -59,7 +59,7 @@ CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
 
 SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
 SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
-"""Opens the signing keys. Only processes that sign have it: in production it is empty in the web server."""
+"""Opens the signing keys. Only processes that sign have it: the web server, ingest and publish."""
 
 if MODE == "production":
     _required = {

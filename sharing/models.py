@@ -49,6 +49,9 @@ class Collection(models.Model):
     owner = models.ForeignKey(Organization, on_delete=models.PROTECT, null=True, help_text="Of an inbox.")
     next_index = models.BigIntegerField(default=0, editable=False)
     last_added = models.BigIntegerField(default=0, editable=False, help_text="Microseconds since 1970.")
+    largest = models.IntegerField(
+        default=0, editable=False, help_text="Bytes of the largest object that it ever held."
+    )
 
     class Meta:
         constraints = [
@@ -188,6 +191,7 @@ class Release(models.Model):
             models.CheckConstraint(condition=Q(decision__in=Decision.values), name="release_decision_known"),
             models.CheckConstraint(condition=Q(ceiling__lt=Tlp.RED), name="release_never_red"),
         ]
+        indexes = [models.Index(fields=["published_id"], name="release_by_published_id")]
 
     def __str__(self) -> str:
         return self.published_id

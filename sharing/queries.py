@@ -9,7 +9,10 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts import sql
-from sharing.taxii.filters import Filters
+from indicators.stix.json import MAX_OBJECT_BYTES
+from sharing.taxii.filters import DEFAULT_LIMIT, Filters
+
+PAGE_BYTES = DEFAULT_LIMIT * MAX_OBJECT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Readable:
     kind: str
     ceiling: int
     last_added: int
+    largest: int
     can_read: bool
     can_write: bool
 
@@ -91,7 +95,7 @@ def api_root(organization_id: UUID, slug: str) -> ApiRoot | None:
 
 
 _READABLE = (
-    "SELECT k.id, k.community_id, k.alias, k.title, k.description, k.kind, k.ceiling, k.last_added,"
+    "SELECT k.id, k.community_id, k.alias, k.title, k.description, k.kind, k.ceiling, k.last_added, k.largest,"
     " g.can_read, g.can_write"
     " FROM accounts_community c"
     " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = %(organization)s"
@@ -134,7 +138,7 @@ def inbox(organization_id: UUID, community_id: UUID) -> UUID:
 
 def objects_page(collection: Readable, filters: Filters, position: int | None) -> Page:
     """One page of objects: one range of one index, joined by the database."""
-    where, parameters = _selection(collection.id, filters, position)
+    where, parameters = _selection(collection, filters, position)
     found = sql.row(
         "SELECT count(*), min(added), max(added), string_agg(body, ','::bytea ORDER BY added) FROM"
         f" (SELECT added, body FROM sharing_entry WHERE {where} ORDER BY added LIMIT %(limit)s) AS page",
@@ -142,7 +146,7 @@ def objects_page(collection: Readable, filters: Filters, position: int | None) -
     )
     assert found is not None
     count, first, last, joined = found
-    more = count == filters.page_size and _more(collection, filters, last)
+    more = count == parameters["limit"] and _more(collection, filters, last)
     return Page(joined or b"", count, first, last, more)
 
 
@@ -150,7 +154,7 @@ def proof_page(collection: Readable, filters: Filters, position: int | None) -> 
     """A page with what proves it. Unfiltered it is a page of the log and holds every version (docs/taxii.md)."""
     unfiltered = not (filters.ids or filters.types or filters.versions or filters.spec_versions)
     if not unfiltered:
-        where, parameters = _selection(collection.id, filters, position)
+        where, parameters = _selection(collection, filters, position)
         found = sql.row(
             "SELECT count(*), min(added), max(added), string_agg(body, ','::bytea ORDER BY added),"
             " string_agg(opening, ','::bytea ORDER BY added) FROM (SELECT added, body, opening FROM sharing_entry"
@@ -159,10 +163,10 @@ def proof_page(collection: Readable, filters: Filters, position: int | None) -> 
         )
         assert found is not None
         count, first, last, joined, openings = found
-        more = count == filters.page_size and _more(collection, filters, last)
+        more = count == parameters["limit"] and _more(collection, filters, last)
         return ProofPage(Page(joined or b"", count, first, last, more), openings or b"", None, None)
     everything = Filters(added_after=filters.added_after, limit=filters.limit, versions=("all",))
-    where, parameters = _selection(collection.id, everything, position)
+    where, parameters = _selection(collection, everything, position)
     # The openings reach to the page's last object, or, where objects end, to the end of the log: withdrawals that
     # come last are then told as well. One statement, so that both see the same moment.
     found = sql.row(
@@ -179,7 +183,7 @@ def proof_page(collection: Readable, filters: Filters, position: int | None) -> 
     )
     assert found is not None
     count, first, last, joined, low, high, openings, begin = found
-    more = count == filters.page_size and _more(collection, everything, last)
+    more = count == parameters["limit"] and _more(collection, everything, last)
     page = Page(joined or b"", count, first, last, more)
     if low is None:
         low = high = begin
@@ -188,12 +192,12 @@ def proof_page(collection: Readable, filters: Filters, position: int | None) -> 
 
 def manifest_page(collection: Readable, filters: Filters, position: int | None) -> tuple[list[Record], bool]:
     """The manifest of the page that `objects_page` gives for the same filters; and whether there is more."""
-    where, parameters = _selection(collection.id, filters, position)
+    where, parameters = _selection(collection, filters, position)
     found = sql.rows(
         f"SELECT object_id, added, version FROM sharing_entry WHERE {where} ORDER BY added LIMIT %(limit)s",
         parameters,
     )
-    more = len(found) == filters.page_size and _more(collection, filters, found[-1][1])
+    more = len(found) == parameters["limit"] and _more(collection, filters, found[-1][1])
     return [Record(*row) for row in found], more
 
 
@@ -212,17 +216,30 @@ def _more(collection: Readable, filters: Filters, last: int) -> bool:
     """Whether anything selected stands after `last`."""
     if last >= collection.last_added:
         return False
-    where, parameters = _selection(collection.id, filters, last)
+    where, parameters = _selection(collection, filters, last)
     return sql.row(f"SELECT 1 FROM sharing_entry WHERE {where} LIMIT 1", parameters) is not None
 
 
-def _selection(collection_id: UUID, filters: Filters, position: int | None) -> tuple[str, dict[str, object]]:
+def _page_size(collection: Readable, filters: Filters) -> int:
+    """How many objects a page holds: what was asked for, but never more than 1,000 where they could be huge.
+
+    A page of the largest objects that are accepted then has 256 MB, not five times that; the number depends on the
+    collection only, so that no page is shorter than the one before (clients.md 5).
+    """
+    return min(filters.page_size, max(DEFAULT_LIMIT, PAGE_BYTES // max(1, collection.largest)))
+
+
+def _selection(collection: Readable, filters: Filters, position: int | None) -> tuple[str, dict[str, object]]:
     """The condition of a page and its parameters; filters work before the limit, so that no page is short."""
     after = -1 if filters.added_after is None else filters.added_after
     if position is not None:
         after = max(after, position)
     conditions = ["collection_id = %(collection)s", "added > %(after)s"]
-    parameters: dict[str, object] = {"collection": collection_id, "after": after, "limit": filters.page_size}
+    parameters: dict[str, object] = {
+        "collection": collection.id,
+        "after": after,
+        "limit": _page_size(collection, filters),
+    }
     for column, values in (
         ("object_id", filters.ids),
         ("object_type", filters.types),

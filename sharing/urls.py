@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from sharing.views import rest, taxii, trust
+from sharing.views import metrics, rest, taxii, trust
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
@@ -20,6 +20,7 @@ urlpatterns = [
     re_path(r"^taxii2/?$", taxii.discovery),
     re_path(r"^taxii2/.*$", taxii.nothing),
     path(".well-known/jwks.json", trust.jwks),
+    path("metrics", metrics.metrics),
     path("api/v1/submissions/", rest.SubmissionsView.as_view()),
     path("api/v1/submissions/<uuid:submission_id>/", rest.SubmissionView.as_view()),
 ]

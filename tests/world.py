@@ -111,6 +111,7 @@ class World:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=embedded.end_with_parent(signal.SIGTERM),
         )
         world = cls(home, port, serve)
         try:

@@ -113,6 +113,15 @@ def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
     )
 
 
+def queue_all_folds(*, community_id: UUID) -> None:
+    """Have every subject of a community looked at again, after its feeds or rules changed."""
+    sql.execute(
+        "INSERT INTO indicators_pendingfold (community_id, subject_id)"
+        " SELECT community_id, id FROM indicators_subject WHERE community_id = %s ORDER BY id",
+        (community_id,),
+    )
+
+
 def _supersedes(stix: StixObject, version: str, digest: bytes, withdrawn: bool) -> bool:
     offered = stix.version_key or ""
     if offered == version:

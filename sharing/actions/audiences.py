@@ -131,7 +131,7 @@ def views_at(
     for subject_id, seen in visible.items():
         if not seen:
             standing = standings.get(subject_id)
-            if standing is not None and standing.stands:
+            if standing is not None:
                 said = claims[subject_id]
                 views.append(_gone(standing, said[0].object_type if said else "", said))
         elif seen[0].object_type == "indicator":

@@ -13,6 +13,7 @@ from accounts.actions import tokens
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
+from indicators.actions.observations import queue_all_folds
 from indicators.stix.markings import TLP
 from sharing.models import Collection, CollectionGrant, Kind, Profile
 
@@ -282,7 +283,10 @@ class _Apply:
         if made:
             self._changed("community.create", f"community:{community.id}", f"made community {spec.slug}")
         else:
+            rules = (community.auto_release, community.min_confidence, community.min_sources)
             self._set("community", spec.slug, community, **wanted)
+            if rules != (community.auto_release, community.min_confidence, community.min_sources):
+                queue_all_folds(community_id=community.id)
         members = self._memberships(community, spec.members)
         kept = [self._collection(community, one, members) for one in spec.collections]
         kept += [self._inbox(community, organization) for organization in members.values()]
@@ -334,6 +338,9 @@ class _Apply:
         if collection is None:
             collection = Collection.objects.create(community=community, alias=spec.alias, **wanted, **fixed)
             self._changed("collection.create", f"collection:{collection.id}", f"made collection {label}")
+            if spec.kind == "feed":
+                # It holds what was released before it was made.
+                queue_all_folds(community_id=community.id)
         else:
             for name, value in fixed.items():
                 if getattr(collection, name) != value:

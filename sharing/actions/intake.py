@@ -22,6 +22,7 @@ from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing.actions import publication
+from sharing.actions.introduction import publisher_id
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
 from sharing.signing import jws
@@ -55,9 +56,11 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         lines = [
             _examine(ordinal, raw, kind, ceiling, default_tlp, signer) for ordinal, raw in enumerate(raws)
         ]
+        _refuse_service_ids(submission.community_id, lines)
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
         _append(log, submission, accepted, signer, now)
+        _set_echoes_apart(accepted)
         subjects = absorb(
             community_id=submission.community_id,
             organization_id=submission.organization_id,
@@ -125,6 +128,34 @@ def _append(
             line.outcome, line.reason = Outcome.REJECTED, "version-conflict"
             line.sentence = "Another object with this id and version was received before; that one stands."
             line.observed = None
+
+
+def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
+    """Nobody may speak under an id that the service made: what it published says only what the service says."""
+    author = publisher_id()
+    strangers = {
+        line.object_id: line
+        for line in lines
+        if line.observed is not None and line.observed.object.value.get("created_by_ref") != author
+    }
+    for (taken,) in sql.rows(
+        "SELECT DISTINCT r.published_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
+        f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}"
+        " AND s.key <> convert_to(r.published_id, 'UTF8')",
+        (community_id, sql.joined(strangers)),
+    ):
+        line = strangers[taken]
+        line.observed, line.outcome, line.reason = None, Outcome.REJECTED, "service-id"
+        line.sentence = "This id belongs to an object of the service; send your own object under your own id."
+
+
+def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
+    """What the service published and a partner sends back is no second source for it: it stays in the inbox."""
+    author = publisher_id()
+    for line in accepted:
+        if line.observed is not None and line.observed.object.value.get("created_by_ref") == author:
+            line.observed, line.outcome, line.reason = None, Outcome.DUPLICATE, "echo"
+            line.sentence = "The service published this itself; sent back, it adds no source."
 
 
 def _default_tlp(community_id: UUID) -> int:

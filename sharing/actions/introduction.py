@@ -3,7 +3,6 @@
 import json
 from datetime import datetime
 
-import stix2
 from django.conf import settings
 
 from indicators.stix import timestamps
@@ -28,6 +27,9 @@ def introduce(log: Log, *, signatures: Signatures, now: datetime) -> None:
 
 
 def _publisher() -> Item:
+    # Imported where it is needed, once in a feed's life: it takes a second, in every process.
+    import stix2
+
     publisher = Publisher.objects.get()
     made = stix2.Identity(
         id=publisher.identity_id,

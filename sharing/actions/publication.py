@@ -110,7 +110,7 @@ def lock(collection_ids: Iterable[UUID]) -> list[Log]:
     """Lock collections for this transaction, in one order for everybody."""
     found = sql.rows(
         "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
-        " WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+        " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         (list(collection_ids),),
     )
     return [Log(*row) for row in found]
@@ -120,7 +120,7 @@ def lock_feeds(community_id: UUID) -> list[Log]:
     """Lock all feeds of a community for this transaction."""
     found = sql.rows(
         "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
-        " WHERE community_id = %s AND kind = 'feed' ORDER BY id FOR UPDATE",
+        " WHERE community_id = %s AND kind = 'feed' ORDER BY id FOR NO KEY UPDATE",
         (community_id,),
     )
     return [Log(*row) for row in found]
@@ -192,7 +192,7 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
         versions.last = version if versions.last is None else max(versions.last, version)
     _unmark(log.id, marks, held)
     _copy(log, fresh, times, versions_of, held, signatures)
-    _advance(log, len(fresh), times[-1])
+    _advance(log, len(fresh), times[-1], largest=max(len(item.body) for item, _ in fresh))
     return placed
 
 
@@ -443,10 +443,10 @@ _TYPES = (
 )
 
 
-def _advance(log: Log, count: int, last_added: int) -> None:
+def _advance(log: Log, count: int, last_added: int, *, largest: int = 0) -> None:
     log.next_index += count
     log.last_added = last_added
     sql.execute(
-        "UPDATE sharing_collection SET next_index = %s, last_added = %s WHERE id = %s",
-        (log.next_index, log.last_added, log.id),
+        "UPDATE sharing_collection SET next_index = %s, last_added = %s, largest = greatest(largest, %s) WHERE id = %s",
+        (log.next_index, log.last_added, largest, log.id),
     )

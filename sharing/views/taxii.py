@@ -115,6 +115,11 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
     )
     if found is None:
         raise _unknown()
+    if found.state == SubmissionState.QUARANTINED:
+        failed = _pending_details(
+            found.body, lines=found.lines, received_at=found.received_at, message=_QUARANTINED
+        )
+        return Answer(resources.status(id=found.id, requested_at=_micros(found.received_at), failures=failed))
     if found.state != SubmissionState.INGESTED:
         return Answer(_pending(found.id, found.body, lines=found.lines, received_at=found.received_at))
     successes, failures = [], []
@@ -134,14 +139,24 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
     )
 
 
+_QUARANTINED = "quarantined: It could not be ingested; the operator looks into it, and nothing is lost."
+
+
 def _pending(submission_id: UUID, body: bytes, *, lines: bool, received_at: datetime) -> bytes:
     """The status of what was not looked into yet: every object is pending, under the id that it says it has."""
-    pendings = []
-    for ordinal, raw in enumerate(submissions.split(body, lines=lines)):
+    pendings = _pending_details(body, lines=lines, received_at=received_at)
+    return resources.status(id=submission_id, requested_at=_micros(received_at), pendings=pendings)
+
+
+def _pending_details(
+    body: bytes, *, lines: bool, received_at: datetime, message: str | None = None
+) -> list[resources.StatusDetail]:
+    details = []
+    for ordinal, raw in enumerate(submissions.split(body, lines=lines, max_bytes=len(body))):
         object_id, modified, created = json.head(raw)
         version = modified or created or timestamps.from_micros(_micros(received_at))
-        pendings.append(resources.StatusDetail(object_id or f"objects/{ordinal}", version))
-    return resources.status(id=submission_id, requested_at=_micros(received_at), pendings=pendings)
+        details.append(resources.StatusDetail(object_id or f"objects/{ordinal}", version, message))
+    return details
 
 
 def _manifest(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:

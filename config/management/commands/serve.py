@@ -260,7 +260,7 @@ def _banner(url: str, home: Path) -> str:
                 "",
                 f"Pull the {DEMO_FEED} feed as {DEMO_TOKEN}:",
                 "",
-                f"  curl -H 'Authorization: Bearer {secret}' \\",
+                f"  curl -s -H 'Authorization: Bearer {secret}' \\",
                 "       -H 'Accept: application/taxii+json;version=2.1' \\",
                 f"       '{url}/taxii2/{DEMO_COMMUNITY}/collections/{DEMO_FEED}/objects/?limit=5'",
             ]

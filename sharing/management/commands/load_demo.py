@@ -24,7 +24,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         quiet = {"verbosity": options["verbosity"]}
         tokens = Path(settings.STILLWATCH_HOME) / "demo-tokens.json"
-        call_command("apply_community", str(DEMO / "community.yaml"), tokens_out=tokens, **quiet)
+        # Under its own name only at the end: it says that the demo is loaded.
+        draft = tokens.with_suffix(".draft")
+        call_command("apply_community", str(DEMO / "community.yaml"), tokens_out=draft, **quiet)
         call_command(
             "import_stix", str(DEMO / "1-public-campaigns.json"), organization="hub", wait=True, **quiet
         )
@@ -33,6 +35,8 @@ class Command(BaseCommand):
         call_command(
             "import_stix", str(DEMO / "2-synthetic-detections.json"), organization="lab-a", wait=True, **quiet
         )
+
+        draft.replace(tokens)
 
     def _approve_all(self) -> None:
         analyst = Member.objects.get(username="analyst")

@@ -1,0 +1,60 @@
+"""What a monitoring system watches: queues and how old they are. Counts only, no names."""
+
+from collections.abc import Iterator
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from accounts import sql
+
+
+class _Tables(Collector):
+    """Read from the tables at each scrape, so that every web worker tells the same."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        submissions = GaugeMetricFamily("stillwatch_submissions", "Submissions by state", labels=["state"])
+        for state, count in sql.rows("SELECT state, count(*) FROM indicators_submission GROUP BY state"):
+            submissions.add_metric([state], count)
+        yield submissions
+        for name, meaning, query in _GAUGES:
+            found = sql.row(query)
+            yield GaugeMetricFamily(name, meaning, value=0 if found is None else float(found[0]))
+
+
+_GAUGES = (
+    (
+        "stillwatch_oldest_waiting_submission_seconds",
+        "Age of the oldest submission that is not ingested",
+        (
+            "SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM indicators_submission"
+            " WHERE state = 'received'"
+        ),
+    ),
+    (
+        "stillwatch_pending_folds",
+        "Subjects whose published views may have to follow a change",
+        "SELECT count(*) FROM indicators_pendingfold",
+    ),
+    (
+        "stillwatch_pending_reviews",
+        "Cases that wait for an analyst",
+        "SELECT count(*) FROM sharing_review WHERE state = 'pending'",
+    ),
+    (
+        "stillwatch_entries",
+        "Entries of all collections",
+        "SELECT coalesce(sum(next_index), 0)::int8 FROM sharing_collection",
+    ),
+)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """`/metrics` in Prometheus text format; the proxy keeps it from the outside."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    registry = CollectorRegistry()
+    registry.register(_Tables())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,46 @@
+"""A community file that is wrong is told the place, and changes nothing (interface.md, "Community file")."""
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import AuditEvent, Organization
+from sharing.models import Collection
+from tests.sharing.actions.conftest import Shop
+
+WRONG_FILES = {
+    "organizations: [{slug: x, name: X, sector: martian}]": "$.organizations[0].sector",
+    "organizations: [{slug: x, name: X}]": "sector",
+    "organizations: [{slug: Bad Slug, name: X, sector: researcher}]": "$.organizations[0].slug",
+    "organizations: [{slug: x, name: X, sector: researcher, relyability: A}]": "relyability",
+    "organizations: [{slug: x, name: X, sector: researcher, tokens: [{name: t, scopes: [everything]}]}]": "scopes",
+    "communities: [{slug: x, title: X, members: [nobody-there]}]": "nobody-there",
+    "communities: [{slug: x, title: 'X, Y', members: []}]": "$.communities[0].title",
+    "communities: [{slug: x, title: X, members: [], review: {auto_release: some}}]": "auto_release",
+    "communities: [{slug: x, title: X, members: [], collections: [{alias: inbox, title: I, kind: open, ceiling: red}]}]": (
+        "communities[x].collections[inbox].alias"
+    ),
+    "communities: [{slug: x, title: X, members: [], collections: [{alias: f, title: F, kind: feed, ceiling: red}]}]": (
+        "communities[x].collections[f]"
+    ),
+    "communities: [{slug: shop, title: F, members: [lab-a], collections:"
+    " [{alias: shelf, title: A, kind: open, ceiling: green}]}]": "communities[shop].collections[shelf].ceiling",
+    "organizations: [": "YAML",
+    "- 1": "object",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_FILES)
+def test_a_wrong_file_is_told_the_place_and_changes_nothing(shop: Shop, tmp_path: Path, text: str) -> None:
+    Collection.objects.create(community=shop.community, alias="shelf", title="A", kind="open", ceiling=2)
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+
+    with pytest.raises(CommandError) as refusal:
+        call_command("apply_community", str(file))
+
+    assert str(refusal.value).startswith(f"{file}: ")
+    assert WRONG_FILES[text] in str(refusal.value)
+    assert AuditEvent.objects.count() == 0
+    assert set(Organization.objects.values_list("slug", flat=True)) == {"lab-a", "lab-b", "outsider"}
