@@ -61,7 +61,9 @@ def joined(texts: Iterable[str]) -> str:
     return "\n".join(texts)
 
 
-ONE_OF = "ANY(string_to_array(%s, E'\n'))"
+LIST = "string_to_array(%s, E'\n')"
+"""SQL for the array of texts, given `joined`."""
+ONE_OF = f"ANY({LIST})"
 """SQL for "is one of these texts", given `joined`."""
 
 

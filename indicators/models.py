@@ -3,6 +3,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -152,6 +153,7 @@ class Claim(models.Model):
                 condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"
             ),
         ]
+        indexes = [GinIndex(fields=["references"], name="claim_references")]
 
     def __str__(self) -> str:
         return self.object_id

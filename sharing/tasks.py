@@ -6,9 +6,9 @@ from uuid import UUID
 import psycopg
 import structlog
 from celery import Task, shared_task
-from django.db import DatabaseError, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
+from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import sql
 from accounts.actor import Actor
@@ -98,7 +98,7 @@ def _ingest(submission_id: UUID) -> None:
         community_id = intake.ingest(submission_id=submission_id, signer=current_signer(now=now), now=now)
     except Exception as error:
         log.exception("ingest_failed", submission=str(submission_id))
-        if not isinstance(error, DatabaseError | psycopg.OperationalError | NoSigningKey):
+        if not isinstance(error, OperationalError | psycopg.OperationalError | NoSigningKey):
             # Not the submission's fault otherwise: it is tried again.
             submissions.note_failure(
                 submission_id=submission_id, error=type(error).__name__, by=_SERVICE, now=now
@@ -115,5 +115,5 @@ def _send(task: "Task[..., None]", *identifiers: str) -> None:
     """
     try:
         task.apply_async(identifiers, expires=60)
-    except (OperationalError, OSError) as error:
+    except (BrokerError, OSError) as error:
         log.warning("nudge_failed", error=type(error).__name__)

@@ -132,8 +132,12 @@ def confidence(evidence: Sequence[Evidence], opinions: Sequence[Opinion] = ()) -
 
 
 def published(p: float) -> int:
-    """The confidence that is published: 0..100 in steps of 5, halves up."""
-    return int(p * 20 + 0.5) * 5
+    """The confidence that is published: 0..100 in steps of 5, halves up, but never rounded over a cap.
+
+    79 is the cap of a single group and 89 that of two: as 80 and 90 they would pass for what they must not reach.
+    """
+    step = int(p * 20 + 0.5) * 5
+    return step - 5 if any(p <= cap < step / 100 for cap in CAPS) else step
 
 
 def _groups(evidence: Iterable[Evidence]) -> list[tuple[float, set[str], set[str]]]:

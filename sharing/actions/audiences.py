@@ -21,6 +21,7 @@ from indicators.stix.references import references
 from sharing.actions.publication import NO_VERSION, Item
 from sharing.release import closure, core, reissue
 from sharing.release.attribution import attributes
+from sharing.tlog.statements import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class Standing:
 class View:
     """What an audience would see of a subject now.
 
-    `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more: then what stands is
-    `erased`, or, if it is the service's own object, revoked.
+    `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more, `why` tells the reason:
+    then what stands is erased or, if it is the service's `own` object, revoked.
     """
 
     standing: Standing
@@ -90,9 +91,10 @@ class View:
     attribution: bool
     aliases: list[str]
     own: bool
+    why: Reason = Reason.MOVED
 
 
-def load_claims(subject_ids: Sequence[int]) -> dict[int, list[Claim]]:
+def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     """The claims on subjects, oldest first."""
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
     for row in sql.rows(
@@ -101,7 +103,7 @@ def load_claims(subject_ids: Sequence[int]) -> dict[int, list[Claim]]:
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
-        (list(subject_ids),),
+        (list(claims),),
     ):
         claims[row[0]].append(Claim(*row))
     return claims
@@ -133,7 +135,7 @@ def views_at(
             standing = standings.get(subject_id)
             if standing is not None:
                 said = claims[subject_id]
-                views.append(_gone(standing, said[0].object_type if said else "", said))
+                views.append(_gone(standing, said[0].object_type if said else "", said, Reason.TLP_CHANGE))
         elif seen[0].object_type == "indicator":
             views.append(_merged(subject_id, ceiling, seen, standings, folds))
             aliases.learn(seen, views[-1].standing.published_id)
@@ -298,7 +300,7 @@ def _unchanged_or_reissued(
 
 def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> View:
     if speaker.withdrawn_at is not None:
-        return _gone(standing, speaker.object_type, seen)
+        return _gone(standing, speaker.object_type, seen, Reason.ERROR)
     head = msgspec.json.decode(speaker.body, type=_Head)
     item = Item(
         speaker.object_id,
@@ -407,7 +409,7 @@ def _own_view(
     )
 
 
-def _gone(standing: Standing, object_type: str, said: Iterable[Claim]) -> View:
+def _gone(standing: Standing, object_type: str, said: Iterable[Claim], why: Reason) -> View:
     """Nothing may be seen any more; a partner's object is erased, an own one revoked."""
     partners_own = {claim.object_id for claim in said}
     return View(
@@ -422,8 +424,9 @@ def _gone(standing: Standing, object_type: str, said: Iterable[Claim]) -> View:
         confidence=None,
         core=True,
         attribution=False,
-        aliases=[],
+        aliases=sorted(partners_own),
         own=standing.published_id not in partners_own,
+        why=why,
     )
 
 

@@ -31,7 +31,7 @@ def rotate(*, by: Actor, now: datetime, at_once: bool = False) -> SigningKey:
     first = not SigningKey.objects.select_for_update().exists()
     use_from = now if first or at_once else now + PUBLISHED_BEFORE_USE
     _write(signer.kid, signer.to_pem(_passphrase()))
-    SigningKey.objects.filter(retired_at__isnull=True).update(retired_at=use_from)
+    SigningKey.objects.exclude(retired_at__lte=use_from).update(retired_at=use_from)
     made = SigningKey.objects.create(
         kid=signer.kid, jwk=signer.public_jwk(), created_at=now, use_from=use_from
     )
@@ -46,8 +46,9 @@ def rotate(*, by: Actor, now: datetime, at_once: bool = False) -> SigningKey:
 
 
 def current_signer(*, now: datetime) -> Signer:
-    """The key that signs now: the newest whose time has come."""
-    key = SigningKey.objects.filter(use_from__lte=now).order_by("-use_from", "-created_at").first()
+    """The key that signs now: the newest whose time has come and is not over."""
+    in_use = SigningKey.objects.filter(use_from__lte=now).exclude(retired_at__lte=now)
+    key = in_use.order_by("-use_from", "-created_at").first()
     if key is None:
         raise NoSigningKey("there is no signing key yet: run `manage.py rotate_keys`")
     return _load(str(_directory() / f"{key.kid}.pem"))
@@ -62,6 +63,8 @@ def published_keys() -> list[keys.PublishedKey]:
             not_after=int((key.retired_at or key.use_from + LIFETIME).timestamp()),
         )
         for key in SigningKey.objects.order_by("use_from", "created_at")
+        # One that was replaced before its time never signed.
+        if key.retired_at is None or key.retired_at > key.use_from
     ]
 
 

@@ -181,7 +181,11 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
         return placed
     times = _times(start, len(fresh))
     if fresh[-1][0].version_key is None:
-        _last_added(placed).version = timestamps.from_micros(times[-1])
+        # The last of a batch is rounded up, and with it what was told of it and of its twins.
+        draft, final = (timestamps.from_micros(added) for added in (start + len(fresh) - 1, times[-1]))
+        for placement, item in zip(placed, items, strict=True):
+            if item.version_key is None and placement.version == draft:
+                placement.version = final
     versions_of = [
         item.version_key or timestamps.to_sortable(timestamps.from_micros(added))
         for (item, _), added in zip(fresh, times, strict=True)
@@ -311,10 +315,6 @@ def _place(versions: _Versions, item: Item, digest: bytes, *, added: int) -> Pla
     if known is None:
         return Placement(Placed.ADDED, item.version)
     return Placement(Placed.STOOD if known == digest else Placed.CONFLICT, item.version)
-
-
-def _last_added(placed: Sequence[Placement]) -> Placement:
-    return next(placement for placement in reversed(placed) if placement.outcome is Placed.ADDED)
 
 
 def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions]:

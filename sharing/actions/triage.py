@@ -14,7 +14,7 @@ from django.db import transaction
 from accounts import sql
 from indicators.actions.observations import queue_folds
 from sharing.actions import cases, publication
-from sharing.actions.audiences import Folds, Standing, View, load_claims, views_at
+from sharing.actions.audiences import Claim, Folds, Standing, View, load_claims, views_at
 from sharing.actions.introduction import introduce, publisher_id
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Profile
@@ -48,12 +48,12 @@ def publish(
     signatures = Signatures(signer)
     for feed in feeds:
         introduce(feed, signatures=signatures, now=now)
-    claims = load_claims(subject_ids)
+    claims = _with_those_that_wait(community_id, load_claims(subject_ids))
     rule = _rule(community_id)
     author = publisher_id()
     folds = Folds(author)
     for ceiling in sorted({feed.ceiling for feed in feeds}):
-        standings = _load_standings(subject_ids, ceiling)
+        standings = _load_standings(claims, ceiling)
         before = {subject_id: _row(standing) for subject_id, standing in standings.items()}
         views = views_at(
             ceiling=ceiling,
@@ -71,18 +71,26 @@ def publish(
         audience = sorted(
             (feed for feed in feeds if feed.ceiling == ceiling), key=lambda feed: feed.profile != Profile.FULL
         )
+        retracted: dict[int, View] = {}
         for number, feed in enumerate(audience):
-            _retract(feed, [view for view in released if view.item is None], now, signatures)
-            stood, missing = _append(
+            gone = [view for view in released if view.item is None]
+            _retract(feed, gone, now, signatures)
+            added, missing = _append(
                 feed, [view for view in released if view.item is not None], now, signatures
             )
-            _wake(community_id, stood)
+            # What refers to something that does not stand any more cannot stand either.
+            left = [view for view in released if view.standing.subject_id in missing and view.standing.stands]
+            _retract(feed, left, now, signatures)
+            _recall(community_id, [*gone, *left], claims)
+            _wake(community_id, added, claims)
             _wait(community_id, missing)
             if number == 0:
                 for view in released:
                     view.standing.missing = [*dict.fromkeys(missing.get(view.standing.subject_id, ()))][:8]
+            for view in left:
+                retracted[view.standing.subject_id] = view
         for view in views:
-            _settle(view, verdicts[view.standing.subject_id])
+            _settle(view, verdicts[view.standing.subject_id], gone=view.standing.subject_id in retracted)
         _save(standings, before)
         cases.follow(
             community_id=community_id,
@@ -129,7 +137,7 @@ def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]
 def _append(
     feed: Log, views: Sequence[View], now: datetime, signatures: Signatures
 ) -> tuple[list[View], dict[int, list[str]]]:
-    """Publish what has its references in this feed; the views that now stand there, and what the rest misses."""
+    """Publish what has its references in this feed; the views that are new there, and what the rest misses."""
     admitted = {
         view.item.object_id: view
         for view in views
@@ -142,7 +150,7 @@ def _append(
     ordered = [admitted[object_id] for object_id in closed.ordered]
     items = [view.item for view in ordered if view.item is not None]
     placed = publication.append(log=feed, items=items, signatures=signatures, now=now)
-    stood = []
+    added = []
     for view, item, placement in zip(ordered, items, placed, strict=True):
         standing = view.standing
         if placement.outcome is Placed.CONFLICT:
@@ -153,36 +161,70 @@ def _append(
             publication.withdraw(log=feed, object_id=item.object_id, reason=Reason.MOVED, now=now)
             publication.append(log=feed, items=[item], signatures=signatures, now=now)
         standing.digest, standing.modified, standing.revoked = view.digest, view.modified, view.revoked
-        stood.append(view)
-    return stood, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
+        # Only what is new wakes others: two that wait for each other in a core feed would wake each other for ever.
+        if placement.outcome is not Placed.STOOD:
+            added.append(view)
+    return added, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
 
 
 def _retract(feed: Log, views: Sequence[View], now: datetime, signatures: Signatures) -> None:
     """Take back what may be seen no more: a partner's object is erased, the service's own is revoked."""
     for view in views:
         if not view.own:
-            publication.withdraw(log=feed, object_id=view.standing.published_id, reason=Reason.ERROR, now=now)
-            continue
-        publication.revoke(log=feed, object_id=view.standing.published_id, signatures=signatures, now=now)
+            publication.withdraw(log=feed, object_id=view.standing.published_id, reason=view.why, now=now)
+        else:
+            publication.revoke(log=feed, object_id=view.standing.published_id, signatures=signatures, now=now)
 
 
-def _settle(view: View, verdict: policy.Verdict) -> None:
+def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
     standing = view.standing
     standing.decision, standing.reason, standing.sentence = verdict.decision, verdict.reason, verdict.sentence
     standing.sources, standing.confidence = view.sources, view.confidence
-    if view.item is None:
+    if gone or view.item is None:
         standing.digest, standing.modified = None, ""
         standing.revoked = standing.revoked or view.own
 
 
-def _wake(community_id: UUID, stood: Iterable[View]) -> None:
-    """Queue what waited for ids that stand now."""
-    ids = [name for view in stood for name in (view.standing.published_id, *view.aliases)]
+def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
+    """Add the subjects that wait for these, and for those, so that what refers to each other is seen together."""
+    fresh = claims
+    while fresh and len(claims) < 5 * BATCH:
+        names = {claim.object_id for said in fresh.values() for claim in said}
+        waiting = sql.rows(
+            f"SELECT DISTINCT subject_id FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF}",
+            (community_id, sql.joined(names)),
+        )
+        fresh = load_claims(subject_id for (subject_id,) in waiting if subject_id not in claims)
+        claims = claims | fresh
+    return claims
+
+
+def _recall(community_id: UUID, gone: Sequence[View], claims: Mapping[int, object]) -> None:
+    """Queue what refers to something that was erased; what is revoked still stands, and says so."""
+    names = [name for view in gone if not view.own for name in (view.standing.published_id, *view.aliases)]
+    if not names:
+        return
+    referring = sql.rows(
+        "SELECT DISTINCT subject_id FROM indicators_claim"
+        f' WHERE community_id = %s AND "references" && {sql.LIST}',
+        (community_id, sql.joined(names)),
+    )
+    # Those of this batch have been looked at.
+    queue_folds(
+        community_id=community_id,
+        subject_ids=[subject_id for (subject_id,) in sorted(referring) if subject_id not in claims],
+    )
+
+
+def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object]) -> None:
+    """Queue what waited for ids that stand now, but for what was looked at beside them."""
+    ids = [name for view in added for name in (view.standing.published_id, *view.aliases)]
     woken = sql.rows(
         f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF} RETURNING subject_id",
         (community_id, sql.joined(ids)),
     )
-    queue_folds(community_id=community_id, subject_ids=dict.fromkeys(subject_id for (subject_id,) in woken))
+    waiting = dict.fromkeys(subject_id for (subject_id,) in sorted(woken) if subject_id not in claims)
+    queue_folds(community_id=community_id, subject_ids=waiting)
 
 
 def _wait(community_id: UUID, missing: Mapping[int, Sequence[str]]) -> None:
@@ -235,7 +277,7 @@ def _row(standing: Standing) -> tuple[object, ...]:
     )
 
 
-def _load_standings(subject_ids: Sequence[int], ceiling: int) -> dict[int, Standing]:
+def _load_standings(subject_ids: Iterable[int], ceiling: int) -> dict[int, Standing]:
     return {
         row[1]: Standing(*row)
         for row in sql.rows(

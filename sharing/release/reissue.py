@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from indicators.stix import references, timestamps
-from indicators.stix.markings import TLP, effective, marking_id
+from indicators.stix.markings import LEVELS, TLP, marking_id
 
 DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
 _NAMES_THE_SOURCE = (
@@ -20,6 +20,8 @@ _NAMES_THE_SOURCE = (
     "granular_markings",
 )
 _FREE_TEXT_TYPES = frozenset({"relationship", "sighting"})
+# What stix2 leaves out.
+_FALSE_BY_DEFAULT = ("revoked", "summary")
 # Every timestamp property of the objects that can refer to an indicator; stix2 writes them without trailing zeros.
 _TIMES = (
     "start_time",
@@ -54,8 +56,6 @@ def reissue(
         own["extensions"] = extensions
     else:
         own.pop("extensions", None)
-    if not own.get("revoked", False):
-        own.pop("revoked", None)
     own |= {
         "id": published_id,
         "created_by_ref": created_by_ref,
@@ -80,13 +80,16 @@ def no_earlier(modified: str, *, after: str) -> str:
 
 
 def _marked(own: Mapping[str, Any], tlp: int) -> list[str]:
-    """Its markings, with the TLP that it counts as where it has none."""
-    marks = list(own.get("object_marking_refs", ()))
-    return marks if effective(dict(own)) is not None else [*marks, marking_id(TLP(tlp))]
+    """Its markings, with the one TLP that it counts as: also where only a part of it bore that."""
+    others = [mark for mark in own.get("object_marking_refs", ()) if mark not in LEVELS]
+    return [*others, marking_id(TLP(tlp))]
 
 
 def _settled(own: dict[str, Any]) -> dict[str, Any]:
     """Through the fixed point of stix2's serialisation (trust.md), by hand: stix2 takes 0.8 ms and refuses more."""
+    for name in _FALSE_BY_DEFAULT:
+        if own.get(name) is False:
+            del own[name]
     for name in _TIMES:
         if name in own:
             own[name] = _trimmed(own[name])

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
+import psycopg
 import structlog
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.utils import timezone
@@ -56,6 +58,9 @@ def resource(**methods: View) -> Respond:
             answer = view(request, known, **path)
         except TaxiiError as error:
             return failure(error)
+        except (OperationalError, psycopg.OperationalError) as error:
+            log.warning("database_away", error=type(error).__name__)
+            return failure(errors.Unavailable("The database does not answer.", retry_after=5))
         except Exception:
             error_id = str(uuid4())
             log.exception("request_failed", error_id=error_id)

@@ -15,6 +15,9 @@ COMMUNITY = "bench"
 SMALL, LARGE = "small", "large"
 """Open collections: the aliases of one that fits a test and of one as large as a year's feed."""
 
+_FILL = 50_000
+"""How many objects one command adds: well within the time that it is given."""
+
 _COMMUNITIES = """
 organizations:
   - slug: lab-a
@@ -77,7 +80,7 @@ class Bench:
     @property
     def seconds(self) -> int:
         """How long one run of the load generator takes."""
-        return 1 if self.quick else 3
+        return 2 if self.quick else 3
 
     def size(self, alias: str) -> int:
         """How many objects a collection is filled with."""
@@ -90,11 +93,10 @@ class Bench:
             say(f"filling a collection with {self.size(alias):,} objects")
             collection = self.world.collection(alias, COMMUNITY)
             seed = sorted((SMALL, LARGE)).index(alias) * 1_000_000_000
-            self.world.manage(
-                "shell",
-                "--command",
-                f"from tests.bench.fill import fill; fill({collection!r}, {self.size(alias)}, {seed})",
-            )
+            for start in range(0, self.size(alias), _FILL):
+                count = min(_FILL, self.size(alias) - start)
+                code = f"from tests.bench.fill import fill; fill({collection!r}, {count}, {seed + start})"
+                self.world.manage("shell", "--command", code)
             # What autovacuum would do within seconds, in the middle of a run.
             self.world.sql("VACUUM (ANALYZE) sharing_entry")
             self._filled.add(alias)

@@ -115,14 +115,14 @@ def test_prepare_keeps_what_it_made_and_its_parts_fit_together(tmp_path: Path) -
     assert len(secrets["secret_key"]) >= 40
 
 
-def test_only_the_publishing_worker_has_the_keys_and_their_passphrase() -> None:
+def test_only_what_signs_has_the_keys_and_their_passphrase() -> None:
     with_keys = {
         name for name, service in SERVICES.items() if "signing-keys" in str(service.get("volumes", []))
     }
     with_passphrase = {
         name for name, service in SERVICES.items() if "signing_passphrase" in service.get("secrets", [])
     }
-    assert with_keys == with_passphrase == {"publish"}
+    assert with_keys == with_passphrase == {"web", "ingest", "publish"}
 
 
 def test_the_containers_run_what_make_run_runs() -> None:

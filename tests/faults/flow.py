@@ -119,7 +119,9 @@ def assert_feed(world: World, alias: str, sent: list[Object]) -> None:
         for one in sent
         if one["type"] == "relationship"
     )
-    stand = sorted((one["source_ref"], one["target_ref"]) for one in feed.values() if one["type"] == "relationship")
+    stand = sorted(
+        (one["source_ref"], one["target_ref"]) for one in feed.values() if one["type"] == "relationship"
+    )
     assert stand == ties
 
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.faults
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "20"))
 # The supervisor restarts at once what had been running for so long (config.supervisor.STEADY_AFTER).
 STEADY = 5.2
+SUPERVISED = {"ingest", "publish", "web"}
 
 
 def flush(world: World) -> None:
@@ -42,7 +43,8 @@ def break_often(world: World, what: Callable[[World], None], *, killed: str | No
             if killed is not None:
                 wait_for_another(world, killed, pid)
             world.settle(PATIENCE)
-            time.sleep(max(0.0, broken + STEADY - time.monotonic()))
+            if killed in SUPERVISED:
+                time.sleep(max(0.0, broken + STEADY - time.monotonic()))
     return flow
 
 

@@ -40,7 +40,9 @@ def seen_by(world: World, organization: str, alias: str, object_id: str) -> list
     return [
         (
             answer.status_code,
-            json.dumps({name: text for name, text in sorted(answer.headers.items()) if name.lower() != "date"}),
+            json.dumps(
+                {name: text for name, text in sorted(answer.headers.items()) if name.lower() != "date"}
+            ),
             answer.content,
         )
         for answer in answers
@@ -62,7 +64,9 @@ def test_a_claim_above_the_ceiling_changes_no_byte_of_what_lies_below(world: Wor
         [secret, campaign, steps.marked(stix.relationship(secret, campaign), tlp)],
         community="tiers",
     )
-    world.submit("lab-b", [steps.newer(secret | {"id": stix.indicator()["id"]}, labels=["more"])], community="tiers")
+    world.submit(
+        "lab-b", [steps.newer(secret | {"id": stix.indicator()["id"]}, labels=["more"])], community="tiers"
+    )
 
     assert seen_by(world, "cloud-c", "green", published["id"]) == before
     assert seen_by(world, "cloud-c", "green-core", published["id"]) == core_before

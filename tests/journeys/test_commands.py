@@ -22,13 +22,18 @@ def test_applying_a_community_file_again_changes_nothing(world: World, tmp_path:
     printed = world.manage("apply_community", str(file))
 
     assert printed.strip() == "nothing to change"
-    assert events == world.sql("SELECT count(*) FROM accounts_auditevent WHERE actor = 'service:apply_community'")
+    assert events == world.sql(
+        "SELECT count(*) FROM accounts_auditevent WHERE actor = 'service:apply_community'"
+    )
 
 
-def test_the_secrets_of_new_tokens_are_shown_once_and_to_their_owner_only(world: World, tmp_path: Path) -> None:
+def test_the_secrets_of_new_tokens_are_shown_once_and_to_their_owner_only(
+    world: World, tmp_path: Path
+) -> None:
     file, out = tmp_path / "new.yaml", tmp_path / "tokens.json"
+    slug = f"new-{tmp_path.name.replace('_', '-').lower()[:30]}"
     file.write_text(
-        f"organizations:\n  - slug: new-{tmp_path.name.replace('_', '-').lower()[:30]}\n    name: New\n    sector: researcher\n"
+        f"organizations:\n  - slug: {slug}\n    name: New\n    sector: researcher\n"
         "    tokens: [{name: siem, scopes: [feed:read]}]\n"
     )
 
@@ -68,7 +73,9 @@ def test_a_file_is_imported_as_one_submission(world: World, tmp_path: Path, form
         else "\n".join(json.dumps(one) for one in objects)
     )
 
-    printed = world.manage("import_stix", str(file), "--organization", "lab-a", "--community", "allies", "--wait")
+    printed = world.manage(
+        "import_stix", str(file), "--organization", "lab-a", "--community", "allies", "--wait"
+    )
 
     assert "3 released" in printed
     feed = steps.by_id(world.objects("lab-b", "green", community="allies"))
@@ -121,7 +128,9 @@ def test_an_import_into_nowhere_says_what_is_missing(
     assert says in printed
 
 
-def test_after_a_rotation_the_new_key_signs_and_old_signatures_still_verify(world: World, tmp_path: Path) -> None:
+def test_after_a_rotation_the_new_key_signs_and_old_signatures_still_verify(
+    world: World, tmp_path: Path
+) -> None:
     """trust.md, "Keys"."""
     before, after = (stix.campaign(object_marking_refs=[GREEN]) for _ in range(2))
     world.submit("lab-a", [before], community="allies")

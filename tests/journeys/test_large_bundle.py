@@ -22,12 +22,17 @@ INTRODUCED = {"marking-definition", "extension-definition", "identity"}
 def generated() -> list[Object]:
     """Half observables and context, a tenth indicators, the rest relationships; most before what they refer to."""
     chance = random.Random(7)
-    campaigns = [numbered(stix.campaign(name=f"Campaign {n}", x_weight=n / 7), chance) for n in range(COUNT // 5)]
+    campaigns = [
+        numbered(stix.campaign(name=f"Campaign {n}", x_weight=n / 7), chance) for n in range(COUNT // 5)
+    ]
     malware = [numbered(stix.malware(name=f"Tool {n} — 蒸留"), chance) for n in range(COUNT // 10)]
     observables = [stix.domain_name() for _ in range(COUNT // 5)]
     indicators = [numbered(stix.indicator(), chance) for _ in range(COUNT // 10)]
     relationships = [
-        numbered(stix.relationship(chance.choice(campaigns), chance.choice(malware), relationship_type="uses"), chance)
+        numbered(
+            stix.relationship(chance.choice(campaigns), chance.choice(malware), relationship_type="uses"),
+            chance,
+        )
         for _ in range(COUNT // 5)
     ]
     relationships += [
@@ -38,13 +43,17 @@ def generated() -> list[Object]:
             stix._sdo(
                 "note",
                 content=f"Note {n}",
-                object_refs=[one["id"] for one in chance.sample(observables, 3)] + [chance.choice(relationships)["id"]],
+                object_refs=[one["id"] for one in chance.sample(observables, 3)]
+                + [chance.choice(relationships)["id"]],
             ),
             chance,
         )
         for n in range(COUNT // 10)
     ]
-    found = [steps.marked(one, GREEN) for one in [*campaigns, *malware, *observables, *indicators, *notes, *relationships]]
+    found = [
+        steps.marked(one, GREEN)
+        for one in [*campaigns, *malware, *observables, *indicators, *notes, *relationships]
+    ]
     chance.shuffle(found)
     return found
 
@@ -59,13 +68,17 @@ def numbered(one: Object, chance: random.Random) -> Object:
 def sent(world: World, communities: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
     objects = generated()
     file: Path = tmp_path_factory.mktemp("bulk") / "bundle.json"
-    file.write_text(json.dumps({"type": "bundle", "id": "bundle--" + objects[0]["id"][-36:], "objects": objects}))
+    file.write_text(
+        json.dumps({"type": "bundle", "id": "bundle--" + objects[0]["id"][-36:], "objects": objects})
+    )
     world.manage("import_stix", str(file), "--organization", "lab-a", "--community", "bulk")
     world.settle(300)
     return steps.by_id(objects)
 
 
-def test_it_comes_out_of_the_inbox_value_equal_and_in_its_order(world: World, sent: dict[str, Object]) -> None:
+def test_it_comes_out_of_the_inbox_value_equal_and_in_its_order(
+    world: World, sent: dict[str, Object]
+) -> None:
     served = world.objects("lab-a", "inbox", community="bulk", query="limit=5000")
 
     assert len(served) >= COUNT
@@ -85,9 +98,7 @@ def test_it_comes_out_of_a_feed_value_equal(world: World, sent: dict[str, Object
     first = {one["id"] for one in feed.values() if one["type"] in INTRODUCED}
 
     absent = [one_id for one_id in sent if one_id not in own and one_id not in feed]
-    changed = [
-        one_id for one_id in sent if one_id in feed and not steps.same(sent[one_id], feed[one_id])
-    ]
+    changed = [one_id for one_id in sent if one_id in feed and not steps.same(sent[one_id], feed[one_id])]
     patterns = {one["pattern"] for one in feed.values() if one["type"] == "indicator"}
 
     assert len(sent) >= COUNT

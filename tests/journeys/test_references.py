@@ -38,7 +38,8 @@ def shuffled(world: World, communities: None) -> dict[str, dict[str, Object]]:
         pieces += [(organization, objects[start : start + 11]) for start in range(0, len(objects), 11)]
     order.shuffle(pieces)
     statuses = [
-        (organization, world.post(organization, piece, community="shuffled")) for organization, piece in pieces
+        (organization, world.post(organization, piece, community="shuffled"))
+        for organization, piece in pieces
     ]
     for organization, status in statuses:
         final = world.wait(status, world.token(organization), "shuffled")

@@ -50,13 +50,19 @@ def a_campaign() -> Any:
     ("content_type", "wrap"),
     [
         ("application/json", lambda objects: json.dumps({"objects": objects})),
-        ("application/taxii+json;version=2.1", lambda objects: json.dumps({"more": False, "objects": objects})),
+        (
+            "application/taxii+json;version=2.1",
+            lambda objects: json.dumps({"more": False, "objects": objects}),
+        ),
         (
             "application/stix+json; version=2.1",
             lambda objects: json.dumps({"type": "bundle", "id": f"bundle--{uuid4()}", "objects": objects}),
         ),
         ("application/x-ndjson", lambda objects: "\n".join(json.dumps(one) for one in objects) + "\n"),
-        ("application/ndjson; charset=utf-8", lambda objects: "\n\n".join(json.dumps(one) for one in objects)),
+        (
+            "application/ndjson; charset=utf-8",
+            lambda objects: "\n\n".join(json.dumps(one) for one in objects),
+        ),
     ],
     ids=["json", "envelope", "bundle", "ndjson", "ndjson with blank lines"],
 )
@@ -185,7 +191,9 @@ def test_a_receipt_is_its_senders_alone(world: World) -> None:
     assert {key for key, status in statuses.items() if status == 200} == {("lab-a", "rw"), ("lab-a", "wo")}
     assert {status for (_, token), status in statuses.items() if token == "ro"} == {403}
     assert {
-        status for (organization, token), status in statuses.items() if organization != "lab-a" and token != "ro"
+        status
+        for (organization, token), status in statuses.items()
+        if organization != "lab-a" and token != "ro"
     } == {404}
 
 
@@ -238,7 +246,9 @@ def test_the_outcome_and_the_reason_of_each_object_stand_in_the_receipt(world: W
 
 
 def waiting_note() -> Any:
-    return stix._sdo("note", content="On nothing.", object_refs=[f"malware--{uuid4()}"], object_marking_refs=[GREEN])
+    return stix._sdo(
+        "note", content="On nothing.", object_refs=[f"malware--{uuid4()}"], object_marking_refs=[GREEN]
+    )
 
 
 def test_what_came_by_rest_stands_in_the_senders_inbox(world: World) -> None:

@@ -48,7 +48,10 @@ class Desk:
         """Select cases on the list, and the action: the form that asks for the reason."""
         self.cases()
         self.page = self.send(
-            f"{self.url}sharing/review/", action=action, _selected_action=[str(one) for one in case_ids], index=0
+            f"{self.url}sharing/review/",
+            action=action,
+            _selected_action=[str(one) for one in case_ids],
+            index=0,
         )
         return self.page
 
@@ -99,7 +102,8 @@ def events(world: World, case: int) -> list[tuple[str, str, str]]:
     return [
         (actor, action, detail["reason"])
         for actor, action, detail in world.sql(
-            "SELECT actor, action, detail FROM accounts_auditevent WHERE target = %s ORDER BY id", (f"review:{case}",)
+            "SELECT actor, action, detail FROM accounts_auditevent WHERE target = %s ORDER BY id",
+            (f"review:{case}",),
         )
     ]
 

@@ -5,6 +5,7 @@ taxii2-client 2.3 and, through it, stix2's TAXIICollectionSource and TAXIICollec
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,7 @@ from tests.conformance import stix
 from tests.conformance.stix import Object
 from tests.journeys import steps
 from tests.journeys.steps import AMBER, GREEN
-from tests.world import World
+from tests.world import TAXII, World
 
 FIRST, LAST = "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last"
 
@@ -171,18 +172,19 @@ def test_the_verifier_accepts_a_page_with_its_proof(world: World, tmp_path: Path
 
 
 def test_the_verifier_refuses_a_page_in_which_anything_was_touched(world: World, tmp_path: Path) -> None:
-    domain, _, _ = said_twice(world)
+    said_twice(world)
     envelope = json.loads(steps.raw_page(world, "lab-b", "amber", "proof=1&limit=5000"))
     keys = steps.jwks(world)
     refused = {}
 
-    for name, tamper in {
+    tampers: dict[str, Callable[[Any], Any]] = {
         "altered": lambda page: page["objects"][-1].update(confidence=5),
         "dropped": lambda page: page["objects"].pop(),
         "reordered": lambda page: page["objects"].reverse(),
         "doubled": lambda page: page["objects"].append(page["objects"][-1]),
         "unproved": lambda page: page["x_stillwatch_log"]["entries"].pop(),
-    }.items():
+    }
+    for name, tamper in tampers.items():
         copy = json.loads(json.dumps(envelope))
         tamper(copy)
         file = tmp_path / f"{name}.json"
@@ -376,7 +378,7 @@ def test_an_outsider_cannot_tell_what_is_there_from_what_is_not(
         "status": world.sql("SELECT id FROM indicators_submission LIMIT 1")[0][0],
     }
     unknown = {"collection": uuid4(), "object": f"indicator--{uuid4()}", "status": uuid4()}
-    headers = world.token("outsider").bearer | {"Content-Type": steps.TAXII, "Accept": "*/*"}
+    headers = world.token("outsider").bearer | {"Content-Type": TAXII, "Accept": "*/*"}
 
     answers = [
         requests.request(
@@ -408,7 +410,9 @@ def without_error_id(answer: requests.Response) -> Any:
 def shown(answer: requests.Response) -> dict[str, str]:
     """The headers that an answer's content decides: not when it was, nor whether the connection stays open."""
     return {
-        name.lower(): value for name, value in answer.headers.items() if name.lower() not in {"date", "connection"}
+        name.lower(): value
+        for name, value in answer.headers.items()
+        if name.lower() not in {"date", "connection"}
     }
 
 

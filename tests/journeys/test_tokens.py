@@ -103,9 +103,7 @@ def test_a_token_that_is_removed_from_the_file_is_revoked_at_once(
     assert action == "token.revoke"
 
 
-@pytest.mark.parametrize(
-    ("token", "reads", "writes"), [("rw", 200, 202), ("ro", 200, 403), ("wo", 403, 202)]
-)
+@pytest.mark.parametrize(("token", "reads", "writes"), [("rw", 200, 202), ("ro", 200, 403), ("wo", 403, 202)])
 def test_scopes_hold(world: World, token: str, reads: int, writes: int) -> None:
     headers = world.token("lab-a", token).bearer
     inbox = f"{world.root()}collections/inbox/objects/"

@@ -119,7 +119,10 @@ def test_a_pattern_ages_as_its_shortest_lived_object() -> None:
 
 
 def test_confidence_is_published_in_steps_of_five() -> None:
-    assert [published(p) for p in (0.0, 0.024, 0.025, 0.64, 0.79, 0.95)] == [0, 0, 5, 65, 80, 95]
+    assert [published(p) for p in (0.0, 0.024, 0.025, 0.64, 0.79, 0.8, 0.89, 0.95)] == [
+        *(0, 0, 5, 65),
+        *(75, 80, 85, 95),
+    ]
 
 
 _evidence = st.builds(

@@ -18,9 +18,8 @@ WRONG_FILES = {
     "communities: [{slug: x, title: X, members: [nobody-there]}]": "nobody-there",
     "communities: [{slug: x, title: 'X, Y', members: []}]": "$.communities[0].title",
     "communities: [{slug: x, title: X, members: [], review: {auto_release: some}}]": "auto_release",
-    "communities: [{slug: x, title: X, members: [], collections: [{alias: inbox, title: I, kind: open, ceiling: red}]}]": (
-        "communities[x].collections[inbox].alias"
-    ),
+    "communities: [{slug: x, title: X, members: [], collections:"
+    " [{alias: inbox, title: I, kind: open, ceiling: red}]}]": ("communities[x].collections[inbox].alias"),
     "communities: [{slug: x, title: X, members: [], collections: [{alias: f, title: F, kind: feed, ceiling: red}]}]": (
         "communities[x].collections[f]"
     ),

@@ -32,7 +32,16 @@ def test_the_content_is_gone_and_the_commitment_stays(shop: Shop) -> None:
     assert after.withdrawn_by == 2
     assert bytes(after.commitment) == bytes(before.commitment)
     assert after.added == before.added
-    for name in ("body", "subsalt", "submitter", "object_id", "object_type", "version", "tlp", "organization_id"):
+    for name in (
+        "body",
+        "subsalt",
+        "submitter",
+        "object_id",
+        "object_type",
+        "version",
+        "tlp",
+        "organization_id",
+    ):
         assert getattr(after, name) is None, name
     assert b"Unmistakable" not in bytes(after.opening)
     assert one["id"].encode() not in bytes(after.opening)

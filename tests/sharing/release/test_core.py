@@ -46,7 +46,9 @@ def test_any_other_indicator_is_not(pattern_type: str, pattern: str) -> None:
     assert not admits("indicator", pattern_type=pattern_type, pattern=pattern)
 
 
-@pytest.mark.parametrize("object_type", ["llm-api-activity", "prompt-template", "blinded-identifier", "x-a", ""])
+@pytest.mark.parametrize(
+    "object_type", ["llm-api-activity", "prompt-template", "blinded-identifier", "x-a", ""]
+)
 def test_types_of_nobodys_standard_are_not_core(object_type: str) -> None:
     assert not admits(object_type)
 

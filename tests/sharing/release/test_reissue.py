@@ -42,7 +42,12 @@ def through_stix2(value: dict[str, Any]) -> bytes:
 def speakers() -> list[Object]:
     """Objects of every kind that can refer to an indicator, the demo's among them."""
     found = [
-        stix._sdo("relationship", relationship_type="indicates", source_ref=PARTNERS, target_ref=f"campaign--{OWN_ID}"),
+        stix._sdo(
+            "relationship",
+            relationship_type="indicates",
+            source_ref=PARTNERS,
+            target_ref=f"campaign--{OWN_ID}",
+        ),
         stix._sdo(
             "relationship",
             relationship_type="indicates",
@@ -52,7 +57,9 @@ def speakers() -> list[Object]:
             stop_time="2024-05-02T08:00:00.1200000Z",
             description="Told by us.",
         ),
-        stix._sdo("sighting", sighting_of_ref=PARTNERS, count=0, summary=False, first_seen="2024-05-01T08:00:00Z"),
+        stix._sdo(
+            "sighting", sighting_of_ref=PARTNERS, count=0, summary=False, first_seen="2024-05-01T08:00:00Z"
+        ),
         stix._sdo(
             "sighting",
             sighting_of_ref=PARTNERS,
@@ -63,12 +70,16 @@ def speakers() -> list[Object]:
         stix._sdo("note", content="é\u2028", object_refs=[PARTNERS], authors=["Ann"]),
         stix._sdo("opinion", opinion="agree", object_refs=[PARTNERS], revoked=False),
         stix._sdo("report", name="A", published="2024-05-01T08:00:00.000Z", object_refs=[PARTNERS]),
-        stix._sdo("grouping", context="malware-analysis", object_refs=[PARTNERS], lang="fr", labels=["z", "a"]),
+        stix._sdo(
+            "grouping", context="malware-analysis", object_refs=[PARTNERS], lang="fr", labels=["z", "a"]
+        ),
     ]
     for name in ("1-public-campaigns.json", "2-synthetic-detections.json"):
-        for one in json.loads((DEMO / name).read_text())["objects"]:
-            if one["type"] != "indicator" and any(ref.startswith("indicator--") for ref in references(one)):
-                found.append(one)
+        found += [
+            one
+            for one in json.loads((DEMO / name).read_text())["objects"]
+            if one["type"] != "indicator" and any(ref.startswith("indicator--") for ref in references(one))
+        ]
     return found
 
 
