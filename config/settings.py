@@ -192,7 +192,14 @@ def _database(url: str) -> dict[str, Any]:
         raise env.Misconfigured("DATABASE_URL", "names no database (postgresql://user@host/name)")
     keys = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     database: dict[str, Any] = {key: str(parts.pop(part, "") or "") for key, part in keys.items()}
-    options = {"connect_timeout": 10, "application_name": "stillwatch"} | parts
+    options = {
+        "connect_timeout": 10,
+        "application_name": "stillwatch",
+        # Hot queries are prepared (accounts/sql.py) and have one good plan each; planning the three of a poll anew
+        # took most of its time. Django would switch preparing off.
+        "prepare_threshold": 5,
+        "options": "-c plan_cache_mode=force_generic_plan",
+    } | parts
     return {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options} | database
 
 

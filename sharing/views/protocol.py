@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from accounts.queries import Caller, caller
 from indicators.stix.json import Refused
+from sharing import queries
+from sharing.queries import Readable
 from sharing.taxii import errors, media_types
 from sharing.taxii.errors import TaxiiError
 
@@ -38,6 +40,8 @@ Respond = Callable[..., HttpResponse]
 def resource(**methods: View) -> Respond:
     """The Django view of one TAXII resource, from a function `(request, caller, **path)` for each method.
 
+    Below a collection it is `(request, caller, collection or None, **path)`.
+
     Authentication comes first: whoever is unknown learns nothing, not even which URLs exist.
     """
     allowed = {name.upper(): view for name, view in methods.items()}
@@ -46,7 +50,13 @@ def resource(**methods: View) -> Respond:
 
     def respond(request: HttpRequest, **path: str) -> HttpResponse:
         try:
-            known = authenticate(request)
+            community, reference = path.get("community", ""), path.pop("collection", None)
+            found: tuple[Readable | None, ...] = ()
+            if reference is None:
+                known = authenticate(request)
+            else:
+                known, seen = admit(request, community, reference)
+                found = (seen,)
             if any("\x00" in part for part in path.values()):
                 raise errors.NotFound("There is nothing here for you.")
             view = allowed.get(request.method or "")
@@ -55,7 +65,7 @@ def resource(**methods: View) -> Respond:
                     f"{request.method} is not defined here.", allow=tuple(sorted(allowed))
                 )
             media_types.check_accept(request.headers.get("Accept"))
-            answer = view(request, known, **path)
+            answer = view(request, known, *found, **path)
         except TaxiiError as error:
             return failure(error)
         except (OperationalError, psycopg.OperationalError) as error:
@@ -85,21 +95,39 @@ def failure(error: TaxiiError, *, error_id: str | None = None) -> HttpResponse:
 
 def authenticate(request: HttpRequest) -> Caller:
     """The caller of Basic, Bearer or Token credentials (clients.md 9); `Unauthorized` otherwise."""
-    scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
-    credential = credential.strip()
-    known = None
-    if scheme.lower() == "basic":
-        user, secret = _basic(credential)
-        known = caller(secret=secret, token_id=user, now=timezone.now())
-    elif scheme.lower() in {"bearer", "token"}:
-        known = caller(secret=credential, now=timezone.now())
-    elif scheme:
-        raise errors.Unauthorized("Use Basic, Bearer or Token credentials.")
-    else:
-        raise errors.Unauthorized("Credentials are missing.")
+    secret, token_id = _credentials(request)
+    return _known(caller(secret=secret, token_id=token_id, now=timezone.now()))
+
+
+def admit(request: HttpRequest, community: str, reference: str) -> tuple[Caller, Readable | None]:
+    """As `authenticate`; also the collection, if the caller may see it."""
+    secret, token_id = _credentials(request)
+    if "\x00" in community or "\x00" in reference:
+        community = reference = ""
+    known, seen = queries.seat(
+        secret=secret, token_id=token_id, now=timezone.now(), slug=community, reference=reference
+    )
+    return _known(known), seen
+
+
+def _known(known: Caller | None) -> Caller:
     if known is None:
         raise errors.Unauthorized("These credentials are unknown, expired or revoked.")
     return known
+
+
+def _credentials(request: HttpRequest) -> tuple[str, str | None]:
+    """The secret, and with Basic the id of the token that it is said to be."""
+    scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
+    credential = credential.strip()
+    if scheme.lower() == "basic":
+        user, secret = _basic(credential)
+        return secret, user
+    if scheme.lower() in {"bearer", "token"}:
+        return credential, None
+    if scheme:
+        raise errors.Unauthorized("Use Basic, Bearer or Token credentials.")
+    raise errors.Unauthorized("Credentials are missing.")
 
 
 def demand(known: Caller, scope: str) -> None:

@@ -57,12 +57,12 @@ def _collections(request: HttpRequest, known: Caller, community: str) -> Answer:
     return Answer(resources.collections([_resource_of(one, known) for one in found]))
 
 
-def _collection(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
-    return Answer(resources.collection(_resource_of(_find(known, community, collection), known)))
+def _collection(request: HttpRequest, known: Caller, seen: Readable | None, community: str) -> Answer:
+    return Answer(resources.collection(_resource_of(_find(seen), known)))
 
 
-def _objects(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
-    found = _readable(known, community, collection)
+def _objects(request: HttpRequest, known: Caller, seen: Readable | None, community: str) -> Answer:
+    found = _readable(known, seen)
     pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
     asked = filters.parse(pairs, allowed=filters.OBJECTS)
     if ("proof", "1") in pairs or (asked.next and cursor.decode(asked.next, _key()).kind == "proof"):
@@ -83,8 +83,8 @@ def _proof(found: Readable, asked: Filters) -> Answer:
     return _envelope(found, "proof", wanted, proof.page, extra)
 
 
-def _post_objects(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
-    found = _find(known, community, collection)
+def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, community: str) -> Answer:
+    found = _find(seen)
     demand(known, Scope.SUBMIT)
     if not found.can_write:
         raise errors.Forbidden("You may not write to this collection.")
@@ -159,8 +159,8 @@ def _pending_details(
     return details
 
 
-def _manifest(request: HttpRequest, known: Caller, community: str, collection: str) -> Answer:
-    found = _readable(known, community, collection)
+def _manifest(request: HttpRequest, known: Caller, seen: Readable | None, community: str) -> Answer:
+    found = _readable(known, seen)
     pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
     asked = filters.parse(pairs, allowed=filters.MANIFEST)
     wanted, position = cursor.resume(asked, _key(), kind="manifest", collection=found.id)
@@ -175,8 +175,10 @@ def _manifest(request: HttpRequest, known: Caller, community: str, collection: s
     )
 
 
-def _object(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
-    found = _readable(known, community, collection)
+def _object(
+    request: HttpRequest, known: Caller, seen: Readable | None, community: str, object_id: str
+) -> Answer:
+    found = _readable(known, seen)
     wanted, position = _of_one(request, found, object_id, "object", filters.OBJECT)
     page = queries.objects_page(found, wanted, position)
     named = any(version[:1].isdigit() for version in wanted.versions)
@@ -186,8 +188,10 @@ def _object(request: HttpRequest, known: Caller, community: str, collection: str
     return _envelope(found, "object", wanted, page)
 
 
-def _versions(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
-    found = _readable(known, community, collection)
+def _versions(
+    request: HttpRequest, known: Caller, seen: Readable | None, community: str, object_id: str
+) -> Answer:
+    found = _readable(known, seen)
     wanted, position = _of_one(request, found, object_id, "versions", filters.VERSIONS)
     records, more = queries.manifest_page(found, replace(wanted, versions=("all",)), position)
     if not records and not queries.holds(found, object_id):
@@ -202,8 +206,10 @@ def _versions(request: HttpRequest, known: Caller, community: str, collection: s
     )
 
 
-def _delete(request: HttpRequest, known: Caller, community: str, collection: str, object_id: str) -> Answer:
-    found = _find(known, community, collection)
+def _delete(
+    request: HttpRequest, known: Caller, seen: Readable | None, community: str, object_id: str
+) -> Answer:
+    found = _find(seen)
     demand(known, Scope.SUBMIT)
     if found.kind == Kind.FEED or not found.can_write or not found.can_read:
         raise errors.Forbidden("You may not delete from this collection.")
@@ -246,15 +252,14 @@ nothing = resource(
 )
 
 
-def _find(known: Caller, community: str, reference: str) -> Readable:
-    found = queries.collection(known.organization_id, community, reference)
-    if found is None:
+def _find(seen: Readable | None) -> Readable:
+    if seen is None:
         raise _unknown()
-    return found
+    return seen
 
 
-def _readable(known: Caller, community: str, reference: str) -> Readable:
-    found = _find(known, community, reference)
+def _readable(known: Caller, seen: Readable | None) -> Readable:
+    found = _find(seen)
     demand(known, Scope.FEED_READ)
     if not found.can_read:
         raise errors.Forbidden("You may not read this collection.")

@@ -66,7 +66,7 @@ OBJECTS: dict[str, Any] = {name: lambda m=members: body_of(m) for name, members 
         name="modèle.safetensors",
         ctime="2024-05-01T08:00:00.10Z",
         extensions={
-            f"extension-definition--{UUID}": {"extension_type": "property-extension", "a": [False, ""]}
+            f"extension-definition--{UUID}": {"extension_type": "property-extension", "flags": [False, ""]}
         },
         object_marking_refs=[GREEN],
     ),

@@ -189,6 +189,8 @@ def web_server(host: str, port: int, static: Path) -> list[str]:
         *("granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"),
         *("--host", host, "--port", str(port)),
         *("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)),
+        # A thread that goes takes its database connection with it, some time later.
+        *("--blocking-threads-idle-timeout", "600"),
         # A place for each connection, also the idle ones that pollers keep open: not a limit on work.
         *("--backlog", "2048", "--backpressure", "1024"),
         *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "20"),
