@@ -195,10 +195,9 @@ def _database(url: str) -> dict[str, Any]:
     options = {
         "connect_timeout": 10,
         "application_name": "stillwatch",
-        # Hot queries are prepared (accounts/sql.py) and have one good plan each; planning the three of a poll anew
-        # took most of its time. Django would switch preparing off.
+        # Hot queries are prepared (accounts/sql.py): planning the three of a poll anew took most of its time. Django
+        # would switch preparing off.
         "prepare_threshold": 5,
-        "options": "-c plan_cache_mode=force_generic_plan",
     } | parts
     return {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options} | database
 

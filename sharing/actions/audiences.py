@@ -16,7 +16,7 @@ from accounts import sql
 from accounts.models import Tlp
 from indicators.dedup import merge
 from indicators.stix import timestamps
-from indicators.stix.canonical import canonical
+from indicators.stix.canonical import canonical, canonical_parsed
 from indicators.stix.references import references
 from sharing.actions.publication import NO_VERSION, Item
 from sharing.release import closure, core, reissue
@@ -63,6 +63,22 @@ class Standing:
     sources: int = 0
     confidence: int | None = None
     missing: list[str] = field(default_factory=list)
+
+    def row(self) -> tuple[object, ...]:
+        """Its values in the order of its fields, which is that of the table."""
+        return (
+            *(
+                self.id,
+                self.subject_id,
+                self.ceiling,
+                self.published_id,
+                self.decision,
+                self.reason,
+                self.sentence,
+            ),
+            *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
+            list(self.missing),
+        )
 
     @property
     def stands(self) -> bool:
@@ -157,15 +173,23 @@ class _Aliases:
 
     def __init__(self, community_id: UUID, ceiling: int, visible: Mapping[int, Sequence[Claim]]) -> None:
         self._by_id: dict[str, dict[UUID, str]] = {}
-        referred = {target for seen in visible.values() for claim in seen for target in claim.references}
+        referred = {
+            target
+            for seen in visible.values()
+            for claim in seen
+            for target in claim.references
+            # Markings are nobody's alias, and everything refers to them.
+            if not target.startswith("marking-definition--")
+        }
         if not referred:
             return
         for object_id, organization_id, published_id in sql.rows(
-            "SELECT c.object_id, c.organization_id, r.published_id FROM indicators_claim c"
-            " JOIN sharing_release r ON r.subject_id = c.subject_id AND r.ceiling = %s"
-            f" WHERE c.community_id = %s AND c.object_id = {sql.ONE_OF} AND c.tlp <= %s"
-            " AND r.published_id <> c.object_id ORDER BY c.first_received_at, c.id",
-            (ceiling, community_id, sql.joined(referred), ceiling),
+            "WITH named AS MATERIALIZED (SELECT id, object_id, organization_id, subject_id, first_received_at"
+            f" FROM indicators_claim WHERE community_id = %s AND object_id = {sql.ONE_OF} AND tlp <= %s)"
+            " SELECT n.object_id, n.organization_id, r.published_id FROM named n"
+            " JOIN sharing_release r ON r.subject_id = n.subject_id AND r.ceiling = %s"
+            " WHERE r.published_id <> n.object_id ORDER BY n.first_received_at, n.id",
+            (community_id, sql.joined(referred), ceiling, ceiling),
         ):
             self._by_id.setdefault(object_id, {})[organization_id] = published_id
 
@@ -219,7 +243,8 @@ class Folds:
             published_id=_SOME_ID,
             created_by_ref=self._publisher_id,
         )
-        body = canonical(view.value)
+        # There are no floats in it, by its making.
+        body = canonical_parsed(view.value, odd_floats=False)
         core_takes_it = core.admits(
             "indicator", pattern_type=view.value["pattern_type"], pattern=view.value["pattern"]
         )
@@ -239,7 +264,9 @@ class _Fold:
         value = self.view.value
         if self.body is not None and (created, modified) == (value["created"], value["modified"]):
             return self.body.replace(_SOME_ID.encode(), published_id.encode())
-        return canonical({**value, "id": published_id, "created": created, "modified": modified})
+        return canonical_parsed(
+            {**value, "id": published_id, "created": created, "modified": modified}, odd_floats=False
+        )
 
 
 _SOME_ID = "indicator--00000000-0000-4000-8000-000000000000"

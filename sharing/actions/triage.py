@@ -54,7 +54,7 @@ def publish(
     folds = Folds(author)
     for ceiling in sorted({feed.ceiling for feed in feeds}):
         standings = _load_standings(claims, ceiling)
-        before = {subject_id: _row(standing) for subject_id, standing in standings.items()}
+        before = {subject_id: standing.row() for subject_id, standing in standings.items()}
         views = views_at(
             ceiling=ceiling,
             community_id=community_id,
@@ -271,12 +271,6 @@ _TYPES = (
 )
 
 
-def _row(standing: Standing) -> tuple[object, ...]:
-    return tuple(
-        getattr(standing, name) if name != "missing" else list(standing.missing) for name in _COLUMNS
-    )
-
-
 def _load_standings(subject_ids: Iterable[int], ceiling: int) -> dict[int, Standing]:
     return {
         row[1]: Standing(*row)
@@ -291,11 +285,11 @@ def _save(standings: Mapping[int, Standing], before: Mapping[int, tuple[object, 
     fresh = [standing for standing in standings.values() if not standing.id]
     for standing, standing_id in zip(fresh, sql.take_ids("sharing_release_id_seq", len(fresh)), strict=True):
         standing.id = standing_id
-    sql.copy("sharing_release", _COLUMNS, _TYPES, (_row(standing) for standing in fresh))
+    sql.copy("sharing_release", _COLUMNS, _TYPES, (standing.row() for standing in fresh))
     changed = [
-        _row(standing)
+        standing.row()
         for standing in standings.values()
-        if standing.subject_id in before and _row(standing) != before[standing.subject_id]
+        if standing.subject_id in before and standing.row() != before[standing.subject_id]
     ]
     assignments = ", ".join(f"{name} = %s" for name in _COLUMNS[3:])
     with sql.cursor() as cursor:
