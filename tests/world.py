@@ -111,7 +111,7 @@ class World:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=embedded.end_with_parent(signal.SIGTERM),
+            preexec_fn=embedded.end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - two system calls, nothing more
         )
         world = cls(home, port, serve)
         try:
