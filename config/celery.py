@@ -30,7 +30,9 @@ app.conf.update(
     task_default_queue=PUBLISH_QUEUE,
     # A worker may be killed in mid-task: the task counts as done only when it is.
     task_acks_late=True,
-    worker_prefetch_multiplier=1,
+    # Unlimited: with 1 and late acknowledgement nothing is read while a task runs, so a broker that dies then is never
+    # noticed, and the worker waits for ever. Tasks are cheap to hold and free to lose.
+    worker_prefetch_multiplier=0,
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     result_backend=None,

@@ -1,7 +1,7 @@
 """Absorb: what a partner's objects claim, stored by subject, and the subjects queued for folding."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -58,6 +58,7 @@ def absorb(
     fresh: list[Observed] = []
     changed: list[tuple[int, Observed]] = []
     stale: dict[int, None] = {}
+    moved: list[str] = []
     for object_id, item in newest.items():
         before = held.get(object_id)
         if before is None:
@@ -68,10 +69,14 @@ def absorb(
                 continue
             changed.append((claim_id, item))
             stale[subject_id] = None
+            if subject_id != subjects[item.key]:
+                moved.append(object_id)
         stale[subjects[item.key]] = None
     _insert(community_id, organization_id, submission_id, fresh, subjects, now)
     _update(submission_id, changed, subjects, now)
     queue_folds(community_id=community_id, subject_ids=stale)
+    # What refers to a claim that speaks of something else now has to point there.
+    queue_referring(community_id=community_id, object_ids=moved, but=stale)
     return subjects
 
 
@@ -110,6 +115,21 @@ def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
         ("community_id", "subject_id"),
         ("uuid", "int8"),
         ((community_id, subject_id) for subject_id in subject_ids),
+    )
+
+
+def queue_referring(*, community_id: UUID, object_ids: Sequence[str], but: Container[int]) -> None:
+    """Have what refers to any of these ids looked at again, but for subjects that are looked at anyway."""
+    if not object_ids:
+        return
+    referring = sql.rows(
+        "SELECT DISTINCT subject_id FROM indicators_claim"
+        f' WHERE community_id = %s AND "references" && {sql.LIST} ORDER BY subject_id',
+        (community_id, sql.joined(object_ids)),
+    )
+    queue_folds(
+        community_id=community_id,
+        subject_ids=[subject_id for (subject_id,) in referring if subject_id not in but],
     )
 
 

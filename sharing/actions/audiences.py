@@ -91,7 +91,8 @@ class View:
     """What an audience would see of a subject now.
 
     `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more, `why` tells the reason:
-    then what stands is erased or, if it is the service's `own` object, revoked.
+    then what stands is erased or, if it is the service's `own` object, revoked. `erases` is the partner's own id
+    where an earlier version passed unchanged and this one is reissued.
     """
 
     standing: Standing
@@ -108,6 +109,7 @@ class View:
     aliases: list[str]
     own: bool
     why: Reason = Reason.MOVED
+    erases: str | None = None
 
 
 def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
@@ -318,11 +320,13 @@ def _unchanged_or_reissued(
 ) -> View:
     standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, speaker.object_id, standings)
     mapping = aliases.mapping(speaker)
-    if mapping and not standing.stands and standing.published_id == speaker.object_id:
-        standing.published_id = _new_id(speaker.object_type)
+    erases = None
+    if mapping and standing.published_id == speaker.object_id:
+        erases = standing.published_id if standing.stands else None
+        _renew(standing, speaker.object_type)
     if standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen)
-    return _reissued(standing, speaker, seen, mapping, publisher_id)
+    return _reissued(standing, speaker, seen, mapping, publisher_id, erases)
 
 
 def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> View:
@@ -361,7 +365,12 @@ def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> Vie
 
 
 def _reissued(
-    standing: Standing, speaker: Claim, seen: Sequence[Claim], mapping: Mapping[str, str], publisher_id: str
+    standing: Standing,
+    speaker: Claim,
+    seen: Sequence[Claim],
+    mapping: Mapping[str, str],
+    publisher_id: str,
+    erases: str | None,
 ) -> View:
     gone = speaker.revoked or speaker.withdrawn_at is not None
     if standing.revoked and not gone:
@@ -398,6 +407,7 @@ def _reissued(
         confidence=None,
         core_takes_it=core.admits(speaker.object_type),
         references=list(references(value)),
+        erases=erases,
     )
 
 
@@ -413,6 +423,7 @@ def _own_view(
     confidence: int | None,
     core_takes_it: bool,
     references: list[str],
+    erases: str | None = None,
 ) -> View:
     """A view whose object is the service's own."""
     object_type = value["type"]
@@ -433,6 +444,7 @@ def _own_view(
         attribution=attributes(object_type, value.get("relationship_type", "")),
         aliases=[claim.object_id for claim in seen],
         own=True,
+        erases=erases,
     )
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
-from indicators.actions.observations import queue_folds
+from indicators.actions.observations import queue_folds, queue_referring
 from sharing.actions import cases, publication
 from sharing.actions.audiences import Claim, Folds, Standing, View, load_claims, views_at
 from sharing.actions.introduction import introduce, publisher_id
@@ -72,17 +72,25 @@ def publish(
             (feed for feed in feeds if feed.ceiling == ceiling), key=lambda feed: feed.profile != Profile.FULL
         )
         retracted: dict[int, View] = {}
+        arrived: list[View] = []
         for number, feed in enumerate(audience):
             gone = [view for view in released if view.item is None]
             _retract(feed, gone, now, signatures)
+            for view in released:
+                if view.erases is not None:
+                    publication.withdraw(log=feed, object_id=view.erases, reason=Reason.MOVED, now=now)
             added, missing = _append(
                 feed, [view for view in released if view.item is not None], now, signatures
             )
             # What refers to something that does not stand any more cannot stand either.
             left = [view for view in released if view.standing.subject_id in missing and view.standing.stands]
             _retract(feed, left, now, signatures)
-            _recall(community_id, [*gone, *left], claims)
+            # Nor can what refers to something erased; what is revoked still stands, and says so.
+            erased = [view for view in (*gone, *left) if not view.own]
+            names = [name for view in erased for name in (view.standing.published_id, *view.aliases)]
+            queue_referring(community_id=community_id, object_ids=names, but=claims)
             _wake(community_id, added, claims)
+            arrived += added
             _wait(community_id, missing)
             if number == 0:
                 for view in released:
@@ -92,6 +100,15 @@ def publish(
         for view in views:
             _settle(view, verdicts[view.standing.subject_id], gone=view.standing.subject_id in retracted)
         _save(standings, before)
+        # What referred to it under its earlier id has to follow, once it stands under the new one.
+        renamed = [
+            name
+            for view in arrived
+            for name in view.aliases
+            if view.standing.subject_id in before
+            and before[view.standing.subject_id][3] != view.standing.published_id
+        ]
+        queue_referring(community_id=community_id, object_ids=renamed, but=claims)
         cases.follow(
             community_id=community_id,
             verdicts=[(view.standing.id, view.sources, verdicts[view.standing.subject_id]) for view in views],
@@ -120,7 +137,7 @@ def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]
             confidence=view.confidence,
             sources=view.sources,
             revoked=view.revoked,
-            stands=view.standing.stands,
+            stands=view.standing.stands or view.erases is not None,
             approved=approved,
             rejected=rejected,
         )
@@ -197,23 +214,6 @@ def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) ->
         fresh = load_claims(subject_id for (subject_id,) in waiting if subject_id not in claims)
         claims = claims | fresh
     return claims
-
-
-def _recall(community_id: UUID, gone: Sequence[View], claims: Mapping[int, object]) -> None:
-    """Queue what refers to something that was erased; what is revoked still stands, and says so."""
-    names = [name for view in gone if not view.own for name in (view.standing.published_id, *view.aliases)]
-    if not names:
-        return
-    referring = sql.rows(
-        "SELECT DISTINCT subject_id FROM indicators_claim"
-        f' WHERE community_id = %s AND "references" && {sql.LIST}',
-        (community_id, sql.joined(names)),
-    )
-    # Those of this batch have been looked at.
-    queue_folds(
-        community_id=community_id,
-        subject_ids=[subject_id for (subject_id,) in sorted(referring) if subject_id not in claims],
-    )
 
 
 def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object]) -> None:

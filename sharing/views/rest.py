@@ -1,5 +1,6 @@
 """REST: submissions and their receipts."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -73,6 +76,18 @@ class Raw(BaseParser):
     media_type = "*/*"
 
 
+class AlwaysJson(BaseContentNegotiation):
+    """Answers JSON whatever `Accept` says; `?format=` tells what is sent (interface.md), not how to answer."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class LineSerializer(serializers.Serializer[receipts.Line]):
     """A line of a receipt."""
 
@@ -105,6 +120,7 @@ class SubmissionsView(APIView):
 
     authentication_classes = [TokenCredentials]
     permission_classes = [MaySubmit]
+    content_negotiation_class = AlwaysJson
     parser_classes = [Raw]
 
     @extend_schema(
@@ -156,6 +172,7 @@ class SubmissionView(APIView):
 
     authentication_classes = [TokenCredentials]
     permission_classes = [MaySubmit]
+    content_negotiation_class = AlwaysJson
 
     @extend_schema(responses={200: ReceiptSerializer})
     def get(self, request: Request, submission_id: UUID) -> Response:
