@@ -12,7 +12,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 def test_bare_make_lists_every_target_with_a_description() -> None:
     listed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "bench", "format", "faults"):
+    for target in ("run", "test", "slow", "check", "bench", "format", "faults"):
         assert re.search(rf"^  make {target} +\w", listed, re.MULTILINE)
 
 
