@@ -109,7 +109,7 @@ def fold(
     valid_from = min([_valid_from(claim) for claim in ranked])
     valid_until = max([_valid_until(claim, lifetime) for claim in ranked])
     if valid_until <= valid_from:
-        valid_until = _milliseconds(timestamps.to_datetime(valid_from) + _MILLISECOND)
+        valid_until = _just_after(valid_from)
 
     created = previous_created or _milliseconds(min([claim.first_received_at for claim in claims]))
     modified = max(created, _milliseconds(max([claim.received_at for claim in claims])))
@@ -199,6 +199,14 @@ def _reading(pattern: str) -> tuple[str, timedelta]:
 def _valid_from(claim: Claim) -> str:
     stated = claim.value.get("valid_from")
     return _cut(stated) if isinstance(stated, str) else _milliseconds(claim.first_received_at)
+
+
+def _just_after(valid_from: str) -> str:
+    """The next millisecond; after the last one that there is, that one again."""
+    try:
+        return _milliseconds(timestamps.to_datetime(valid_from) + _MILLISECOND)
+    except OverflowError:
+        return valid_from
 
 
 def _valid_until(claim: Claim, lifetime: timedelta) -> str:

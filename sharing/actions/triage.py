@@ -9,9 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+import psycopg
+import structlog
+from django.db import OperationalError, transaction
 
 from accounts import sql
+from accounts.actions.audit import record
+from accounts.actor import Actor
 from indicators.actions.observations import queue_folds, queue_referring
 from sharing.actions import cases, publication
 from sharing.actions.audiences import Claim, Folds, Standing, View, load_claims, views_at
@@ -21,6 +25,8 @@ from sharing.models import Profile
 from sharing.release import closure, policy
 from sharing.signing.keys import Signer
 from sharing.tlog.statements import Reason
+
+log = structlog.get_logger(__name__)
 
 BATCH = 2000
 
@@ -35,8 +41,44 @@ def publish_pending(*, community_id: UUID, signer: Signer, now: datetime) -> int
             (community_id, BATCH),
         )
         subject_ids = list(dict.fromkeys(subject_id for _, subject_id in sorted(pending)))
-        publish(feeds=feeds, community_id=community_id, subject_ids=subject_ids, signer=signer, now=now)
+        try:
+            with transaction.atomic():
+                publish(
+                    feeds=feeds, community_id=community_id, subject_ids=subject_ids, signer=signer, now=now
+                )
+        except (OperationalError, psycopg.OperationalError):
+            raise
+        except Exception:
+            log.exception("publish_failed", community=str(community_id), subjects=len(subject_ids))
+            _publish_one_by_one(community_id, subject_ids, signer, now)
     return len(pending)
+
+
+def _publish_one_by_one(
+    community_id: UUID, subject_ids: Sequence[int], signer: Signer, now: datetime
+) -> None:
+    """After a batch failed: what cannot be published is set aside, with an audit event, and stops nothing else."""
+    for subject_id in subject_ids:
+        try:
+            with transaction.atomic():
+                publish(
+                    feeds=publication.lock_feeds(community_id),
+                    community_id=community_id,
+                    subject_ids=[subject_id],
+                    signer=signer,
+                    now=now,
+                )
+        except (OperationalError, psycopg.OperationalError):
+            raise
+        except Exception as error:
+            log.exception("subject_set_aside", subject=subject_id)
+            record(
+                by=Actor("service:publish"),
+                now=now,
+                action="subject.set-aside",
+                target=f"subject:{subject_id}",
+                detail={"error": type(error).__name__},
+            )
 
 
 def publish(

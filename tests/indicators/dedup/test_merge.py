@@ -298,3 +298,10 @@ def test_the_view_does_not_depend_on_the_order_of_claims(claims: list[Claim], ra
 def test_every_view_is_a_fixed_point_of_stix2(claims: list[Claim]) -> None:
     value = seen(*claims).value
     assert through_stix2(value) == canonical_json(value)
+
+
+def test_an_indicator_that_begins_at_the_end_of_time_is_merged() -> None:
+    """It made the publisher of its whole community fail, again and again."""
+    view = seen(claim(value={"valid_from": "9999-12-31T23:59:59.999Z"}))
+
+    assert view.value["valid_from"] == "9999-12-31T23:59:59.999Z"
