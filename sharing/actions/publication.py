@@ -108,22 +108,20 @@ class Signatures:
 
 def lock(collection_ids: Iterable[UUID]) -> list[Log]:
     """Lock collections for this transaction, in one order for everybody."""
-    found = sql.rows(
-        "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
-        " WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-        (list(collection_ids),),
-    )
-    return [Log(*row) for row in found]
+    return [Log(*row) for row in sql.rows(_LOCK.format("id = ANY(%s)"), (list(collection_ids),))]
 
 
 def lock_feeds(community_id: UUID) -> list[Log]:
     """Lock all feeds of a community for this transaction."""
-    found = sql.rows(
-        "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
-        " WHERE community_id = %s AND kind = 'feed' ORDER BY id FOR NO KEY UPDATE",
-        (community_id,),
-    )
-    return [Log(*row) for row in found]
+    return [
+        Log(*row) for row in sql.rows(_LOCK.format("community_id = %s AND kind = 'feed'"), (community_id,))
+    ]
+
+
+_LOCK = (
+    "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
+    " WHERE {} ORDER BY id FOR NO KEY UPDATE"
+)
 
 
 def item_of(
