@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 
-from accounts.models import AuditEvent, Community, Member, Organization, Role, Token
+from accounts.models import AuditEvent, Community, Member, Role, Token
 
 admin.site.unregister(Group)
 
@@ -35,15 +35,6 @@ def may_analyse(request: HttpRequest) -> bool:
         return False
     operator = member.organization is not None and member.organization.sector == "operator"
     return member.is_superuser or (operator and member.role in {Role.ANALYST, Role.ADMIN})
-
-
-@admin.register(Organization)
-class OrganizationAdmin(ReadOnly):
-    """Organisations and their grades."""
-
-    list_display = ("name", "slug", "sector", "reliability")
-    list_filter = ("sector", "reliability")
-    search_fields = ("name", "slug")
 
 
 @admin.register(Community)

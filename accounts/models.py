@@ -79,6 +79,12 @@ class Organization(models.Model):
         default=Reliability.F,
         help_text="Admiralty grade of this organisation as a source; it weighs in every confidence.",
     )
+    platforms = ArrayField(
+        models.SlugField(max_length=64),
+        default=list,
+        blank=True,
+        help_text="Platforms whose traffic it sees; empty: its own. Who sees the same one confirms less.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -91,6 +97,26 @@ class Organization(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Grade(models.Model):
+    """A reliability that an organisation was given: the history of its grades."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="grades")
+    reliability = models.CharField(max_length=1, choices=Reliability.choices)
+    reason = models.TextField()
+    graded_at = models.DateTimeField()
+    graded_by = models.TextField(help_text="The actor, as in the audit trail.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(reliability__in=Reliability.values), name="grade_known"),
+            models.CheckConstraint(condition=~Q(reason=""), name="grade_has_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reliability} since {self.graded_at:%Y-%m-%d}"
 
 
 class Community(models.Model):

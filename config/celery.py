@@ -68,6 +68,8 @@ app.conf.update(
             # A sweep that waited longer has been overtaken by the next one.
             "options": {"expires": 10},
         },
+        # Confidence is published in steps of five and reckoned to the hour.
+        "age": {"task": "sharing.tasks.age", "schedule": 300.0, "options": {"expires": 600}},
     },
 )
 app.autodiscover_tasks()

@@ -159,6 +159,41 @@ class Claim(models.Model):
         return self.object_id
 
 
+class Remark(models.Model):
+    """What an organisation saw or thinks of an indicator: a live sighting or opinion of its, by what it is about.
+
+    Written beside the claim that says it, so that a merge reads no bodies for it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.CASCADE, db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    object_id = models.TextField(help_text="Of the sighting or opinion.")
+    target = models.TextField(help_text="The id of an indicator: a partner's or a published one.")
+    tlp = models.SmallIntegerField(choices=Tlp.choices)
+    stance = models.TextField(null=True, help_text="Of an opinion.")
+    seen_at = models.DateTimeField(help_text="When it was seen last, or when the opinion came.")
+    received_at = models.DateTimeField()
+    confidence = models.SmallIntegerField(null=True)
+    fpr = models.FloatField(null=True)
+    families = ArrayField(models.TextField())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["community", "organization", "object_id", "target"], name="remark_once"
+            ),
+            models.CheckConstraint(condition=Q(tlp__in=Tlp.values), name="remark_tlp_known"),
+            models.CheckConstraint(condition=Q(seen_at__lte=F("received_at")), name="remark_times_ordered"),
+        ]
+        indexes = [
+            models.Index(fields=["community", "target", "organization", "tlp"], name="remark_by_target")
+        ]
+
+    def __str__(self) -> str:
+        return self.object_id
+
+
 class PendingFold(models.Model):
     """A subject whose published views may have to follow a change: the queue of the publishing workers."""
 

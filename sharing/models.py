@@ -184,6 +184,8 @@ class Release(models.Model):
     sources = models.SmallIntegerField(default=0)
     confidence = models.SmallIntegerField(null=True)
     missing = ArrayField(models.TextField(), default=list, help_text="Ids that it waits for.")
+    ticked_at = models.DateTimeField(null=True, help_text="When time was last let pass for its confidence.")
+    due_at = models.DateTimeField(null=True, help_text="When its confidence falls, if nobody says anything.")
 
     class Meta:
         constraints = [
@@ -191,7 +193,10 @@ class Release(models.Model):
             models.CheckConstraint(condition=Q(decision__in=Decision.values), name="release_decision_known"),
             models.CheckConstraint(condition=Q(ceiling__lt=Tlp.RED), name="release_never_red"),
         ]
-        indexes = [models.Index(fields=["published_id"], name="release_by_published_id")]
+        indexes = [
+            models.Index(fields=["published_id"], name="release_by_published_id"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="release_due"),
+        ]
 
     def __str__(self) -> str:
         return self.published_id

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from accounts import sql
 from accounts.actor import Actor
 from indicators.actions import submissions
-from sharing.actions import intake, triage
+from sharing.actions import ageing, intake, triage
 from sharing.actions.keys import NoSigningKey, current_signer
 
 log = structlog.get_logger(__name__)
@@ -89,6 +89,13 @@ def sweep() -> None:
         _send(ingest_waiting)
     for (community_id,) in sql.rows("SELECT DISTINCT community_id FROM indicators_pendingfold"):
         _send(publish_community, str(community_id))
+
+
+@shared_task(name="sharing.tasks.age")
+def age() -> None:
+    """Let time pass for indicators whose confidence is due to fall; the sweep publishes what follows."""
+    while ageing.age(now=timezone.now()):
+        pass
 
 
 def _ingest(submission_id: UUID) -> None:

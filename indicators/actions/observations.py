@@ -8,6 +8,7 @@ from uuid import UUID
 
 from accounts import sql
 from indicators.dedup.identity import indicator_key
+from indicators.dedup.remarks import REMARKS, remarks_of
 from indicators.stix.objects import StixObject
 
 
@@ -74,6 +75,7 @@ def absorb(
         stale[subjects[item.key]] = None
     _insert(community_id, organization_id, submission_id, fresh, subjects, now)
     _update(submission_id, changed, subjects, now)
+    _remark(community_id, organization_id, [*fresh, *(item for _, item in changed)], now)
     queue_folds(community_id=community_id, subject_ids=stale)
     # What refers to a claim that speaks of something else now has to point there.
     queue_referring(community_id=community_id, object_ids=moved, but=stale)
@@ -90,6 +92,7 @@ def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: 
     )
     if found is None:
         return False
+    _unremark(community_id, organization_id, [object_id])
     queue_folds(community_id=community_id, subject_ids=[found[0]])
     return True
 
@@ -105,6 +108,7 @@ def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, 
         return
     subjects = _subjects(community_id, {observed.key: observed.object.type})
     _update(found[2], [(found[0], observed)], subjects, now)
+    _remark(community_id, organization_id, [observed], now)
     queue_folds(community_id=community_id, subject_ids=dict.fromkeys((found[1], subjects[observed.key])))
 
 
@@ -251,3 +255,38 @@ def _update(
                 for claim_id, item in changed
             ],
         )
+
+
+def _remark(community_id: UUID, organization_id: UUID, observed: Iterable[Observed], now: datetime) -> None:
+    """Note what the organisation's sightings and opinions say of indicators, in place of what they said before."""
+    speaking = [item for item in observed if item.object.type in REMARKS]
+    if not speaking:
+        return
+    _unremark(community_id, organization_id, [item.object.id for item in speaking])
+    sql.copy(
+        "indicators_remark",
+        (
+            *("community_id", "organization_id", "object_id", "target", "tlp", "stance"),
+            *("seen_at", "received_at", "confidence", "fpr", "families"),
+        ),
+        (
+            *("uuid", "uuid", "text", "text", "int2", "text"),
+            *("timestamptz", "timestamptz", "int2", "float8", "text[]"),
+        ),
+        (
+            (
+                *(community_id, organization_id, item.object.id, said.target, item.tlp, said.stance),
+                *(said.seen_at, now, said.confidence, said.fpr, said.families),
+            )
+            for item in speaking
+            for said in remarks_of(item.object, now)
+        ),
+    )
+
+
+def _unremark(community_id: UUID, organization_id: UUID, object_ids: Sequence[str]) -> None:
+    sql.execute(
+        "DELETE FROM indicators_remark"
+        f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
+        (community_id, organization_id, sql.joined(object_ids)),
+    )

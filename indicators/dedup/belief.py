@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 Reliability = Literal["A", "B", "C", "D", "E", "F"]
@@ -110,23 +111,70 @@ def belief(evidence: Evidence) -> float:
 
 def confidence(evidence: Sequence[Evidence], opinions: Sequence[Opinion] = ()) -> float:
     """P, 0..1, to three decimals (as the table of model.md was made: its .38 is .3749)."""
-    if len(evidence) == 1 and not opinions:
-        return round(min(belief(evidence[0]), CAPS[1]), 3)
+    beliefs = [belief(one) for one in evidence]
+    return _weighed(_groups(evidence, beliefs), beliefs, _leaning(evidence, opinions))
+
+
+@dataclass(frozen=True, slots=True)
+class Fading:
+    """A belief that fades while nobody says anything.
+
+    `undecayed` are p and age in days of each piece of evidence; `groups` say which is the best of its group. That is
+    asked once: later, when it may have changed, all is weighed anew.
+    """
+
+    cls: IndicatorClass
+    undecayed: tuple[tuple[float, float], ...]
+    groups: tuple[tuple[int, float], ...]
+    leaning: float
+
+    @classmethod
+    def of(
+        cls, of: IndicatorClass, evidence: Sequence[tuple[Evidence, float]], opinions: Sequence[Opinion] = ()
+    ) -> "Fading":
+        """The belief in an indicator of some class: evidence with its age in days, and opinions."""
+        said = [one for one, _ in evidence]
+        undecayed = tuple((belief(one), age) for one, age in evidence)
+        groups = _groups(said, [p * decay(of, age) for p, age in undecayed])
+        return cls(of, undecayed, tuple(groups), _leaning(said, opinions) if opinions else 0.0)
+
+    def published(self, days: float = 0.0) -> int:
+        """The confidence, 0..100, that is published after so many days."""
+        beliefs = [p * decay(self.cls, age + days) for p, age in self.undecayed]
+        return published(_weighed(self.groups, beliefs, self.leaning))
+
+    def first_change(self, hours: int) -> int | None:
+        """After how many hours, of at most so many, another confidence is published."""
+        return _first_change(self, hours)
+
+
+@lru_cache(maxsize=4096)
+def _first_change(fading: Fading, hours: int) -> int | None:
+    """By halving; kept, because fresh reports of one source often have the same."""
+    now = fading.published()
+    low, high = 0, hours
+    if now == 0 or high < 1 or fading.published(high / 24) == now:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fading.published(middle / 24) == now:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _weighed(groups: Sequence[tuple[int, float]], beliefs: Sequence[float], leaning: float) -> float:
     doubt = 1.0
     counted = 0
-    platforms: set[str] = set()
-    families: set[str] = set()
-    for p, group_platforms, group_families in _groups(evidence):
-        adds = not (platforms >= group_platforms and families >= group_families)
-        platforms |= group_platforms
-        families |= group_families
-        weighted = p if adds else ECHO * p
+    for best, weight in groups:
+        weighted = weight * beliefs[best]
         doubt *= 1 - weighted
         counted += weighted >= COUNTS_FROM
     result = 1 - doubt
-    shift = OPINION_WEIGHT * _leaning(evidence, opinions)
-    if shift and result > 0:
+    if leaning and result > 0:
         certain = max(doubt, 1e-12)
+        shift = OPINION_WEIGHT * leaning
         result = 1 / (1 + math.exp(math.log(certain / (1 - certain)) - shift)) if certain < 1 else 0.0
     return round(min(result, CAPS[min(counted, 3)]), 3)
 
@@ -140,35 +188,54 @@ def published(p: float) -> int:
     return step - 5 if any(p <= cap < step / 100 for cap in CAPS) else step
 
 
-def _groups(evidence: Iterable[Evidence]) -> list[tuple[float, set[str], set[str]]]:
-    """(p of the best claim, platforms, families) of each independent group, best first.
+def _groups(evidence: Sequence[Evidence], beliefs: Sequence[float]) -> list[tuple[int, float]]:
+    """The independent groups, best first: where the best claim of each stands, and its weight.
 
     Each organisation speaks once, by its best claim, so that nobody can tie others together by citing two
     reports. An unproven source joins those whose report it repeats, and else the one group of the unproven.
     """
-    best: dict[str, tuple[float, str, str, Evidence]] = {}
+    if len(evidence) == 1:
+        return [(0, 1.0)]
+    best: dict[str, tuple[float, str, str, int]] = {}
     reach: dict[str, tuple[set[str], set[str]]] = {}
-    for one in evidence:
+    for place, (one, p) in enumerate(zip(evidence, beliefs, strict=True)):
         # Report and reliability break ties, so that order does not.
-        candidate = (belief(one), one.upstream or "", one.reliability, one)
+        candidate = (p, one.upstream or "", one.reliability, place)
         held = best.get(one.organization)
         if held is None or candidate[:3] > held[:3]:
             best[one.organization] = candidate
         platforms, families = reach.setdefault(one.organization, (set(), set()))
         platforms |= one.platforms or {one.organization}
         families |= one.families
-    reports = {one.upstream for *_, one in best.values() if one.upstream and one.reliability not in UNPROVEN}
-    groups: dict[tuple[str, str], tuple[float, set[str], set[str]]] = {}
-    for organization, (p, _, _, one) in best.items():
-        if one.upstream and one.upstream in reports:
-            key = ("report", one.upstream)
-        elif one.reliability in UNPROVEN:
+    reports = {
+        upstream for _, upstream, reliability, _ in best.values() if upstream and reliability not in UNPROVEN
+    }
+    groups: dict[tuple[str, str], tuple[float, int, set[str], set[str]]] = {}
+    for organization, (p, upstream, reliability, place) in best.items():
+        if upstream and upstream in reports:
+            key = ("report", upstream)
+        elif reliability in UNPROVEN:
             key = ("unproven", "")
         else:
             key = ("organization", organization)
-        held_p, platforms, families = groups.get(key, (0.0, set(), set()))
-        groups[key] = (max(held_p, p), platforms | reach[organization][0], families | reach[organization][1])
-    return sorted(groups.values(), key=lambda group: (-group[0], sorted(group[1]), sorted(group[2])))
+        held_p, held_place, platforms, families = groups.get(key, (-1.0, place, set(), set()))
+        platforms, families = platforms | reach[organization][0], families | reach[organization][1]
+        groups[key] = (max(held_p, p), place if p > held_p else held_place, platforms, families)
+    return _with_weights(groups.values())
+
+
+def _with_weights(groups: Iterable[tuple[float, int, set[str], set[str]]]) -> list[tuple[int, float]]:
+    """The weight is a half for a group that adds neither a platform nor an evidence family to those before it."""
+    ordered = sorted(groups, key=lambda group: (-group[0], sorted(group[2]), sorted(group[3])))
+    platforms: set[str] = set()
+    families: set[str] = set()
+    weights = []
+    for _, place, group_platforms, group_families in ordered:
+        adds = not (platforms >= group_platforms and families >= group_families)
+        platforms |= group_platforms
+        families |= group_families
+        weights.append((place, 1.0 if adds else ECHO))
+    return weights
 
 
 def _leaning(evidence: Iterable[Evidence], opinions: Iterable[Opinion]) -> float:

@@ -1,6 +1,8 @@
 """What a reader of one audience sees of an indicator: its claims, merged (model.md, "Merging").
 
-The caller passes the claims at or below the audience's ceiling and no others; nothing else enters the view.
+The caller passes the claims, sightings and opinions at or below the audience's ceiling and no others; nothing else
+enters the view. Time enters it by `ticked_at` alone: between two ticks belief is that of the last visible event, so a
+merge that something above the ceiling brought about changes nothing.
 """
 
 import hashlib
@@ -10,7 +12,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from indicators.dedup.belief import LIFETIMES, RELIABILITY, Evidence, Opinion, class_of, confidence, published
+from indicators.dedup.belief import (
+    LIFETIMES,
+    RELIABILITY,
+    Evidence,
+    Fading,
+    IndicatorClass,
+    Opinion,
+    class_of,
+)
 from indicators.patterns import CORE_TYPES, canonical_and_types, core_observable, object_types
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical_parsed
@@ -18,11 +28,16 @@ from indicators.stix.markings import TLP, marking_id
 
 DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
 PRIVATE_REFERENCES = frozenset(("dix-canonical-key",))
+# What only a detection of one's own has, and what is cited as a classification rather than as a report.
+_OWN_FINDING = frozenset(("finding_uid", "analytic_uid", "analytic_name", "score", "estimated_fpr"))
+_TAXONOMIES = ("mitre", "capec", "cve", "cwe", "atlas")
 DEFAULT_LABELS = ["distillation-campaign"]
 DEFAULT_INDICATOR_TYPES = ["anomalous-activity"]
 _MILLISECOND = timedelta(milliseconds=1)
 _MARKINGS = [marking_id(level) for level in sorted(TLP)]
-_UNREAD = timedelta(days=LIFETIMES["behaviour"][0])
+_UNREAD: IndicatorClass = "behaviour"
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 _REFERENCE_HASHES = {"MD5": 32, "SHA-1": 40, "SHA-256": 64, "SHA-512": 128, "SHA3-256": 64, "SHA3-512": 128}
 _NOUNS = {
     "autonomous-system": "Autonomous system",
@@ -42,7 +57,7 @@ class Claim:
     """What one organisation says about one indicator, at its latest version.
 
     `value` is its STIX indicator, already validated; times are UTC; `tlp` is 0 clear, 1 green, 2 amber, 3
-    amber+strict. `withdrawn`: deleted or revoked by its source. The last three are for belief.Evidence.
+    amber+strict. `withdrawn`: deleted or revoked by its source. `platforms` are for belief.Evidence.
     """
 
     organization: str
@@ -53,16 +68,33 @@ class Claim:
     first_received_at: datetime
     tlp: int
     withdrawn: bool = False
-    upstream: str | None = None
     platforms: frozenset[str] = field(default_factory=frozenset)
-    decay: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One organisation's latest sighting of an indicator: evidence if it is another's, and proof that it is alive.
+
+    `seen_at` is when it was seen last, no later than `received_at`; `confidence` and `fpr` as in belief.Evidence.
+    """
+
+    organization: str
+    reliability: str
+    seen_at: datetime
+    received_at: datetime
+    tlp: int
+    confidence: int | None = None
+    fpr: float | None = None
+    families: frozenset[str] = field(default_factory=frozenset)
+    platforms: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """`value` is the indicator to publish; `digest` is SHA-256 of it without `modified`, to see changes by.
 
-    `sources` counts the organisations that stand by it: for the service only, not shown below 3.
+    `sources` counts the organisations that stand by it: for the service only, not shown below 3. `due_at` is when
+    its confidence falls by a step, if nobody says anything before; None: not before it expires.
     """
 
     value: dict[str, Any]
@@ -70,6 +102,7 @@ class View:
     confidence: int
     revoked: bool
     digest: bytes
+    due_at: datetime | None
 
 
 def fold(
@@ -81,12 +114,15 @@ def fold(
     previous_created: str | None = None,
     previous_modified: str | None = None,
     description: str | None = None,
-    opinions: Sequence[Opinion] = (),
+    sightings: Sequence[Sighting] = (),
+    opinions: Sequence[tuple[Opinion, int]] = (),
+    ticked_at: datetime | None = None,
 ) -> View:
     """Merge the claims on one indicator into what is published of it, whatever their order.
 
     `previous_created` and `previous_modified` are those of the version published before, if any;
-    `description` is the curator's. Raises ValueError for no claims, claims of TLP:RED, and claims that are
+    `description` is the curator's; opinions come with their TLP;
+    `ticked_at` is when time was last let pass. Raises ValueError for no claims, claims of TLP:RED, and claims that are
     not on one pattern type.
     """
     if not claims:
@@ -102,21 +138,41 @@ def fold(
         raise ValueError("these claims are not on one pattern type")
 
     if pattern_type == "stix":
-        pattern, lifetime = _reading(first["pattern"])
+        pattern, cls = _reading(first["pattern"])
     else:
-        pattern, lifetime = min(claim.value["pattern"] for claim in ranked), _UNREAD
+        pattern, cls = min(claim.value["pattern"] for claim in ranked), _UNREAD
+    lifetime = timedelta(days=LIFETIMES[cls][0])
 
+    seen_by = _last_seen(ranked, sightings)
     valid_from = min([_valid_from(claim) for claim in ranked])
-    valid_until = max([_valid_until(claim, lifetime) for claim in ranked])
+    valid_until = max([_valid_until(claim, seen_by[claim.organization], lifetime) for claim in ranked])
+    sources = {claim.organization for claim in live}
+    others = [] if revoked else [sighting for sighting in sightings if sighting.organization not in sources]
+    for sighting in others:
+        valid_until = max(valid_until, _milliseconds(sighting.seen_at + lifetime))
     if valid_until <= valid_from:
         valid_until = _just_after(valid_from)
 
+    as_of = max(
+        [claim.received_at for claim in claims]
+        + [sighting.received_at for sighting in sightings]
+        + [opinion.stated_at for opinion, _ in opinions]
+        + ([ticked_at] if ticked_at else [])
+    )
     created = previous_created or _milliseconds(min([claim.first_received_at for claim in claims]))
-    modified = max(created, _milliseconds(max([claim.received_at for claim in claims])))
+    modified = max(created, _milliseconds(as_of))
     if previous_modified and timestamps.to_sortable(modified) <= timestamps.to_sortable(previous_modified):
         modified = _milliseconds(timestamps.to_datetime(previous_modified) + _MILLISECOND)
 
-    believed = published(confidence([_evidence(claim) for claim in ranked], opinions))
+    evidence = [
+        *((_evidence(claim), _age(seen_by[claim.organization], as_of)) for claim in ranked),
+        *((_sighted(sighting), _age(sighting.seen_at, as_of)) for sighting in others),
+    ]
+    fading = Fading.of(cls, evidence, [opinion for opinion, _ in opinions])
+    believed = fading.published()
+    marks = [claim.tlp for claim in ranked]
+    marks += [sighting.tlp for sighting in sightings]
+    marks += [tlp for _, tlp in opinions]
     value: dict[str, Any] = {
         "type": "indicator",
         "spec_version": "2.1",
@@ -134,7 +190,7 @@ def fold(
         "valid_until": _shortest(valid_until),
         "confidence": believed,
         "labels": _union(ranked, "labels") or DEFAULT_LABELS.copy(),
-        "object_marking_refs": [_MARKINGS[max([claim.tlp for claim in ranked])]],
+        "object_marking_refs": [_MARKINGS[max(marks)]],
     }
     if pattern_type == "stix":
         value["pattern_version"] = "2.1"
@@ -151,11 +207,35 @@ def fold(
     del unversioned["modified"]
     return View(
         value=value,
-        sources=len({claim.organization for claim in live}),
+        sources=len(sources | {sighting.organization for sighting in others}),
         confidence=believed,
         revoked=revoked,
         digest=hashlib.sha256(canonical_parsed(unversioned, odd_floats=False)).digest(),
+        due_at=None if revoked else _due(fading, as_of, valid_until),
     )
+
+
+def _due(fading: Fading, as_of: datetime, valid_until: str) -> datetime | None:
+    """When the published confidence changes by the passing of time, before the indicator expires."""
+    change = fading.first_change((timestamps.to_datetime(valid_until) - as_of) // _HOUR)
+    return None if change is None else as_of + change * _HOUR
+
+
+def _last_seen(claims: Iterable[Claim], sightings: Iterable[Sighting]) -> dict[str, datetime]:
+    """When each organisation that claims it had evidence of it last: what it said, or what it saw."""
+    seen: dict[str, datetime] = {}
+    for claim in claims:
+        held = seen.get(claim.organization)
+        if held is None or claim.received_at > held:
+            seen[claim.organization] = claim.received_at
+    for sighting in sightings:
+        if sighting.organization in seen:
+            seen[sighting.organization] = max(seen[sighting.organization], sighting.seen_at)
+    return seen
+
+
+def _age(seen_at: datetime, as_of: datetime) -> float:
+    return (as_of - seen_at) / _DAY
 
 
 def _rank(claim: Claim) -> tuple[float, datetime, str, str]:
@@ -187,10 +267,10 @@ def _plain_name(pattern: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _reading(pattern: str) -> tuple[str, timedelta]:
-    """Canonical form and lifetime; kept, because an indicator is merged once for each audience."""
+def _reading(pattern: str) -> tuple[str, IndicatorClass]:
+    """Canonical form and class; kept, because an indicator is merged once for each audience."""
     text, types = canonical_and_types(pattern)
-    return text, timedelta(days=LIFETIMES[class_of(types)][0])
+    return text, class_of(types)
 
 
 # Times are compared as texts in whole milliseconds, which sort as the times do.
@@ -209,8 +289,8 @@ def _just_after(valid_from: str) -> str:
         return valid_from
 
 
-def _valid_until(claim: Claim, lifetime: timedelta) -> str:
-    end = _milliseconds(claim.received_at + lifetime)
+def _valid_until(claim: Claim, seen_at: datetime, lifetime: timedelta) -> str:
+    end = _milliseconds(seen_at + lifetime)
     stated = claim.value.get("valid_until")
     return min(_cut(stated), end) if isinstance(stated, str) else end
 
@@ -238,10 +318,35 @@ def _evidence(claim: Claim) -> Evidence:
         reliability=claim.reliability,
         confidence=stated if isinstance(stated, int) else None,
         fpr=context.get("estimated_fpr"),
-        upstream=claim.upstream,
+        upstream=_upstream(value, context),
         platforms=claim.platforms,
         families=frozenset(context.get("evidence_families") or ()),
-        decay=claim.decay,
+    )
+
+
+def _upstream(value: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    """The report that a claim only repeats: it cites one and says nothing of a finding of its own."""
+    references = value.get("external_references")
+    if not references or not _OWN_FINDING.isdisjoint(context):
+        return None
+    cited = [
+        reference.get("url") or f"{reference['source_name']} {reference['external_id']}"
+        for reference in references
+        if reference["source_name"] not in PRIVATE_REFERENCES
+        and not reference["source_name"].startswith(_TAXONOMIES)
+        and (reference.get("url") or reference.get("external_id"))
+    ]
+    return min(cited, default=None)
+
+
+def _sighted(sighting: Sighting) -> Evidence:
+    return Evidence(
+        organization=sighting.organization,
+        reliability=sighting.reliability,
+        confidence=sighting.confidence,
+        fpr=sighting.fpr,
+        platforms=sighting.platforms,
+        families=sighting.families,
     )
 
 

@@ -15,8 +15,10 @@ import msgspec
 from accounts import sql
 from accounts.models import Tlp
 from indicators.dedup import merge
+from indicators.dedup.belief import Opinion
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical, canonical_parsed
+from indicators.stix.markings import TLP, marking_id
 from indicators.stix.references import references
 from sharing.actions.publication import NO_VERSION, Item
 from sharing.release import closure, core, reissue
@@ -43,6 +45,24 @@ class Claim:
     received_at: datetime
     revoked: bool
     withdrawn_at: datetime | None
+    platforms: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A row of `indicators_remark` with its organisation's grade: what it saw, or with a stance what it thinks."""
+
+    target: str
+    organization_id: UUID
+    reliability: str
+    platforms: list[str]
+    tlp: int
+    stance: str | None
+    seen_at: datetime
+    received_at: datetime
+    confidence: int | None
+    fpr: float | None
+    families: list[str]
 
 
 @dataclass(slots=True)
@@ -63,6 +83,8 @@ class Standing:
     sources: int = 0
     confidence: int | None = None
     missing: list[str] = field(default_factory=list)
+    ticked_at: datetime | None = None
+    due_at: datetime | None = None
 
     def row(self) -> tuple[object, ...]:
         """Its values in the order of its fields, which is that of the table."""
@@ -77,7 +99,7 @@ class Standing:
                 self.sentence,
             ),
             *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
-            list(self.missing),
+            *(list(self.missing), self.ticked_at, self.due_at),
         )
 
     @property
@@ -110,6 +132,7 @@ class View:
     own: bool
     why: Reason = Reason.MOVED
     erases: str | None = None
+    due_at: datetime | None = None
 
 
 def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
@@ -117,7 +140,8 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at'
+        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
+        " o.platforms"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
@@ -127,6 +151,25 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     return claims
 
 
+def load_remarks(community_id: UUID, names: Iterable[str]) -> dict[str, list[Remark]]:
+    """What was seen and thought of indicators, by the ids that it names.
+
+    Of each organisation, TLP and kind the latest.
+    """
+    remarks: dict[str, list[Remark]] = {}
+    for row in sql.rows(
+        "SELECT DISTINCT ON (r.target, r.organization_id, r.tlp, r.stance IS NULL)"
+        " r.target, r.organization_id, o.reliability, o.platforms, r.tlp, r.stance, r.seen_at, r.received_at,"
+        " r.confidence, r.fpr, r.families"
+        " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
+        f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF}"
+        " ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, r.seen_at DESC, r.id DESC",
+        (community_id, sql.joined(names)),
+    ):
+        remarks.setdefault(row[0], []).append(Remark(*row))
+    return remarks
+
+
 def views_at(
     *,
     ceiling: int,
@@ -134,9 +177,12 @@ def views_at(
     claims: Mapping[int, Sequence[Claim]],
     standings: dict[int, Standing],
     publisher_id: str,
+    heard: Mapping[int, Sequence[Remark]],
     folds: "Folds",
 ) -> list[View]:
-    """The views of subjects at a ceiling; makes a `Standing` (with id 0) for each subject first seen there.
+    """The views of subjects at a ceiling, with what was `heard` there of each.
+
+    Makes a `Standing` (with id 0) for each subject first seen there.
 
     Indicators come first, then the rest in order of reference, so that each can be told the published ids of those
     that it refers to.
@@ -155,7 +201,7 @@ def views_at(
                 said = claims[subject_id]
                 views.append(_gone(standing, said[0].object_type if said else "", said, Reason.TLP_CHANGE))
         elif seen[0].object_type == "indicator":
-            views.append(_merged(subject_id, ceiling, seen, standings, folds))
+            views.append(_merged(subject_id, ceiling, seen, heard.get(subject_id, ()), standings, folds))
             aliases.learn(seen, views[-1].standing.published_id)
         else:
             context.setdefault(seen[0].object_id, (subject_id, _speaker(seen)))
@@ -212,22 +258,22 @@ class _Aliases:
 
 
 class Folds:
-    """Merged indicators of one triage. Where two audiences see the same claims, they are merged once."""
+    """Merged indicators of one triage. Where two audiences see the same, it is merged once."""
 
     def __init__(self, publisher_id: str) -> None:
         self._publisher_id = publisher_id
-        self._made: dict[tuple[int, int], _Fold] = {}
+        self._made: dict[tuple[int, int, int, datetime | None], _Fold] = {}
 
-    def of(self, seen: Sequence[Claim]) -> "_Fold":
-        """What these claims on one subject, all that are visible at some ceiling, make together."""
-        # The visible claims on a subject grow with the ceiling: their number tells which they are.
-        key = (seen[0].subject_id, len(seen))
+    def of(self, seen: Sequence[Claim], heard: Sequence[Remark], ticked_at: datetime | None) -> "_Fold":
+        """What these claims and remarks on one subject, all that are visible at some ceiling, make together."""
+        # What is visible on a subject grows with the ceiling: its number tells what it is.
+        key = (seen[0].subject_id, len(seen), len(heard), ticked_at)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._fold(seen)
+            made = self._made[key] = self._fold(seen, heard, ticked_at)
         return made
 
-    def _fold(self, seen: Sequence[Claim]) -> "_Fold":
+    def _fold(self, seen: Sequence[Claim], heard: Sequence[Remark], ticked_at: datetime | None) -> "_Fold":
         view = merge.fold(
             [
                 merge.Claim(
@@ -239,11 +285,38 @@ class Folds:
                     first_received_at=claim.first_received_at,
                     tlp=claim.tlp,
                     withdrawn=claim.revoked or claim.withdrawn_at is not None,
+                    platforms=frozenset(claim.platforms),
                 )
                 for claim in seen
             ],
             published_id=_SOME_ID,
             created_by_ref=self._publisher_id,
+            sightings=[
+                merge.Sighting(
+                    organization=str(remark.organization_id),
+                    reliability=remark.reliability,
+                    seen_at=remark.seen_at,
+                    received_at=remark.received_at,
+                    tlp=remark.tlp,
+                    confidence=remark.confidence,
+                    fpr=remark.fpr,
+                    families=frozenset(remark.families),
+                    platforms=frozenset(remark.platforms),
+                )
+                for remark in heard
+                if remark.stance is None
+            ],
+            opinions=[
+                (
+                    Opinion(
+                        str(remark.organization_id), remark.reliability, remark.stance, remark.received_at
+                    ),
+                    remark.tlp,
+                )
+                for remark in heard
+                if remark.stance is not None
+            ],
+            ticked_at=ticked_at,
         )
         # There are no floats in it, by its making.
         body = canonical_parsed(view.value, odd_floats=False)
@@ -271,16 +344,22 @@ class _Fold:
         )
 
 
+_TLP_OF_MARKING = {marking_id(level): int(level) for level in TLP}
 _SOME_ID = "indicator--00000000-0000-4000-8000-000000000000"
 
 
 def _merged(
-    subject_id: int, ceiling: int, seen: Sequence[Claim], standings: dict[int, Standing], folds: Folds
+    subject_id: int,
+    ceiling: int,
+    seen: Sequence[Claim],
+    heard: Sequence[Remark],
+    standings: dict[int, Standing],
+    folds: Folds,
 ) -> View:
     standing = standings.get(subject_id) or _new_standing(
         subject_id, ceiling, _new_id("indicator"), standings
     )
-    fold = folds.of(seen)
+    fold = folds.of(seen, heard, standing.ticked_at)
     view = fold.view
     if standing.revoked and not view.revoked:
         # STIX 2.1 §3.6: a revoked object never gets another version; what is reported again gets a new id.
@@ -301,6 +380,8 @@ def _merged(
         confidence=view.confidence,
         core_takes_it=fold.core,
         references=[],
+        tlp=_TLP_OF_MARKING[view.value["object_marking_refs"][0]],
+        due_at=view.due_at,
     )
 
 
@@ -423,11 +504,13 @@ def _own_view(
     confidence: int | None,
     core_takes_it: bool,
     references: list[str],
+    tlp: int | None = None,
     erases: str | None = None,
+    due_at: datetime | None = None,
 ) -> View:
-    """A view whose object is the service's own."""
+    """A view whose object is the service's own; `tlp` is that of its claims unless it says so."""
     object_type = value["type"]
-    tlp = max(claim.tlp for claim in seen)
+    tlp = max(claim.tlp for claim in seen) if tlp is None else tlp
     return View(
         standing=standing,
         object_type=object_type,
@@ -445,6 +528,7 @@ def _own_view(
         aliases=[claim.object_id for claim in seen],
         own=True,
         erases=erases,
+        due_at=due_at,
     )
 
 

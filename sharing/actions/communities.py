@@ -11,10 +11,12 @@ from django.db import transaction
 
 from accounts.actions import tokens
 from accounts.actions.audit import record
+from accounts.actions.grades import first_grade
 from accounts.actor import Actor
 from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
 from indicators.actions.observations import queue_all_folds
 from indicators.stix.markings import TLP
+from sharing.actions.ageing import regrade, reweigh
 from sharing.models import Collection, CollectionGrant, Kind, Profile
 
 _Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
@@ -49,6 +51,7 @@ class _OrganizationSpec(_Strict, kw_only=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     sector: Literal["operator", "ai-lab", "cloud-provider", "authority", "researcher"]
     reliability: Literal["A", "B", "C", "D", "E", "F"] = "F"
+    platforms: list[_Slug] = []
     members: list[_MemberSpec] = []
     tokens: list[_TokenSpec] = []
 
@@ -189,10 +192,12 @@ class _Apply:
                 "name": spec.name,
                 "sector": spec.sector,
                 "reliability": spec.reliability,
+                "platforms": spec.platforms,
                 "created_at": self.now,
             },
         )
         if made:
+            first_grade(organization=organization, by=self.by, now=self.now)
             self._changed(
                 "organization.create", f"organization:{organization.id}", f"made organization {spec.slug}"
             )
@@ -203,11 +208,26 @@ class _Apply:
                 organization,
                 name=spec.name,
                 sector=spec.sector,
-                reliability=spec.reliability,
             )
+            self._weight(organization, spec)
         for member in spec.members:
             self._member(organization, member)
         self._tokens(organization, spec.tokens)
+
+    def _weight(self, organization: Organization, spec: _OrganizationSpec) -> None:
+        """Its grade and platforms as a source; what it said before is weighed anew if they changed."""
+        if regrade(
+            organization_id=organization.id,
+            reliability=spec.reliability,
+            reason="community file",
+            by=self.by,
+            now=self.now,
+        ):
+            self.result.changes.append(f"changed organization {spec.slug}: reliability")
+        if organization.platforms != spec.platforms:
+            organization.refresh_from_db()
+            self._set("organization", spec.slug, organization, platforms=spec.platforms)
+            reweigh(organization_id=organization.id, now=self.now)
 
     def _member(self, organization: Organization, spec: _MemberSpec) -> None:
         wanted: dict[str, object] = {

@@ -17,8 +17,18 @@ from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from indicators.actions.observations import queue_folds, queue_referring
+from indicators.dedup.remarks import REMARKS
 from sharing.actions import cases, publication
-from sharing.actions.audiences import Claim, Folds, Standing, View, load_claims, views_at
+from sharing.actions.audiences import (
+    Claim,
+    Folds,
+    Remark,
+    Standing,
+    View,
+    load_claims,
+    load_remarks,
+    views_at,
+)
 from sharing.actions.introduction import introduce, publisher_id
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Profile
@@ -90,12 +100,17 @@ def publish(
     signatures = Signatures(signer)
     for feed in feeds:
         introduce(feed, signatures=signatures, now=now)
-    claims = _with_those_that_wait(community_id, load_claims(subject_ids))
+    claims = _with_those_that_wait(
+        community_id, _with_what_is_remarked_on(community_id, load_claims(subject_ids))
+    )
     rule = _rule(community_id)
     author = publisher_id()
     folds = Folds(author)
-    for ceiling in sorted({feed.ceiling for feed in feeds}):
-        standings = _load_standings(claims, ceiling)
+    ceilings = sorted({feed.ceiling for feed in feeds})
+    standings_at = _load_standings(claims, ceilings)
+    hearing = _Hearing(community_id, claims, standings_at.values())
+    for ceiling in ceilings:
+        standings = standings_at[ceiling]
         before = {subject_id: standing.row() for subject_id, standing in standings.items()}
         views = views_at(
             ceiling=ceiling,
@@ -103,6 +118,7 @@ def publish(
             claims=claims,
             standings=standings,
             publisher_id=author,
+            heard=hearing.at(ceiling),
             folds=folds,
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
@@ -242,6 +258,70 @@ def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
     if gone or view.item is None:
         standing.digest, standing.modified = None, ""
         standing.revoked = standing.revoked or view.own
+    standing.due_at = view.due_at if standing.stands else None
+
+
+class _Hearing:
+    """What was seen and thought of the indicators of one triage, by who may hear it.
+
+    At a ceiling a remark is understood by the names that are known there: the ids of the visible claims, and those
+    under which the indicator was published there or below. What lies above it cannot give a remark a meaning.
+    """
+
+    def __init__(
+        self,
+        community_id: UUID,
+        claims: Mapping[int, Sequence[Claim]],
+        standings: Iterable[Mapping[int, Standing]],
+    ) -> None:
+        self._names: dict[int, list[tuple[str, int]]] = {
+            subject_id: [(claim.object_id, claim.tlp) for claim in said]
+            for subject_id, said in claims.items()
+            if said and said[0].object_type == "indicator"
+        }
+        for found in standings:
+            for subject_id, standing in found.items():
+                if subject_id in self._names:
+                    self._names[subject_id].append((standing.published_id, standing.ceiling))
+        self._remarks = load_remarks(
+            community_id, {name for names in self._names.values() for name, _ in names}
+        )
+
+    def at(self, ceiling: int) -> dict[int, list[Remark]]:
+        """The remarks on each subject that has any, at or below a ceiling."""
+        if not self._remarks:
+            return {}
+        heard = {}
+        for subject_id, names in self._names.items():
+            known = dict.fromkeys(name for name, tlp in names if tlp <= ceiling)
+            found = [
+                remark for name in known for remark in self._remarks.get(name, ()) if remark.tlp <= ceiling
+            ]
+            if found:
+                heard[subject_id] = found
+        return heard
+
+
+def _with_what_is_remarked_on(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
+    """Add the indicators that sightings and opinions among these are about: their confidence may follow."""
+    named = {
+        target
+        for said in claims.values()
+        for claim in said
+        if claim.object_type in REMARKS
+        for target in claim.references
+        if target.startswith("indicator--")
+    }
+    if not named:
+        return claims
+    found = sql.rows(
+        "SELECT subject_id FROM indicators_claim"
+        f" WHERE community_id = %s AND object_id = {sql.ONE_OF}"
+        " UNION SELECT r.subject_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
+        f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}",
+        (community_id, sql.joined(named), community_id, sql.joined(named)),
+    )
+    return claims | load_claims(sorted(subject_id for (subject_id,) in found if subject_id not in claims))
 
 
 def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
@@ -294,6 +374,8 @@ _COLUMNS = (
     "sources",
     "confidence",
     "missing",
+    "ticked_at",
+    "due_at",
 )
 _TYPES = (
     "int8",
@@ -310,17 +392,20 @@ _TYPES = (
     "int2",
     "int2",
     "text[]",
+    "timestamptz",
+    "timestamptz",
 )
 
 
-def _load_standings(subject_ids: Iterable[int], ceiling: int) -> dict[int, Standing]:
-    return {
-        row[1]: Standing(*row)
-        for row in sql.rows(
-            f"SELECT {', '.join(_COLUMNS)} FROM sharing_release WHERE subject_id = ANY(%s) AND ceiling = %s",
-            (list(subject_ids), ceiling),
-        )
-    }
+def _load_standings(subject_ids: Iterable[int], ceilings: Sequence[int]) -> dict[int, dict[int, Standing]]:
+    """What stands of subjects, by ceiling and subject."""
+    standings: dict[int, dict[int, Standing]] = {ceiling: {} for ceiling in ceilings}
+    for row in sql.rows(
+        f"SELECT {', '.join(_COLUMNS)} FROM sharing_release WHERE subject_id = ANY(%s) AND ceiling = ANY(%s)",
+        (list(subject_ids), list(ceilings)),
+    ):
+        standings[row[2]][row[1]] = Standing(*row)
+    return standings
 
 
 def _save(standings: Mapping[int, Standing], before: Mapping[int, tuple[object, ...]]) -> None:
