@@ -54,6 +54,14 @@ def malware(**members: Any) -> Object:
     return _sdo("malware", **{"name": "Harvester", "is_family": True} | members)
 
 
+def sighting(**members: Any) -> Object:
+    return _sdo("sighting", **members)
+
+
+def opinion(**members: Any) -> Object:
+    return _sdo("opinion", **members)
+
+
 def campaign(**members: Any) -> Object:
     return _sdo("campaign", **{"name": "Copycat"} | members)
 

@@ -4,6 +4,7 @@ In `tiers` lab-a reads up to amber+strict, lab-b up to amber, cloud-c green only
 """
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,76 @@ def test_a_claim_above_the_ceiling_changes_no_byte_of_what_lies_below(world: Wor
 
     assert seen_by(world, "cloud-c", "green", published["id"]) == before
     assert seen_by(world, "cloud-c", "green-core", published["id"]) == core_before
+
+
+def learned(world: World, published: list[str], receipts: list[str]) -> list[tuple[int, str, bytes]]:
+    """What cloud-c, who reads green only, is answered: every page, each object by its id, and its own receipts."""
+    root = f"{world.root('tiers')}collections/green/"
+    session = requests.Session()
+    session.headers.update(world.token("cloud-c").bearer)
+    answers = [
+        session.get(url, timeout=30)
+        for url in (
+            *(f"{root}{resource}/?limit=5000&match[version]=all" for resource in ("objects", "manifest")),
+            *(f"{root}objects/?limit=5000{more}" for more in ("", "&proof=1", "&match[type]=indicator")),
+            *(f"{root}objects/{object_id}/" for object_id in published),
+            *(f"{root}objects/{object_id}/versions/" for object_id in published[::10]),
+        )
+    ]
+    answers += [
+        session.get(
+            f"{world.url}/api/v1/submissions/{receipt}/", headers={"Accept": "application/json"}, timeout=30
+        )
+        for receipt in receipts
+    ]
+    return [
+        (
+            answer.status_code,
+            json.dumps({name: text for name, text in answer.headers.items() if name.lower() != "date"}),
+            answer.content,
+        )
+        for answer in answers
+    ]
+
+
+def test_of_five_hundred_indicators_no_answer_changes_when_others_speak_above(world: World) -> None:
+    """By claims, revocations, sightings and opinions alike; not even the submitter's own receipt tells of it."""
+    dice = random.Random(500)
+    domains = [stix.domain() for _ in range(500)]
+    sent = {domain: steps.indicator(domain, marking_of(dice)) for domain in domains}
+    status = world.submit("cloud-c", list(sent.values()), community="tiers")
+    standing = world.objects("cloud-c", "green", community="tiers", query="match[type]=indicator&limit=5000")
+    published = {one["pattern"].split("'")[1]: one["id"] for one in standing}
+    ids_of = [published[domain] for domain in domains]
+    before = learned(world, ids_of, [status["id"]])
+    assert {code for code, _, _ in before} == {200}
+
+    for organization, tlp in (("lab-a", STRICT), ("lab-b", AMBER)):
+        spoken = [
+            steps.indicator(domain, tlp, name="Secret", labels=["secret"], revoked=dice.random() < 0.3)
+            for domain in domains
+            if dice.random() < 0.8
+        ]
+        remarks = [
+            remark(dice, name, tlp)
+            for domain in domains
+            for name in (sent[domain]["id"], published[domain])
+            if dice.random() < 0.5
+        ]
+        world.submit(organization, [*spoken, *remarks], community="tiers")
+
+    assert learned(world, ids_of, [status["id"]]) == before
+    assert b'"secret"' in steps.raw_page(world, "lab-b", "amber", "limit=5000", "tiers")
+
+
+def marking_of(dice: random.Random) -> str:
+    return dice.choice((CLEAR, GREEN))
+
+
+def remark(dice: random.Random, name: str, tlp: str) -> Object:
+    if dice.random() < 0.5:
+        return stix.sighting(sighting_of_ref=name, object_marking_refs=[tlp])
+    return stix.opinion(object_refs=[name], opinion="strongly-disagree", object_marking_refs=[tlp])
 
 
 def test_a_claim_above_the_ceiling_shows_in_the_feeds_that_may_hold_it(world: World) -> None:

@@ -102,11 +102,11 @@ def indicator(tlp: TLP = GREEN, **members: Any) -> Object:
 
 
 def sighting(of: str, tlp: TLP = GREEN, **members: Any) -> Object:
-    return stix._sdo("sighting", sighting_of_ref=of, object_marking_refs=[marking_id(tlp)], **members)
+    return stix.sighting(sighting_of_ref=of, object_marking_refs=[marking_id(tlp)], **members)
 
 
 def opinion(of: str, stance: str, tlp: TLP = GREEN) -> Object:
-    return stix._sdo("opinion", opinion=stance, object_refs=[of], object_marking_refs=[marking_id(tlp)])
+    return stix.opinion(opinion=stance, object_refs=[of], object_marking_refs=[marking_id(tlp)])
 
 
 def confidences(versions: Iterable[Object]) -> list[int]:
