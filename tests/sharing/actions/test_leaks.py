@@ -24,12 +24,11 @@ WORDS = ("proxy", "cluster", "burst", "resale", "shared-payment")
 
 def pattern(number: int, dice: random.Random) -> str:
     """One of the ways to write the address of a set."""
-    address = f"198.{18 + number // 65536}.{number // 256 % 256}.{number % 256}"
     return dice.choice(
         (
-            f"[ipv4-addr:value = '{address}']",
-            f"[ ipv4-addr:value='{address}/32' ]",
-            f"[ipv4-addr:value IN ('{address.replace('.', '[.]')}')]",
+            f"[ipv6-addr:value = '2001:db8::{number:x}']",
+            f"[ ipv6-addr:value='2001:DB8:0:0::{number:04X}/128' ]",
+            f"[ipv6-addr:value IN ('2001:db8::{number:x}')]",
         )
     )
 
