@@ -1,4 +1,4 @@
-"""python -m tests.bench [--quick] [read] [deep] [crawl] [ingest] [memory]"""
+"""python -m tests.bench [--quick] [read] [deep] [crawl] [ingest] [growth] [memory]"""
 
 import argparse
 import os
@@ -6,11 +6,18 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, ingest, memory, read, servers
+from tests.bench import crawl, deep, growth, ingest, memory, read, servers
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
-PARTS = {"read": read.run, "deep": deep.run, "crawl": crawl.run, "ingest": ingest.run, "memory": memory.run}
+PARTS = {
+    "read": read.run,
+    "deep": deep.run,
+    "crawl": crawl.run,
+    "ingest": ingest.run,
+    "growth": growth.run,
+    "memory": memory.run,
+}
 CORES = 2
 
 

@@ -28,12 +28,12 @@ def run(bench: Bench) -> list[Row]:
     count = envelopes * PER_ENVELOPE
     seeds = itertools.count(_SEED)
     with psycopg.connect(bench.world.database_url, autocommit=True) as database:
-        _ingest(bench, database, _bodies(1, next(seeds)))  # Begins the feeds and warms the workers up.
+        measure(bench, database, 1, next(seeds))  # Begins the feeds and warms the workers up.
         rates, copies, rows = [], [], 0
         for number in range(bench.rounds):
             say(f"ingest: {count:,} objects in {envelopes} envelopes, round {number + 1} of {bench.rounds}")
             since = time.time_ns() // 1000
-            rates.append(count / _ingest(bench, database, _bodies(envelopes, next(seeds))))
+            rates.append(measure(bench, database, envelopes, next(seeds)))
             rows, seconds = _copy(database, since)
             copies.append(count / seconds)
     rate, copied = statistics.median(rates), statistics.median(copies)
@@ -45,6 +45,11 @@ def run(bench: Bench) -> list[Row]:
         ),
         at_least("ingest", "POST until visible / COPY", ratio, None, f"{rate:,.0f}/s of {copied:,.0f}/s"),
     ]
+
+
+def measure(bench: Bench, database: psycopg.Connection, envelopes: int, seed: int) -> float:
+    """Objects a second, from the first POST until all stand in both feeds."""
+    return envelopes * PER_ENVELOPE / _ingest(bench, database, _bodies(envelopes, seed))
 
 
 def submit(bench: Bench, envelopes: int, seed: int) -> None:
