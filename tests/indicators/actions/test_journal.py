@@ -96,9 +96,7 @@ def places() -> dict[str, tuple[int, int | None]]:
 
 
 def parents() -> dict[int, int]:
-    return dict(
-        Subject.objects.filter(merged_into__isnull=False).values_list("id", "merged_into_id")  # type: ignore[arg-type]
-    )
+    return dict(Subject.objects.filter(merged_into__isnull=False).values_list("id", "merged_into_id"))
 
 
 def claim_of(one: Object, organization: Organization) -> Claim:
@@ -130,10 +128,8 @@ def test_undoing_a_merge_brings_back_also_what_came_after_it(trust: Trust) -> No
 
     undo(made)
 
-    assert set(Claim.objects.filter(subject=two).values_list("organization_id", "home_id")) == {
-        (trust.lab_a.id, None),
-        (trust.lab_b.id, None),
-    }
+    returned = Claim.objects.filter(subject=two, home=None)
+    assert {claim.organization_id for claim in returned} == {trust.lab_a.id, trust.lab_b.id}
     assert parents() == {}
     assert drain() == [one, two]
     entry = Merge.objects.get()
