@@ -41,7 +41,7 @@ def may_analyse(request: HttpRequest) -> bool:
 class OrganizationAdmin(ReadOnly):
     """Organisations and their grades."""
 
-    list_display = ("name", "slug", "sector", "reliability")
+    list_display = ("name", "slug", "sector", "reliability", "prompt_text")
     list_filter = ("sector", "reliability")
     search_fields = ("name", "slug")
 

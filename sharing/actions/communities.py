@@ -49,6 +49,7 @@ class _OrganizationSpec(_Strict, kw_only=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     sector: Literal["operator", "ai-lab", "cloud-provider", "authority", "researcher"]
     reliability: Literal["A", "B", "C", "D", "E", "F"] = "F"
+    prompt_text: Literal["refuse", "allow"] = "refuse"
     members: list[_MemberSpec] = []
     tokens: list[_TokenSpec] = []
 
@@ -189,6 +190,7 @@ class _Apply:
                 "name": spec.name,
                 "sector": spec.sector,
                 "reliability": spec.reliability,
+                "prompt_text": spec.prompt_text,
                 "created_at": self.now,
             },
         )
@@ -204,6 +206,7 @@ class _Apply:
                 name=spec.name,
                 sector=spec.sector,
                 reliability=spec.reliability,
+                prompt_text=spec.prompt_text,
             )
         for member in spec.members:
             self._member(organization, member)
