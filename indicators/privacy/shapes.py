@@ -264,8 +264,14 @@ def _holds_phone(text: str) -> bool:
 
 
 def _holds_account_id(text: str) -> bool:
-    # With two digits: `user_preferences` and `org_chart` are words.
-    return any(sum(map(str.isdigit, match[0])) >= 2 for match in _ACCOUNT.finditer(text))
+    return any(_is_random(match[0]) for match in _ACCOUNT.finditer(text))
+
+
+def _is_random(text: str) -> bool:
+    """`user_preferences` and `org_chart2` are words."""
+    tail = text[4:]
+    mixed = tail != tail.lower() and tail != tail.upper()
+    return mixed or sum(map(str.isdigit, tail)) >= 2
 
 
 def _holds_api_key(text: str) -> bool:
