@@ -355,7 +355,9 @@ def test_prompt_text_comes_in_from_who_opted_in_and_personal_identifiers_do_not(
 
 
 def test_prompt_text_that_its_sender_marks_clear_comes_in_and_personal_identifiers_do_not() -> None:
-    clear, green = ({"object_marking_refs": [marking_id(level)]} for level in (TLP.CLEAR, TLP.GREEN))
+    clear, green = (
+        dict[str, Any](object_marking_refs=[marking_id(level)]) for level in (TLP.CLEAR, TLP.GREEN)
+    )
     template = sco("prompt-template", template="Think", **PROMPT_TEMPLATE)
 
     check(held(template | clear))
