@@ -60,7 +60,7 @@ _PROMPT_KEY = re.compile(r"(?:\w+_)?prompts?(?:_text|_template)?")
 #: Digests, and what only looks like an address or a card number.
 _PASSED_OVER = frozenset(("hashes", "message_id", "serial_number", "sketches"))
 #: The numbers of these say how much; others may be a number that somebody has.
-_COUNTED = re.compile(r"\w*(?:_bytes?|_byte_count|_count|_observed|_tokens|size)")
+_COUNTED = re.compile(r"\w*(?:_bytes|_count|_observed|_tokens|size)")
 #: Ids made from the value that they stand for (UUID version 5): whoever guesses the value sees that it is that.
 _TELLING_ID = re.compile(r"(email-addr|user-account)--[0-9a-f]{8}-[0-9a-f]{4}-5")
 
@@ -82,8 +82,8 @@ class _Check:
             if _is_prompt_type(kind) and not self.prompt_text:
                 for name in sorted(_PROMPT_PROPERTIES & value.keys()):
                     raise _prompt_refusal(f"{place}/{name}")
-            if kind == "indicator" and type(value.get("pattern")) is str:
-                self.pattern(f"{place}/pattern", value["pattern"], str(value.get("pattern_type")))
+            if kind == "indicator" and not place:
+                self.pattern("/pattern", value["pattern"], value["pattern_type"])
                 passed_over |= {"pattern"}
             elif kind == "identity" and value.get("identity_class") == "organization":
                 passed_over |= {"contact_information"}

@@ -13,6 +13,7 @@ from indicators.privacy.blinding import SUBJECTS, blinded_identifier
 from indicators.privacy.check import CODES, MAX_KEYWORD, Personal, check
 from indicators.stix.markings import TLP, marking_id
 from indicators.stix.objects import StixObject, read
+from tests.indicators.privacy.test_shapes import cards
 
 UUID = "412b940d-e083-4c3c-8f7b-36ea3211780f"
 TELLING = "412b940d-e083-5c3c-8f7b-36ea3211780f"
@@ -125,6 +126,25 @@ def test_an_identifier_in_a_text_is_refused_at_its_place(text: str, place: str, 
         assert (refused.code, refused.place) == (IDENTIFIERS[text], "/x_seen")
     assert text not in refused.sentence
     assert "stillwatch blind --subject" in refused.sentence
+
+
+@given(
+    cards(),
+    st.text('ab \n\t\x01\x1f\\"', max_size=3),
+    st.sampled_from([" ", "\n", "\t", "\x1f", '"', "(", "\\"]),
+)
+def test_a_card_number_is_refused_however_json_writes_what_stands_before_it(
+    card: str, before: str, mark: str
+) -> None:
+    assert refusal(indicator(description=f"{before}{mark}{card}")).place == "/description"
+
+
+def test_what_looks_like_an_indicator_inside_a_custom_property_is_searched_as_text() -> None:
+    inner = {"type": "indicator", "pattern": "no pattern", "pattern_type": "stix"}
+
+    check(held(indicator(x_inner=inner, x_by="a@b")))
+
+    assert refusal(indicator(x_inner=inner | {"pattern": "a@b.example"})).place == "/x_inner/pattern"
 
 
 @pytest.mark.parametrize("number", [4111111111111111, 378282246310005])
