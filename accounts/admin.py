@@ -41,7 +41,15 @@ def may_analyse(request: HttpRequest) -> bool:
 class CommunityAdmin(ReadOnly):
     """Communities and their rules."""
 
-    list_display = ("title", "slug", "auto_release", "min_confidence", "min_sources", "default_tlp")
+    list_display = (
+        "title",
+        "slug",
+        "auto_release",
+        "min_confidence",
+        "min_sources",
+        "default_tlp",
+        "personal_data",
+    )
 
 
 @admin.register(Member)

@@ -85,6 +85,12 @@ class Organization(models.Model):
         blank=True,
         help_text="Platforms whose traffic it sees; empty: its own. Who sees the same one confirms less.",
     )
+    prompt_text = models.CharField(
+        max_length=8,
+        choices=[("refuse", "Refuse"), ("allow", "Allow")],
+        default="refuse",
+        help_text="Whether this organisation opted in to sending prompt text, which may hold what customers wrote.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -92,6 +98,9 @@ class Organization(models.Model):
             models.CheckConstraint(condition=Q(sector__in=Sector.values), name="organization_sector_known"),
             models.CheckConstraint(
                 condition=Q(reliability__in=Reliability.values), name="organization_grade_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(prompt_text__in=["refuse", "allow"]), name="organization_prompt_text_known"
             ),
         ]
 

@@ -36,7 +36,10 @@ class Outcome(models.TextChoices):
 
 
 class Submission(models.Model):
-    """What was sent, byte for byte, durable before its sender hears `202`."""
+    """What was sent, byte for byte, durable before its sender hears `202`.
+
+    The body is emptied at ingest where an object in it was refused for a personal identifier; the digest stays.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     community = models.ForeignKey(Community, on_delete=models.PROTECT)

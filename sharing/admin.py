@@ -202,12 +202,12 @@ class GradeInline(admin.TabularInline):  # type: ignore[type-arg] # it is no gen
 class OrganizationAdmin(ReadOnly):
     """Organisations; as sources they are given a grade here."""
 
-    list_display = ("name", "slug", "sector", "reliability")
+    list_display = ("name", "slug", "sector", "reliability", "prompt_text")
     list_filter = ("sector", "reliability")
     search_fields = ("name", "slug")
     form = GradeForm
-    fields = ("name", "slug", "sector", "platforms", "created_at", "reliability", "reason")
-    readonly_fields = ("name", "slug", "sector", "platforms", "created_at")
+    fields = ("name", "slug", "sector", "platforms", "prompt_text", "created_at", "reliability", "reason")
+    readonly_fields = ("name", "slug", "sector", "platforms", "prompt_text", "created_at")
     inlines = (GradeInline,)
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:

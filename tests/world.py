@@ -45,7 +45,7 @@ organizations:
       - {name: wo, scopes: [submit]}
   - {slug: lab-a, name: Lab A, sector: ai-lab, reliability: B, tokens: *tokens}
   - {slug: lab-b, name: Lab B, sector: ai-lab, reliability: B, tokens: *tokens}
-  - {slug: cloud-c, name: Cloud C, sector: cloud-provider, reliability: B, tokens: *tokens}
+  - {slug: cloud-c, name: Cloud C, sector: cloud-provider, reliability: B, prompt_text: allow, tokens: *tokens}
   - {slug: outsider, name: Outsider, sector: researcher, tokens: *tokens}
 communities:
   - slug: frontier
@@ -61,6 +61,7 @@ communities:
   - slug: allies
     title: Allies who release everything
     members: [lab-a, lab-b, cloud-c]
+    personal_data: allow
     review: {auto_release: all}
     collections: *collections
   - slug: careful

@@ -113,10 +113,11 @@ def claim(submission_id: UUID) -> ClaimedSubmission | None:
     return None if found is None else ClaimedSubmission(*found)
 
 
-def finish(*, submission_id: UUID, now: datetime) -> None:
-    """Mark a claimed submission as ingested."""
+def finish(*, submission_id: UUID, keep_body: bool, now: datetime) -> None:
+    """Mark a claimed submission as ingested; of a body that is not kept, the digest stays."""
+    forgotten = "" if keep_body else ", body = ''"
     sql.execute(
-        "UPDATE indicators_submission SET state = 'ingested', ingested_at = %s, error = '' WHERE id = %s",
+        f"UPDATE indicators_submission SET state = 'ingested', ingested_at = %s, error = ''{forgotten} WHERE id = %s",
         (now, submission_id),
     )
 

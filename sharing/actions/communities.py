@@ -52,6 +52,7 @@ class _OrganizationSpec(_Strict, kw_only=True):
     sector: Literal["operator", "ai-lab", "cloud-provider", "authority", "researcher"]
     reliability: Literal["A", "B", "C", "D", "E", "F"] = "F"
     platforms: list[_Slug] = []
+    prompt_text: Literal["refuse", "allow"] = "refuse"
     members: list[_MemberSpec] = []
     tokens: list[_TokenSpec] = []
 
@@ -193,6 +194,7 @@ class _Apply:
                 "sector": spec.sector,
                 "reliability": spec.reliability,
                 "platforms": spec.platforms,
+                "prompt_text": spec.prompt_text,
                 "created_at": self.now,
             },
         )
@@ -208,6 +210,7 @@ class _Apply:
                 organization,
                 name=spec.name,
                 sector=spec.sector,
+                prompt_text=spec.prompt_text,
             )
             self._weight(organization, spec)
         for member in spec.members:

@@ -1,6 +1,6 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
-claim the row → split → per object: strict read, ceiling, identity → accepted or rejected with a reason
+claim the row → split → per object: strict read, identity, privacy, ceiling → accepted or rejected with a reason
 → publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
 """
 
@@ -17,6 +17,8 @@ from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.models import Outcome
 from indicators.patterns import PatternError
+from indicators.privacy.check import CODES as PERSONAL_CODES
+from indicators.privacy.check import check
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
@@ -42,6 +44,17 @@ class _Line:
     observed: Observed | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _House:
+    """The rules of the community and of the sender, and of the collection, for every object of a submission."""
+
+    default_tlp: int
+    takes_personal_data: bool
+    takes_prompt_text: bool
+    kind: str
+    ceiling: int
+
+
 def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None:
     """Ingest one submission; its community's id, or None if it is done or another worker has it."""
     with transaction.atomic():
@@ -50,12 +63,10 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             return None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
-        default_tlp = _default_tlp(submission.community_id)
+        house = _house(submission)
         raws = submissions.split(submission.body, lines=submission.lines, max_bytes=len(submission.body))
-        kind, ceiling = _collection(submission.collection_id)
-        lines = [
-            _examine(ordinal, raw, kind, ceiling, default_tlp, signer) for ordinal, raw in enumerate(raws)
-        ]
+        lines = [_examine(ordinal, raw, house, signer) for ordinal, raw in enumerate(raws)]
+        held_personal_data = any(line.reason in PERSONAL_CODES for line in lines)
         _refuse_service_ids(submission.community_id, lines)
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
@@ -69,15 +80,18 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             now=now,
         )
         _write_receipt(submission.id, lines, subjects)
-        submissions.finish(submission_id=submission.id, now=now)
+        # What is refused for what it holds is not kept either.
+        submissions.finish(submission_id=submission.id, keep_body=not held_personal_data, now=now)
     return submission.community_id
 
 
-def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int, signer: Signer) -> _Line:
+def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
     """Read one object; every refusal becomes a line, never an exception."""
     try:
         stix = read(raw)
         key = subject_key(stix)
+        if not house.takes_personal_data:
+            check(stix, prompt_text=house.takes_prompt_text)
     except (json.Refused, PatternError) as refusal:
         object_id, modified, created = json.head(raw)
         code = refusal.code if isinstance(refusal, json.Refused) else "invalid-pattern"
@@ -89,11 +103,11 @@ def _examine(ordinal: int, raw: bytes, kind: str, ceiling: int, default_tlp: int
             code,
             refusal.sentence,
         )
-    tlp = default_tlp if stix.tlp is None else int(stix.tlp)
+    tlp = house.default_tlp if stix.tlp is None else int(stix.tlp)
     line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
-    if kind == Kind.OPEN and tlp > ceiling:
+    if house.kind == Kind.OPEN and tlp > house.ceiling:
         line.outcome, line.reason = Outcome.REJECTED, "above-ceiling"
-        counts, takes = TLP(tlp).label.upper(), TLP(ceiling).label.upper()
+        counts, takes = TLP(tlp).label.upper(), TLP(house.ceiling).label.upper()
         line.sentence = f"It counts as TLP:{counts}; this collection takes TLP:{takes} at most."
         return line
     line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
@@ -160,18 +174,16 @@ def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
             line.sentence = "The service published this itself; sent back, it adds no source."
 
 
-def _default_tlp(community_id: UUID) -> int:
-    found = sql.row("SELECT default_tlp FROM accounts_community WHERE id = %s", (community_id,))
+def _house(submission: ClaimedSubmission) -> _House:
+    found = sql.row(
+        "SELECT c.default_tlp, c.personal_data = 'allow', o.prompt_text = 'allow', k.kind, k.ceiling"
+        " FROM accounts_community c, accounts_organization o, sharing_collection k"
+        " WHERE c.id = %s AND o.id = %s AND k.id = %s",
+        (submission.community_id, submission.organization_id, submission.collection_id),
+    )
     if found is None:
-        raise LookupError(f"community {community_id}")
-    return int(found[0])
-
-
-def _collection(collection_id: UUID) -> tuple[str, int]:
-    found = sql.row("SELECT kind, ceiling FROM sharing_collection WHERE id = %s", (collection_id,))
-    if found is None:
-        raise LookupError(f"collection {collection_id}")
-    return found[0], found[1]
+        raise LookupError(f"community, organization or collection of submission {submission.id}")
+    return _House(*found)
 
 
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:

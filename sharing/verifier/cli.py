@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sharing.signing.keys import KeySet, MalformedKeySet
 from sharing.tlog.statements import TLP_LEVELS
-from sharing.verifier import strict_json
+from sharing.verifier import blind, strict_json
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
@@ -56,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; argparse leaves by SystemExit for --help and wrong use."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if "run" in arguments:
+        try:
+            return int(arguments.run(arguments))
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
     if arguments.file == arguments.jwks == "-":
         parser.error("only one of FILE and --jwks can be standard input")
     try:
@@ -160,7 +165,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="stillwatch",
-        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys.",
+        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys, and blinds\n"
+        "identifiers that may not be sent in the clear.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_PAGE_EXAMPLES + "\n" + _EXIT_CODES,
     )
@@ -172,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXIT_CODES,
     )
+    blind.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object")
 
     page = kinds.add_parser(

@@ -14,6 +14,8 @@ from django.urls import URLPattern
 
 from indicators.dedup import observables
 from indicators.models import Outcome
+from indicators.privacy import check as privacy
+from indicators.privacy.blinding import SUBJECTS
 from indicators.stix import json, validation
 from sharing import receipts, urls
 from sharing.taxii import errors
@@ -89,6 +91,7 @@ def reason_codes() -> set[str]:
         *json.CODES,
         *validation.CODES,
         *observables.CODES,
+        *privacy.CODES,
         *receipts.SENTENCES,
         *strings("sharing/release/policy.py", of_call="Verdict", position=1),
         *strings("sharing/actions/intake.py", of_call="_Line", position=4),
@@ -158,6 +161,11 @@ def test_the_docs_name_every_exit_code_of_the_verifier() -> None:
     table = dict(re.findall(r"^\| (\d+) \| (.*) \|$", TRUST, re.MULTILINE))
     kinds = failures.VerificationFailed.__subclasses__()
     assert {int(code) for code in table} == {0, 2} | {kind.exit_code for kind in kinds}
+
+
+def test_the_docs_name_every_subject_of_blinding() -> None:
+    blinding = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split("## Blinding")[1]
+    assert [subject for subject in SUBJECTS if f"`{subject}`" not in blinding] == []
 
 
 def test_every_url_is_mentioned() -> None:

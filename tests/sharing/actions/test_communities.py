@@ -15,6 +15,8 @@ WRONG_FILES = {
     "organizations: [{slug: Bad Slug, name: X, sector: researcher}]": "$.organizations[0].slug",
     "organizations: [{slug: x, name: X, sector: researcher, relyability: A}]": "relyability",
     "organizations: [{slug: x, name: X, sector: researcher, tokens: [{name: t, scopes: [everything]}]}]": "scopes",
+    "organizations: [{slug: x, name: X, sector: researcher, prompt_text: maybe}]": "$.organizations[0].prompt_text",
+    "communities: [{slug: x, title: X, members: [], personal_data: some}]": "$.communities[0].personal_data",
     "communities: [{slug: x, title: X, members: [nobody-there]}]": "nobody-there",
     "communities: [{slug: x, title: 'X, Y', members: []}]": "$.communities[0].title",
     "communities: [{slug: x, title: X, members: [], review: {auto_release: some}}]": "auto_release",
@@ -43,3 +45,19 @@ def test_a_wrong_file_is_told_the_place_and_changes_nothing(shop: Shop, tmp_path
     assert WRONG_FILES[text] in str(refusal.value)
     assert AuditEvent.objects.count() == 0
     assert set(Organization.objects.values_list("slug", flat=True)) == {"lab-a", "lab-b", "outsider"}
+
+
+def test_an_organisation_opts_in_to_prompt_text_and_out_again(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "community.yaml"
+    stands = "slug: lab-a, name: Lab-A, sector: ai-lab, reliability: B"
+    assert shop.lab_a.prompt_text == "refuse"
+
+    for extra, wanted in ((", prompt_text: allow", "allow"), ("", "refuse")):
+        file.write_text(f"organizations: [{{{stands}{extra}}}]")
+        call_command("apply_community", str(file))
+
+        assert Organization.objects.get(slug="lab-a").prompt_text == wanted
+    assert [one.detail for one in AuditEvent.objects.order_by("id")] == [
+        {"prompt_text": "allow"},
+        {"prompt_text": "refuse"},
+    ]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 # What a consumer does not have: importing any of these fails.
 BARE = """
 import runpy, sys
-for name in "django celery msgspec rest_framework psycopg redis stix2 jsonschema_rs requests".split():
+for name in "django celery msgspec rest_framework psycopg re2 redis stix2 jsonschema_rs requests".split():
     sys.modules[name] = None
 sys.argv[0] = "stillwatch"
 runpy.run_module("sharing.verifier", run_name="__main__")

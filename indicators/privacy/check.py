@@ -1,0 +1,254 @@
+"""What may not come in the clear: personal identifiers, and prompt text nobody asked for (model.md, "Privacy").
+
+Looked at are whole objects, with what observed-data embeds: observables that are an identifier, what patterns compare
+with, and the shapes of `shapes` in every other text. Most objects are done after one search of their canonical bytes.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import re2
+
+from indicators.patterns import parse
+from indicators.patterns.tree import Comparison, Expression, Observation, Qualified, Test
+from indicators.privacy import shapes
+from indicators.privacy.shapes import ACCOUNT, EMAIL, Kind
+from indicators.stix.json import Refused, pointer_token
+from indicators.stix.markings import TLP
+from indicators.stix.objects import StixObject
+
+#: The code of every refusal that this module makes.
+CODES = (
+    "personal-account",
+    "personal-card",
+    "personal-email",
+    "personal-phone",
+    "prompt-text",
+)
+
+#: A piece of prompt text in a pattern with wildcards is a keyword up to here, in characters; beyond, it is the prompt.
+MAX_KEYWORD = 256
+
+
+class Personal(Refused):
+    """An object that holds a personal identifier in the clear, or prompt text (`CODES`). Never quotes it."""
+
+
+def check(stix: StixObject, *, prompt_text: bool = False) -> None:
+    """Raises `Personal`, naming the place, unless the object may come in.
+
+    `prompt_text` says that its sender opted in to prompt text. What is marked TLP:CLEAR is public by its sender's own
+    word, so prompt text is let through there too; personal identifiers never are. An indicator's pattern must be valid.
+    """
+    if stix.body.isascii() and _suspect.search(stix.body) is None:
+        return
+    _Check(prompt_text or stix.tlp is TLP.CLEAR).object("", stix.value)
+
+
+#: The first look at a whole object: the shapes, and the observables and properties that need none.
+_suspect = re2.compile(
+    rf"{shapes.SUSPECT}|email-addr|user-account|(?:user|account|customer)_id|account_login|credential"
+    r"""|prompts?(?:[-_]te(?:xt|mplate))?(?:["':]|[^a-z"]{0,9}(?:[=!<>(]|IN|IS|LIKE|MATCHES|NOT))|prompt_refs[^"]"""
+)
+
+_ACCOUNT_PROPERTIES = frozenset(("account_login", "credential", "display_name", "user_id"))
+#: These say an account wherever they stand, in custom objects and behind references too.
+_ACCOUNT_KEYS = frozenset(("account_id", "account_login", "credential", "customer_id", "user_id"))
+_PROMPT_PROPERTIES = frozenset(("body", "content", "prompt", "template", "text", "value"))
+_PROMPT_KEY = re.compile(r"(?:\w+_)?prompts?(?:_text|_template)?")
+#: Digests, and what only looks like an address or a card number.
+_PASSED_OVER = frozenset(("hashes", "message_id", "serial_number", "sketches"))
+#: The numbers of these say how much; others may be a number that somebody has.
+_COUNTED = re.compile(r"\w*(?:_bytes|_count|_observed|_tokens|size)")
+#: Ids made from the value that they stand for (UUID version 5): whoever guesses the value sees that it is that.
+_TELLING_ID = re.compile(r"(email-addr|user-account)--[0-9a-f]{8}-[0-9a-f]{4}-5")
+
+
+class _Check:
+    def __init__(self, prompt_text: bool) -> None:
+        self.prompt_text = prompt_text
+
+    def object(self, place: str, value: dict[str, Any]) -> None:
+        """A STIX object, or any dictionary in one."""
+        kind = value.get("type")
+        passed_over = _PASSED_OVER
+        if type(kind) is str:
+            if kind == "email-addr" and "value" in value:
+                raise _refusal(f"{place}/value", EMAIL)
+            if kind == "user-account":
+                for name in sorted(_ACCOUNT_PROPERTIES & value.keys()):
+                    raise _refusal(f"{place}/{name}", ACCOUNT)
+            if _is_prompt_type(kind) and not self.prompt_text:
+                for name in sorted(_PROMPT_PROPERTIES & value.keys()):
+                    raise _prompt_refusal(f"{place}/{name}")
+            if kind == "indicator" and not place:
+                self.pattern("/pattern", value["pattern"], value["pattern_type"])
+                passed_over |= {"pattern"}
+            elif kind == "identity" and value.get("identity_class") == "organization":
+                passed_over |= {"contact_information"}
+        for key, item in value.items():
+            if key not in passed_over:
+                if not key.replace("_", "").isalpha():
+                    # It is not named: it may be what is refused.
+                    self.text(place, key, "one of its keys holds")
+                self.member(f"{place}/{pointer_token(key)}", key, item)
+
+    def member(self, place: str, key: str, value: Any) -> None:
+        kind = type(value)
+        if kind is str:
+            match = _TELLING_ID.match(value) if key.endswith(("_ref", "_refs")) else None
+            if match is not None:
+                raise _refusal(place, EMAIL if match[1] == "email-addr" else ACCOUNT, "this id is made from")
+            if key in _ACCOUNT_KEYS and value:
+                raise _refusal(place, ACCOUNT)
+            if not self.prompt_text and _PROMPT_KEY.fullmatch(key) is not None:
+                raise _prompt_refusal(place)
+            self.text(place, value)
+        elif kind is int:
+            if key in _ACCOUNT_KEYS:
+                raise _refusal(place, ACCOUNT)
+            if value >= 10**12 and _COUNTED.fullmatch(key) is None:
+                self.text(place, str(value))
+        elif kind is dict:
+            self.object(place, value)
+        elif kind is list:
+            for index, item in enumerate(value):
+                self.member(f"{place}/{index}", key, item)
+
+    def text(self, place: str, text: str, how: str = "this holds") -> None:
+        kind = shapes.find(text)
+        if kind is not None:
+            raise _refusal(place, kind, how)
+
+    # Patterns
+
+    def pattern(self, place: str, text: str, pattern_type: str) -> None:
+        if pattern_type != "stix":
+            self.text(place, text)
+            return
+        for comment in _comments(text):
+            self.text(place, comment)
+        for comparison in _comparisons(parse(text).expression):
+            self.comparison(place, comparison)
+
+    def comparison(self, place: str, comparison: Comparison) -> None:
+        names = [step for step in comparison.path.steps if isinstance(step, str)]
+        for name in (comparison.path.object_type, *names):
+            self.text(place, name)
+        if not comparison.values or "message_id" in names:
+            return
+        path = f"{comparison.path.object_type}:{'.'.join(names)}"
+        path = f"{path if len(path) <= 80 else path[:79] + '…'} is compared with"
+        account = names[-1] in _ACCOUNT_KEYS or (
+            comparison.path.object_type == "user-account" and names[-1] in _ACCOUNT_PROPERTIES
+        )
+        prompt = not self.prompt_text and (
+            (_is_prompt_type(comparison.path.object_type) and names[0] in _PROMPT_PROPERTIES)
+            or (names[-1] == "template" and "prompt_refs" in names)
+            or _PROMPT_KEY.fullmatch(names[-1]) is not None
+        )
+        for value in comparison.values:
+            if value.kind not in ("string", "number"):
+                continue
+            pieces, is_whole = _literal_pieces(comparison.operator, value.text)
+            if account and is_whole:
+                raise _refusal(place, ACCOUNT, path)
+            if prompt and (is_whole or max(map(len, pieces)) > MAX_KEYWORD):
+                raise _prompt_refusal(place, path)
+            if value.kind == "number" and _COUNTED.fullmatch(names[-1]) is not None:
+                continue
+            if is_whole and "@" in value.text and path.startswith("email-addr:value "):
+                raise _refusal(place, EMAIL, path)
+            for piece in pieces:
+                kind = shapes.find(piece)
+                if kind is not None:
+                    raise _refusal(place, kind, path)
+
+
+def _is_prompt_type(kind: str) -> bool:
+    return kind == "prompt-template" or kind == "prompt" or kind.endswith("-prompt")
+
+
+def _refusal(place: str, kind: Kind, how: str = "this holds") -> Personal:
+    commands = " or ".join(f"`stillwatch blind --subject {subject}`" for subject in kind.subjects)
+    instead = "compare `blinded-identifier:value` with that" if "compared" in how else "send that"
+    return Personal(
+        kind.code,
+        place,
+        f"{how} {kind.noun}, which may be a customer's; make a blinded-identifier of it with {commands} and"
+        f" {instead} instead",
+    )
+
+
+def _prompt_refusal(place: str, how: str = "this holds") -> Personal:
+    return Personal(
+        "prompt-text",
+        place,
+        f"{how} prompt text, which may hold what a customer wrote; send its hashes and sketches in a"
+        " prompt-template without `template`, or have your organisation's `prompt_text` set to `allow`",
+    )
+
+
+_COMMENT = re.compile(r"'(?:[^'\\]++|\\.)*+'|(/\*[\s\S]*?\*/|//[^\r\n]*+)", re.DOTALL)
+
+
+def _comments(pattern: str) -> Iterator[str]:
+    """What the parser leaves out and the object still holds."""
+    if "//" in pattern or "/*" in pattern:
+        for match in _COMMENT.finditer(pattern):
+            if match[1]:
+                yield match[1]
+
+
+def _comparisons(expression: Expression) -> Iterator[Comparison]:
+    left: list[Expression | Test] = [expression]
+    while left:
+        node = left.pop()
+        if isinstance(node, Comparison):
+            yield node
+        elif isinstance(node, Observation):
+            left.append(node.test)
+        elif isinstance(node, Qualified):
+            left.append(node.expression)
+        else:
+            left.extend(reversed(node.operands))
+
+
+def _literal_pieces(operator: str, value: str) -> tuple[list[str], bool]:
+    """What of a value stands in every text that it fits: its pieces between wildcards, and whether it has none."""
+    if operator == "LIKE":
+        return value.split("%"), "%" not in value
+    if operator == "MATCHES":
+        return _regex_pieces(value)
+    return [value], True
+
+
+_REGEX_TOKEN = re.compile(
+    r"""
+    (?:
+      (?P<neutral>[\^$]|\\[AbBzZ]|\(\?[a-z]+\))
+    | (?P<literal>\\[^A-Za-z0-9]|\[\\?[^\\\]^]\]|[^\\\[\](){}|*+?])
+    | \[\^?\]?(?:[^\\\]]|\\.)*+\]?
+    | \(\?(?:<?[=!]|P?<\w+>|[a-z-]*:)
+    | \\?.
+    )
+    (?P<quantifier>(?:[*+?]|\{[0-9,]*\})[?+]?)?
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _regex_pieces(regex: str) -> tuple[list[str], bool]:
+    """As `_literal_pieces`; an unescaped dot counts as a character, as it is mostly meant."""
+    pieces = [""]
+    is_whole = True
+    for token in _REGEX_TOKEN.finditer(regex):
+        literal = token["literal"]
+        if literal and not token["quantifier"]:
+            # `\.` and `[.]` are a dot.
+            pieces[-1] += literal[-2] if len(literal) > 2 else literal[-1]
+        else:
+            pieces.append("")
+            is_whole = is_whole and token["neutral"] is not None
+    return pieces, is_whole
