@@ -55,12 +55,20 @@ BLINDED = sco(
     value="3f" * 32,
 )
 OBSERVABLES = {one["type"]: one for one in (ACTIVITY, TEMPLATE, BLINDED)}
-CAMPAIGN = {"extension_type": "property-extension", "status": "active", "account_count_min": 20000}
-DETECTION = {"extension_type": "property-extension", "method": "rule", "evidence_families": ["timing"]}
+CAMPAIGN: dict[str, Any] = {
+    "extension_type": "property-extension",
+    "status": "active",
+    "account_count_min": 20000,
+}
+DETECTION: dict[str, Any] = {
+    "extension_type": "property-extension",
+    "method": "rule",
+    "evidence_families": ["timing"],
+}
 
 
 def sdo(kind: str, extension: str, content: dict[str, Any], **members: Any) -> dict[str, Any]:
-    own: dict[str, Any] = {
+    own: dict[str, dict[str, Any]] = {
         "campaign": {"name": "C-17"},
         "indicator": {"pattern": "[url:value = 'x']", "pattern_type": "stix", "valid_from": AT},
         "observed-data": {
@@ -71,9 +79,9 @@ def sdo(kind: str, extension: str, content: dict[str, Any], **members: Any) -> d
         },
         "sighting": {"sighting_of_ref": f"indicator--{UUID}"},
         "malware": {"name": "x", "is_family": True},
-    }[kind]
+    }
     common = {"spec_version": "2.1", "id": f"{kind}--{UUID}", "created": AT, "modified": AT}
-    return {"type": kind} | common | own | {"extensions": {extension: content}} | members
+    return {"type": kind} | common | own[kind] | {"extensions": {extension: content}} | members
 
 
 def embedded(observable: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +219,7 @@ def test_a_property_extension_that_breaks_its_schema_is_refused_with_its_place(
 def test_an_extension_on_an_object_of_another_type_is_refused_in_plain_words(
     kind: str, extension: str, sentence: str
 ) -> None:
-    content = {DC: CAMPAIGN, DX: DETECTION, LA: {"extension_type": "new-sco"}}[extension]
+    content: dict[str, Any] = {DC: CAMPAIGN, DX: DETECTION}.get(extension, {"extension_type": "new-sco"})
 
     refused = refusal(sdo(kind, extension, content))
 

@@ -64,11 +64,11 @@ def inbox(shop: Shop, organization: Organization) -> Collection:
 def versions(collection: Collection) -> list[Object]:
     """Every version that stands in a collection, in its order."""
     bodies = Entry.objects.filter(collection=collection, body__isnull=False).order_by("index")
-    return [json.loads(bytes(body)) for body in bodies.values_list("body", flat=True)]
+    return [json.loads(bytes(body or b"")) for body in bodies.values_list("body", flat=True)]
 
 
 def latest(collection: Collection) -> dict[str, Object]:
     """The latest version of each object of a collection."""
     bodies = Entry.objects.filter(collection=collection, is_last=True)
-    found = [json.loads(bytes(body)) for body in bodies.values_list("body", flat=True)]
+    found = [json.loads(bytes(body or b"")) for body in bodies.values_list("body", flat=True)]
     return {one["id"]: one for one in found}
