@@ -11,7 +11,7 @@ from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
 import indicators
 from accounts.models import Organization
-from indicators.actions.observations import Observed, absorb, subject_key
+from indicators.actions.observations import Observed, absorb, subject_key, withdraw
 from indicators.models import Technique
 from indicators.stix import markings, profile
 from indicators.stix.markings import TLP, marking_id
@@ -199,11 +199,16 @@ def test_claims_from_before_neither_publish_nor_take_back_what_is_the_services(s
     clear = json.loads(
         next(body for body in markings.definitions() if marking_id(TLP.CLEAR).encode() in body)
     )
-    claim(shop, shop.lab_a, theirs | {"modified": "2031-01-01T00:00:00.000Z", "revoked": True}, clear)
+    claim(shop, shop.lab_a, theirs | {"modified": "2031-01-01T00:00:00.000Z", "name": "Theirs"}, clear)
+    publish(shop)
+    assert latest(feed)[EXTRACT]["name"] == "Extract AI Model"
 
+    for object_id in (EXTRACT, clear["id"]):
+        withdraw(
+            community_id=shop.community.id, organization_id=shop.lab_a.id, object_id=object_id, now=LATER
+        )
     publish(shop)
 
-    assert "revoked" not in latest(feed)[EXTRACT]
     assert latest(feed).keys() >= service_ids()
 
 
