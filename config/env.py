@@ -105,6 +105,12 @@ def base_url(name: str) -> str:
     return raw
 
 
+def url_of(host: str, port: int) -> str:
+    """Where this machine reaches a server that listens on a host and port."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
 def names(name: str, default: Iterable[str] = ()) -> list[str]:
     """A comma-separated list."""
     return [item.strip() for item in text(name).split(",") if item.strip()] or list(default)

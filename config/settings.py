@@ -102,6 +102,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH
 _public_host = urlsplit(PUBLIC_URL).hostname or ""
 STILLWATCH_ORIGIN_HOST = _public_host or "localhost"
 """The host in the origin of logs and of signatures."""
+_url = PUBLIC_URL or env.url_of(
+    env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000, minimum=1, maximum=65535)
+)
+SCHEMAS_URL = f"{_url}/schemas"
+"""Where the schemas of the distillation profile are served; stands in what is published, so no request decides it."""
 
 _loopback = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 # Listening on a loopback address, only loopback names are served (else a web page could rebind its own name

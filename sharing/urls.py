@@ -1,8 +1,8 @@
-"""TAXII, keys and REST. Each TAXII URL stands with and without its final slash (clients.md 2)."""
+"""TAXII, keys, schemas and REST. Each TAXII URL stands with and without its final slash (clients.md 2)."""
 
 from django.urls import path, re_path
 
-from sharing.views import metrics, rest, taxii, trust
+from sharing.views import metrics, rest, schemas, taxii, trust
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
@@ -20,6 +20,8 @@ urlpatterns = [
     re_path(r"^taxii2/?$", taxii.discovery),
     re_path(r"^taxii2/.*$", taxii.nothing),
     path(".well-known/jwks.json", trust.jwks),
+    path("schemas/", schemas.index),
+    path("schemas/<str:name>", schemas.schema),
     path("metrics", metrics.metrics),
     path("api/v1/submissions/", rest.SubmissionsView.as_view()),
     path("api/v1/submissions/<uuid:submission_id>/", rest.SubmissionView.as_view()),

@@ -25,6 +25,7 @@ import psycopg
 import requests
 
 from config import embedded
+from indicators.stix import markings, profile
 
 PROJECT = Path(__file__).resolve().parent.parent
 TAXII = "application/taxii+json;version=2.1"
@@ -215,6 +216,14 @@ class World:
             if not page["more"]:
                 return found
             following = page["next"]
+
+    def introduced(self) -> set[str]:
+        """The ids of what every feed says first, and only the service can say."""
+        own = self.sql(
+            "SELECT identity_id FROM sharing_publisher UNION ALL SELECT object_id FROM indicators_technique"
+        )
+        standard = (json.loads(body)["id"] for body in markings.definitions())
+        return {*standard, *profile.extensions(), *(object_id for (object_id,) in own)}
 
     def page(
         self, organization: str, alias: str, *, community: str | None = None, query: str = ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
+from indicators.stix import profile
 from indicators.stix.json import Refused, pointer_token
 from indicators.stix.markings import LEVELS, TLP, TLP_2_EXTENSION_ID
 from indicators.stix.timestamps import to_sortable
@@ -38,11 +39,6 @@ CODES = (
 )
 
 _OASIS = "http://raw.githubusercontent.com/oasis-open/cti-stix2-json-schemas/stix2.1/schemas/"
-_OURS = "https://example.org/stix/distillation/schemas/"
-_PROPERTY_EXTENSIONS = (
-    "extension-definition--b4a9d6e8-1f73-4c2b-8e5d-6f7a8b9c0d04",
-    "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805",
-)
 
 _TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -74,18 +70,11 @@ def validate(obj: dict[str, Any]) -> None:
         _check_level(obj)
     if not rules.schema.is_valid(obj):
         raise _explain(rules.schema, obj)
-    extensions = obj.get("extensions")
-    if extensions is not None:
-        for extension in _PROPERTY_EXTENSIONS:
-            if extension in extensions and not (schema := _schema(f"{_OURS}{extension}.json")).is_valid(obj):
-                raise _explain(schema, obj)
-    times = {name: _time(name, obj[name]) for name in rules.timestamps if name in obj}
-    for earlier, later, may_be_equal in rules.orders:
-        if earlier not in times or later not in times:
-            continue
-        if times[later] < times[earlier] or (times[later] == times[earlier] and not may_be_equal):
-            relation = "before" if may_be_equal else "not after"
-            raise Invalid("wrong-order-in-time", f"/{later}", f'"{later}" is {relation} "{earlier}"')
+    if "extensions" in obj:
+        _check_extensions(obj)
+    _check_times(obj, rules)
+    if obj["type"] == "observed-data" and "objects" in obj:
+        _check_embedded(obj["objects"])
 
 
 def is_sco(obj: Mapping[str, Any]) -> bool:
@@ -139,14 +128,54 @@ def _check_core(obj: dict[str, Any]) -> _Rules:
     return _rules(kind) if kind in _folders() else _custom_rules(sco)
 
 
-def _time(name: str, text: Any) -> str:
+def _check_times(obj: dict[str, Any], rules: _Rules, at: str = "") -> None:
+    times = {name: _time(f"{at}/{name}", obj[name]) for name in rules.timestamps if name in obj}
+    for earlier, later, may_be_equal in rules.orders:
+        if earlier not in times or later not in times:
+            continue
+        if times[later] < times[earlier] or (times[later] == times[earlier] and not may_be_equal):
+            relation = "before" if may_be_equal else "not after"
+            raise Invalid("wrong-order-in-time", f"{at}/{later}", f'"{later}" is {relation} "{earlier}"')
+
+
+def _time(place: str, text: Any) -> str:
     if not isinstance(text, str):
         # The schema of marking definitions says nothing of `modified`.
-        raise Invalid("bad-timestamp", f"/{name}", "it must be a timestamp such as 2026-01-31T12:00:00.000Z")
+        raise Invalid("bad-timestamp", place, "it must be a timestamp such as 2026-01-31T12:00:00.000Z")
     try:
         return to_sortable(text)
     except Refused as refused:
-        raise Invalid(refused.code, f"/{name}", refused.reason) from None
+        raise Invalid(refused.code, place, refused.reason) from None
+
+
+def _check_extensions(obj: dict[str, Any], at: str = "") -> None:
+    """Those of the profile; what others are about is not known here, and they pass as they are."""
+    for extension_id in obj["extensions"]:
+        ours = profile.extensions().get(extension_id)
+        if ours is None:
+            continue
+        if obj["type"] not in ours.types:
+            reason = f"the extension {ours.name} can stand on {_or(ours.types)} only, not on {obj['type']}"
+            raise Invalid("invalid-stix", f"{at}/extensions/{extension_id}", _cut(reason))
+        if ours.kind == profile.PROPERTY_EXTENSION and not (schema := _schema(ours.uri)).is_valid(obj):
+            raise _explain(schema, obj, at)
+
+
+def _check_embedded(objects: dict[str, Any]) -> None:
+    """Observables inside observed data (STIX 2.1 §4.14, deprecated): OASIS checks its own types there, this ours."""
+    for key, observable in objects.items():
+        at = f"/objects/{pointer_token(key)}"
+        if observable["type"] in profile.observables():
+            rules = _rules(observable["type"])
+            if not rules.schema.is_valid(observable):
+                raise _explain(rules.schema, observable, at)
+            _check_times(observable, rules, at)
+        if "extensions" in observable:
+            _check_extensions(observable, at)
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _check_level(obj: dict[str, Any]) -> None:
@@ -210,7 +239,8 @@ _CREATION = (("created", "modified", True),)
 @cache
 def _rules(kind: str) -> _Rules:
     folder = _folders()[kind]
-    uri = f"{_OURS}{kind}.json" if kind in _OUR_TYPES else f"{_OASIS}{folder}/{kind}.json"
+    ours = profile.observables().get(kind)
+    uri = f"{_OASIS}{folder}/{kind}.json" if ours is None else ours.uri
     names = dict.fromkeys(("created", "modified"), None) if folder != "observables" else {}
     names |= dict.fromkeys(_timestamps_in(_documents()[uri]))
     orders = _ORDERS.get(kind, ())
@@ -234,14 +264,13 @@ def _timestamps_in(schema: dict[str, Any]) -> Iterator[str]:
         yield from _timestamps_in(part)
 
 
-_OUR_TYPES = ("blinded-identifier", "llm-api-activity", "prompt-template")
 _META_TYPES = ("extension-definition", "language-content", "marking-definition")
 
 
 @cache
 def _folders() -> dict[str, str]:
     """The folder of each type that has a schema, which tells SDOs, SROs, SCOs and meta objects apart."""
-    found = dict.fromkeys(_OUR_TYPES, "observables") | dict.fromkeys(_META_TYPES, "common")
+    found = dict.fromkeys(profile.observables(), "observables") | dict.fromkeys(_META_TYPES, "common")
     for folder in ("sdos", "sros", "observables"):
         for file in (_data() / "oasis" / folder).iterdir():
             found[file.name.removesuffix(".json")] = folder
@@ -257,11 +286,11 @@ def _documents() -> dict[str, dict[str, Any]]:
     folders = [_data() / "oasis" / name for name in ("common", "sdos", "sros", "observables")]
     documents = [
         json.loads(file.read_text("utf-8"))
-        for folder in [*folders, _data() / "distillation"]
+        for folder in folders
         for file in folder.iterdir()
         if file.name.endswith(".json")
     ]
-    return {document["$id"]: document for document in documents}
+    return {document["$id"]: document for document in [*documents, *profile.documents().values()]}
 
 
 @cache
@@ -281,12 +310,12 @@ def _schema(uri: str) -> jsonschema_rs.Validator:
 # Plain words for what a schema found
 
 
-def _explain(schema: jsonschema_rs.Validator, obj: dict[str, Any]) -> Invalid:
+def _explain(schema: jsonschema_rs.Validator, obj: dict[str, Any], at: str = "") -> Invalid:
     faults = sorted(_faults(schema.iter_errors(obj)), key=lambda fault: fault.rank)
     if not faults:
-        return Invalid("invalid-stix", "", "the object does not have the form of its type")
+        return Invalid("invalid-stix", at, "the object does not have the form of its type")
     first = faults[0]
-    return Invalid(first.code, first.place, first.reason)
+    return Invalid(first.code, f"{at}{first.place}", first.reason)
 
 
 class _Found(NamedTuple):

@@ -24,7 +24,7 @@ from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing.actions import publication
-from sharing.actions.introduction import publisher_id
+from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
 from sharing.signing import jws
@@ -166,10 +166,17 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
 
 
 def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
-    """What the service published and a partner sends back is no second source for it: it stays in the inbox."""
-    author = publisher_id()
+    """What the service says is said by nobody else: as its echo, or under an id of its own, it stays in the inbox."""
+    author, taken = publisher_id(), service_ids()
     for line in accepted:
-        if line.observed is not None and line.observed.object.value.get("created_by_ref") == author:
+        if line.observed is None:
+            continue
+        if line.object_id in taken:
+            line.observed, line.outcome, line.reason = None, Outcome.DUPLICATE, "service-object"
+            line.sentence = (
+                "Every feed holds the service's own object of this id; yours stands where you sent it."
+            )
+        elif line.observed.object.value.get("created_by_ref") == author:
             line.observed, line.outcome, line.reason = None, Outcome.DUPLICATE, "echo"
             line.sentence = "The service published this itself; sent back, it adds no source."
 

@@ -5,7 +5,7 @@ pending subjects → their claims → per ceiling: views (audiences) → release
 → what waited for an id that now stands is queued again
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from sharing.actions.audiences import (
     load_remarks,
     views_at,
 )
-from sharing.actions.introduction import introduce, publisher_id
+from sharing.actions.introduction import introduce, publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Profile
 from sharing.release import closure, policy
@@ -99,11 +99,10 @@ def publish(
     if not subject_ids or not feeds:
         return
     signatures = Signatures(signer)
-    for feed in feeds:
-        introduce(feed, signatures=signatures, now=now)
-    claims = _with_those_that_wait(
-        community_id, _with_what_is_remarked_on(community_id, load_claims(subject_ids))
-    )
+    introduced = introduce(feeds, signatures=signatures, now=now)
+    _wake_those_that_miss(community_id, introduced, but=set(subject_ids))
+    claims = _with_what_is_remarked_on(community_id, load_claims(subject_ids))
+    claims = _without_service_objects(_with_those_that_wait(community_id, claims))
     claims = _upheld(community_id, claims, now)
     rule = _rule(community_id)
     author = publisher_id()
@@ -348,14 +347,26 @@ def _upheld(community_id: UUID, claims: dict[int, list[Claim]], now: datetime) -
     return claims | load_claims(journal.uphold(community_id=community_id, subject_ids=merged, now=now))
 
 
+def _without_service_objects(claims: Mapping[int, list[Claim]]) -> dict[int, list[Claim]]:
+    """Without claims under an id of the service's own: intake sets them apart, but has not always done so."""
+    taken = service_ids()
+    return {one: said for one, said in claims.items() if not said or said[0].object_id not in taken}
+
+
 def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object]) -> None:
     """Queue what waited for ids that stand now, but for what was looked at beside them."""
     ids = [name for view in added for name in (view.standing.published_id, *view.aliases)]
+    _wake_those_that_miss(community_id, ids, but=claims)
+
+
+def _wake_those_that_miss(community_id: UUID, ids: Sequence[str], *, but: Container[int]) -> None:
+    if not ids:
+        return
     woken = sql.rows(
         f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF} RETURNING subject_id",
         (community_id, sql.joined(ids)),
     )
-    waiting = dict.fromkeys(subject_id for (subject_id,) in sorted(woken) if subject_id not in claims)
+    waiting = dict.fromkeys(subject_id for (subject_id,) in sorted(woken) if subject_id not in but)
     queue_folds(community_id=community_id, subject_ids=waiting)
 
 

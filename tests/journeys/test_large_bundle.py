@@ -16,7 +16,6 @@ from tests.world import World
 
 pytestmark = pytest.mark.slow
 COUNT = 20_000
-INTRODUCED = {"marking-definition", "extension-definition", "identity"}
 
 
 def generated() -> list[Object]:
@@ -95,7 +94,7 @@ def test_it_comes_out_of_a_feed_value_equal(world: World, sent: dict[str, Object
     for _ in range(2):
         own |= {one_id for one_id, one in sent.items() if own & set(steps.references(one))}
 
-    first = {one["id"] for one in feed.values() if one["type"] in INTRODUCED}
+    first = world.introduced()
 
     absent = [one_id for one_id in sent if one_id not in own and one_id not in feed]
     changed = [one_id for one_id in sent if one_id in feed and not steps.same(sent[one_id], feed[one_id])]

@@ -62,8 +62,8 @@ class Command(BaseCommand):
             supervisor.others = services.pids
             try:
                 supervisor.start()
-                self._wait_until_ready(supervisor, _url(host, port), home, stopping)
-                self.stdout.write(_banner(_url(host, port), home))
+                self._wait_until_ready(supervisor, env.url_of(host, port), home, stopping)
+                self.stdout.write(_banner(env.url_of(host, port), home))
                 self.stdout.flush()
                 while not stopping.asked:
                     supervisor.tend()
@@ -162,6 +162,7 @@ def _children(home: Path, host: str, port: int) -> list[Child]:
     environment = os.environ | {
         "STILLWATCH_HOME": str(home),
         "HOST": host,
+        "PORT": str(port),
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
@@ -232,12 +233,6 @@ def _refuse_taken_port(host: str, port: int) -> None:
             raise CommandError(
                 f"cannot listen on {host}:{port} ({error.strerror}): set HOST or PORT"
             ) from error
-
-
-def _url(host: str, port: int) -> str:
-    """Where this machine reaches the server."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{name}:{port}"
 
 
 def _banner(url: str, home: Path) -> str:
