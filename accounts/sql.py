@@ -79,3 +79,9 @@ def lock(*names: str) -> None:
     """Take advisory locks for the rest of the transaction, in a fixed order so that two callers never cross."""
     for name in sorted(names):
         execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+def share(*names: str) -> None:
+    """Take advisory locks for the rest of the transaction, which others may share but not `lock`."""
+    for name in sorted(names):
+        execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (name,))

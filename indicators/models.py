@@ -104,16 +104,36 @@ class SubmittedObject(models.Model):
 class Subject(models.Model):
     """What claims are about: one identity in one community.
 
-    `key` is the 32-byte canonical key of an indicator, or the STIX id of anything else.
+    `key` is the 32-byte canonical key of an indicator, the deterministic id of an observable, or the STIX id of
+    anything else. What an analyst split off has 32 random bytes: no identity leads there.
     """
 
     id = models.BigAutoField(primary_key=True)
     community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
     key = models.BinaryField()
     object_type = models.TextField()
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="+",
+        help_text="The subject that its claims count for; never one that is merged itself.",
+    )
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["community", "key"], name="subject_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["community", "key"], name="subject_once"),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("id")),
+                name="subject_not_into_itself",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["merged_into"], condition=Q(merged_into__isnull=False), name="subject_merged_into"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.object_type} {self.id}"
@@ -131,6 +151,14 @@ class Claim(models.Model):
     community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT)
+    home = models.ForeignKey(
+        Subject,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="+",
+        help_text="The subject of its identity, where the journal has it count for another.",
+    )
     submission = models.ForeignKey(Submission, on_delete=models.PROTECT, db_index=False)
     object_id = models.TextField()
     version = models.TextField(
@@ -152,8 +180,14 @@ class Claim(models.Model):
             models.CheckConstraint(
                 condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"
             ),
+            models.CheckConstraint(
+                condition=Q(home__isnull=True) | ~Q(home=F("subject")), name="claim_home_is_another"
+            ),
         ]
-        indexes = [GinIndex(fields=["references"], name="claim_references")]
+        indexes = [
+            GinIndex(fields=["references"], name="claim_references"),
+            models.Index(fields=["home"], condition=Q(home__isnull=False), name="claim_home"),
+        ]
 
     def __str__(self) -> str:
         return self.object_id
@@ -171,3 +205,61 @@ class PendingFold(models.Model):
 
     def __str__(self) -> str:
         return f"subject {self.subject_id}"
+
+
+class MergeKind(models.TextChoices):
+    """Why claims count for another subject than that of their identity."""
+
+    NEAR = "near", "Near duplicate"
+    ANALYST = "analyst", "Merged by an analyst"
+    SPLIT = "split", "Split by an analyst"
+
+
+class Merge(models.Model):
+    """A line of the merge journal: two subjects made one, or one made two; and whether that was undone.
+
+    `other` counts for `survivor`; of a split, `other` is the new subject and `survivor` the one that it was part of.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=8, choices=MergeKind.choices)
+    survivor = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+")
+    other = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+")
+    similarity = models.FloatField(
+        null=True, help_text="Estimated Jaccard similarity, 0 to 1, of a near duplicate."
+    )
+    reason = models.TextField(blank=True)
+    made_at = models.DateTimeField()
+    made_by = models.TextField(help_text="member:<username> or service:<part>")
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.TextField(blank=True)
+    undo_reason = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = "merge journal entry"
+        verbose_name_plural = "merge journal"
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=MergeKind.values), name="merge_kind_known"),
+            models.CheckConstraint(condition=~Q(survivor=F("other")), name="merge_of_two"),
+            models.CheckConstraint(
+                condition=Q(kind="near", similarity__gte=0, similarity__lte=1)
+                | (~Q(kind="near") & Q(similarity__isnull=True)),
+                name="merge_near_has_similarity",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="near") | ~Q(reason=""), name="merge_by_analyst_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(undone_at__isnull=True, undone_by="", undo_reason="")
+                | (Q(undone_at__isnull=False) & ~Q(undone_by="") & ~Q(undo_reason="")),
+                name="merge_undone_by_somebody",
+            ),
+            # One parent each: what is merged makes trees, and what was split off is merged into nothing.
+            models.UniqueConstraint(
+                fields=["other"], condition=Q(undone_at__isnull=True), name="merge_other_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.other_id} and {self.survivor_id}"

@@ -28,6 +28,11 @@ def subject_key(stix: StixObject) -> bytes:
     return stix.id.encode()
 
 
+def journal_lock(community_id: UUID) -> str:
+    """The lock that claims are placed under; the merge journal changes under it alone (journal.py)."""
+    return f"journal:{community_id}"
+
+
 def absorb(
     *,
     community_id: UUID,
@@ -36,52 +41,58 @@ def absorb(
     observed: Sequence[Observed],
     now: datetime,
 ) -> dict[bytes, int]:
-    """Make or update the organisation's claims; the ids of the subjects by key.
+    """Make or update the organisation's claims; by key the ids of the subjects of their identity.
 
     The caller holds the organisation's lock, so that its claims change one submission at a time. A version not newer
-    than the claim's changes nothing; of several versions in one submission the newest counts.
+    than the claim's changes nothing; of several versions in one submission the newest counts. A claim counts for what
+    the subject of its identity was merged into; one that was split off stays so while its identity does.
     """
+    sql.share(journal_lock(community_id))
     newest: dict[str, Observed] = {}
     for item in observed:
         rival = newest.get(item.object.id)
         if rival is None or (item.object.version_key or "") >= (rival.object.version_key or ""):
             newest[item.object.id] = item
-    subjects = _subjects(community_id, {item.key: item.object.type for item in observed})
+    places = _places(community_id, {item.key: item.object.type for item in observed})
     held = {
-        object_id: (claim_id, version, digest, subject_id, withdrawn)
-        for object_id, claim_id, version, digest, subject_id, withdrawn in sql.rows(
-            "SELECT object_id, id, version, sha256(body), subject_id, withdrawn_at IS NOT NULL FROM indicators_claim"
+        object_id: (claim_id, version, digest, _Place(*place), withdrawn)
+        for object_id, claim_id, version, digest, withdrawn, *place in sql.rows(
+            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL,"
+            " coalesce(home_id, subject_id), subject_id FROM indicators_claim"
             f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
             (community_id, organization_id, sql.joined(newest)),
         )
     }
     fresh: list[Observed] = []
-    changed: list[tuple[int, Observed]] = []
+    changed: list[tuple[int, Observed, _Place]] = []
     stale: dict[int, None] = {}
     moved: list[str] = []
     for object_id, item in newest.items():
         before = held.get(object_id)
+        place = places[item.key]
         if before is None:
             fresh.append(item)
         else:
-            claim_id, version, digest, subject_id, withdrawn = before
+            claim_id, version, digest, stood, withdrawn = before
             if not _supersedes(item.object, version, digest, withdrawn):
                 continue
-            changed.append((claim_id, item))
-            stale[subject_id] = None
-            if subject_id != subjects[item.key]:
+            place = _next_place(stood, place)
+            changed.append((claim_id, item, place))
+            stale[stood.subject] = None
+            if stood.subject != place.subject:
                 moved.append(object_id)
-        stale[subjects[item.key]] = None
-    _insert(community_id, organization_id, submission_id, fresh, subjects, now)
-    _update(submission_id, changed, subjects, now)
+        stale[place.subject] = None
+    _insert(community_id, organization_id, submission_id, fresh, places, now)
+    _update(submission_id, changed, now)
     queue_folds(community_id=community_id, subject_ids=stale)
     # What refers to a claim that speaks of something else now has to point there.
     queue_referring(community_id=community_id, object_ids=moved, but=stale)
-    return subjects
+    return {key: place.identity for key, place in places.items()}
 
 
 def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: datetime) -> bool:
     """The organisation takes back what it claimed in one object; False if it claimed nothing there."""
+    sql.share(journal_lock(community_id))
     found = sql.row(
         "UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
         " WHERE community_id = %s AND organization_id = %s AND object_id = %s AND withdrawn_at IS NULL"
@@ -96,16 +107,20 @@ def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: 
 
 def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, now: datetime) -> None:
     """Let the organisation's claim say again what an older version says, after the newer one was deleted."""
+    sql.share(journal_lock(community_id))
     found = sql.row(
-        "SELECT id, subject_id, submission_id, version FROM indicators_claim"
+        "SELECT id, submission_id, version, coalesce(home_id, subject_id), subject_id FROM indicators_claim"
         " WHERE community_id = %s AND organization_id = %s AND object_id = %s",
         (community_id, organization_id, observed.object.id),
     )
-    if found is None or found[3] == (observed.object.version_key or ""):
+    if found is None or found[2] == (observed.object.version_key or ""):
         return
-    subjects = _subjects(community_id, {observed.key: observed.object.type})
-    _update(found[2], [(found[0], observed)], subjects, now)
-    queue_folds(community_id=community_id, subject_ids=dict.fromkeys((found[1], subjects[observed.key])))
+    claim_id, submission_id, _, *place = found
+    stood = _Place(*place)
+    (there,) = _places(community_id, {observed.key: observed.object.type}).values()
+    there = _next_place(stood, there)
+    _update(submission_id, [(claim_id, observed, there)], now)
+    queue_folds(community_id=community_id, subject_ids=dict.fromkeys((stood.subject, there.subject)))
 
 
 def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
@@ -149,8 +164,25 @@ def _supersedes(stix: StixObject, version: str, digest: bytes, withdrawn: bool) 
     return offered > version
 
 
-def _subjects(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, int]:
-    """Ids of subjects by key, made where new; in key order, so that two ingests never lock crosswise."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a claim counts: the subject of its identity, and the subject that the journal has it count for."""
+
+    identity: int
+    subject: int
+
+    @property
+    def home(self) -> int | None:
+        return None if self.identity == self.subject else self.identity
+
+
+def _next_place(stood: _Place, offered: _Place) -> _Place:
+    """Where a new version of a claim counts: where it stood, unless it is about something else."""
+    return stood if stood.identity == offered.identity else offered
+
+
+def _places(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, _Place]:
+    """Places by key, subjects made where new; in key order, so that two ingests never lock crosswise."""
     keys = sorted(types)
     sql.execute(
         "INSERT INTO indicators_subject (community_id, key, object_type)"
@@ -158,9 +190,10 @@ def _subjects(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, int]:
         (community_id, keys, [types[key] for key in keys]),
     )
     return {
-        bytes(key): subject_id
-        for key, subject_id in sql.rows(
-            "SELECT key, id FROM indicators_subject WHERE community_id = %s AND key = ANY(%s)",
+        bytes(key): _Place(subject_id, root_id)
+        for key, subject_id, root_id in sql.rows(
+            "SELECT key, id, coalesce(merged_into_id, id) FROM indicators_subject"
+            " WHERE community_id = %s AND key = ANY(%s)",
             (community_id, keys),
         )
     }
@@ -171,7 +204,7 @@ def _insert(
     organization_id: UUID,
     submission_id: UUID,
     fresh: Sequence[Observed],
-    subjects: dict[bytes, int],
+    places: dict[bytes, _Place],
     now: datetime,
 ) -> None:
     sql.copy(
@@ -180,6 +213,7 @@ def _insert(
             "community_id",
             "organization_id",
             "subject_id",
+            "home_id",
             "submission_id",
             "object_id",
             "version",
@@ -194,6 +228,7 @@ def _insert(
         (
             "uuid",
             "uuid",
+            "int8",
             "int8",
             "uuid",
             "text",
@@ -210,7 +245,8 @@ def _insert(
             (
                 community_id,
                 organization_id,
-                subjects[item.key],
+                places[item.key].subject,
+                places[item.key].home,
                 submission_id,
                 item.object.id,
                 item.object.version_key or "",
@@ -227,17 +263,16 @@ def _insert(
     )
 
 
-def _update(
-    submission_id: UUID, changed: Sequence[tuple[int, Observed]], subjects: dict[bytes, int], now: datetime
-) -> None:
+def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]], now: datetime) -> None:
     with sql.cursor() as cursor:
         cursor.executemany(
-            b"UPDATE indicators_claim SET subject_id = %s, submission_id = %s, version = %s, tlp = %s,"
+            b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
             b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s,'
             b" withdrawn_at = NULL WHERE id = %s",
             [
                 (
-                    subjects[item.key],
+                    place.subject,
+                    place.home,
                     submission_id,
                     item.object.version_key or "",
                     item.tlp,
@@ -248,6 +283,6 @@ def _update(
                     item.object.revoked,
                     claim_id,
                 )
-                for claim_id, item in changed
+                for claim_id, item, place in changed
             ],
         )
