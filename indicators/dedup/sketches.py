@@ -33,7 +33,11 @@ _LOW_BITS = int.from_bytes(b"\x7f\xff\xff\xff" * PERMUTATIONS, "big")
 
 
 class Unreadable(ValueError):
-    """A text that is no `minhash-w3-128` sketch; the sentence says why."""
+    """A text that is no `minhash-w3-128` sketch; the sentence names the property and says why."""
+
+    def __init__(self, why: str) -> None:
+        self.sentence = f"/sketches/{NAME}: {why}"
+        super().__init__(self.sentence)
 
 
 def compute(shingles: Iterable[str]) -> bytes:
@@ -104,8 +108,7 @@ def _permutations() -> list[tuple[int, int]]:
     twister.setstate((3, (*state, 624), None))
     outputs = [twister.getrandbits(32) for _ in range(2 * PERMUTATIONS)]
     return [
-        ((2 * a + 1) & _MASK, b)
-        for a, b in zip(outputs[:PERMUTATIONS], outputs[PERMUTATIONS:], strict=True)
+        ((2 * a + 1) & _MASK, b) for a, b in zip(outputs[:PERMUTATIONS], outputs[PERMUTATIONS:], strict=True)
     ]
 
 

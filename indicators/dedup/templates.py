@@ -36,6 +36,7 @@ _URL = re.compile(
     r"(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'{}]*[^\s<>\"'{}.,;:!?()\[\]]", re.ASCII
 )
 _NUMBER = re.compile(r"(?<!\w)\d+(?:[.,]\d+)*(?!\w)")
+_LONE_SLOT = re.compile(r"(?<!\{)\{\}(?!\})")
 _WORD = re.compile(r"\{[nu]?\}|\w+")
 
 
@@ -64,9 +65,9 @@ def normalise(text: str) -> str:
     """`ptn-1`; applied again it changes nothing. Raises `NotText`.
 
     NFKC → lower case → quotes and dashes to `'`, `"` and `-` → `{{slot}}` to `{}` → URLs to `{u}` → numbers to `{n}` →
-    white space to single spaces, none at the ends. The order counts: slots go first, so that a number or URL in a slot's
-    name is none; URLs before the numbers in them. What a step leaves can be food for an earlier one (`{7}` is `{{n}}`
-    after the numbers), so the steps are repeated until nothing changes.
+    white space to single spaces, none at the ends. The order counts: slots go first, so that a number or URL in the
+    name of a slot is none; URLs before the numbers in them. What a step leaves can be food for an earlier one (`{7}` is
+    `{{n}}` after the numbers), so the steps are repeated until nothing changes.
     """
     try:
         text.encode()
@@ -88,7 +89,7 @@ def shingles(normalised: str) -> frozenset[str]:
 
 
 def known(text: str) -> Template:
-    """A template whose text is known, its slots written `{{name}}`; raises `NotText`, `NotACluster` if it is too short."""
+    """A template whose text is known, its slots written `{{name}}`; raises `NotText`, `NotACluster` if too short."""
     normalised = normalise(text)
     found = shingles(normalised)
     if not found:
@@ -120,7 +121,7 @@ def of_cluster(prompts: Iterable[str]) -> Template:
 def prompt_template(
     template: Template, *, text: str | None = None, marking: str | None = None
 ) -> dict[str, Any]:
-    """The STIX object. `text` shares the template itself (65,536 characters at most); `marking` is a definition's id."""
+    """The STIX object. `text` shares the template itself, 65,536 characters at most; `marking` is a definition's id."""
     if text is not None and len(text) > MAX_TEXT:
         raise NotACluster(f"the text has {len(text)} characters; a template has {MAX_TEXT} at most")
     hashes = {"SHA-256": hashlib.sha256(template.text.encode()).hexdigest()}
@@ -145,8 +146,8 @@ def prompt_template(
 
 
 def shareable_text(template: Template) -> str:
-    """The normalised text with its slots as `{{slot}}`; its normal form is the text again."""
-    return template.text.replace("{}", "{{slot}}")
+    """The normalised text with its slots as `{{slot}}`, but for those beside a brace; its normal form is the text."""
+    return _LONE_SLOT.sub("{{slot}}", template.text)
 
 
 def _with_slots(text: str, skeleton: frozenset[str]) -> str:

@@ -48,7 +48,9 @@ def vocabulary() -> tuple[list[str], list[float]]:
     """3,000 made-up words, as frequent as words are (Zipf)."""
     chance = random.Random(7)
     syllables = [a + b for a in "bcdfglmnprstv" for b in "aeiou"]
-    words = list({"".join(chance.choices(syllables, k=chance.randint(1, 4))): None for _ in range(6000)})[:3000]
+    words = list({"".join(chance.choices(syllables, k=chance.randint(1, 4))): None for _ in range(6000)})[
+        :3000
+    ]
     return words, list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))
 
 
