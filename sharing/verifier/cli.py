@@ -1,4 +1,4 @@
-"""`stillwatch`, the consumer's command: files in, one line out, an exit code that says what was found."""
+"""`stillwatch`, the partner's command: files in, one line out, an exit code that says what was found."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sharing.signing.keys import KeySet, MalformedKeySet
 from sharing.tlog.statements import TLP_LEVELS
-from sharing.verifier import strict_json
+from sharing.verifier import strict_json, template
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
@@ -56,6 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; argparse leaves by SystemExit for --help and wrong use."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if "run" in arguments:
+        try:
+            code: int = arguments.run(arguments)
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        return code
     if arguments.file == arguments.jwks == "-":
         parser.error("only one of FILE and --jwks can be standard input")
     try:
@@ -160,7 +166,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="stillwatch",
-        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys.",
+        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys; prepares what is\n"
+        "submitted.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_PAGE_EXAMPLES + "\n" + _EXIT_CODES,
     )
@@ -194,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     stix.add_argument("file", metavar="FILE", help="the object; - reads standard input")
     stix.add_argument("--jws", required=True, metavar="TEXT|FILE", help="the signature, or a file of it")
+
+    template.register(commands)
 
     for kind in (page, stix):
         kind.add_argument(
