@@ -58,10 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if "run" in arguments:
         try:
-            code: int = arguments.run(arguments)
+            return int(arguments.run(arguments))
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-        return code
     if arguments.file == arguments.jwks == "-":
         parser.error("only one of FILE and --jwks can be standard input")
     try:
@@ -179,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXIT_CODES,
     )
+    template.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object")
 
     page = kinds.add_parser(
@@ -201,8 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     stix.add_argument("file", metavar="FILE", help="the object; - reads standard input")
     stix.add_argument("--jws", required=True, metavar="TEXT|FILE", help="the signature, or a file of it")
-
-    template.register(commands)
 
     for kind in (page, stix):
         kind.add_argument(
