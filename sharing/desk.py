@@ -1,11 +1,15 @@
-"""What the desk shows beside a case."""
+"""What the desk shows beside a case, a subject and the merge journal."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from accounts import sql
 from accounts.models import Tlp
+from indicators.dedup.identity import indicator_key
+from indicators.patterns import PatternError
 from sharing.models import Review
 
 
@@ -13,23 +17,108 @@ from sharing.models import Review
 class ShownClaim:
     """What one source says, for an analyst's eyes."""
 
+    id: int
     organization: str
     tlp: str
     received_at: datetime
+    object_id: str
+    title: str
+    state: str
+    came_from: int | None
     text: str
 
 
 def claims_of(review: Review) -> list[ShownClaim]:
     """The claims behind a case that its audience may be shown, oldest first."""
+    return claims_on(review.release.subject_id, ceiling=review.release.ceiling)
+
+
+def claims_on(subject_id: int, *, ceiling: int = Tlp.RED) -> list[ShownClaim]:
+    """The claims that count for a subject, up to a ceiling, oldest first."""
     return [
         ShownClaim(
-            name, Tlp(tlp).label, received_at, json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+            claim_id,
+            name,
+            Tlp(tlp).label,
+            received_at,
+            object_id,
+            title_of(body),
+            "deleted by its source" if withdrawn else "revoked by its source" if revoked else "",
+            home,
+            json.dumps(json.loads(body), indent=2, ensure_ascii=False),
         )
-        for name, tlp, received_at, body in sql.rows(
-            "SELECT o.name, c.tlp, c.received_at, c.body FROM indicators_claim c"
-            " JOIN accounts_organization o ON o.id = c.organization_id"
+        for claim_id, name, tlp, received_at, object_id, revoked, withdrawn, home, body in sql.rows(
+            "SELECT c.id, o.name, c.tlp, c.received_at, c.object_id, c.revoked, c.withdrawn_at IS NOT NULL, c.home_id,"
+            " c.body FROM indicators_claim c JOIN accounts_organization o ON o.id = c.organization_id"
             " WHERE c.subject_id = %s AND c.tlp <= %s ORDER BY c.first_received_at, c.id",
-            (review.release.subject_id, review.release.ceiling),
+            (subject_id, ceiling),
+        )
+    ]
+
+
+def title_of(body: bytes | memoryview | None) -> str:
+    """What an analyst knows an object by: its pattern, value or name."""
+    value: dict[str, Any] = {} if body is None else json.loads(bytes(body))
+    for key in ("pattern", "value", "name", "path", "key", "relationship_type", "number", "cluster_id"):
+        if key in value:
+            return str(value[key])
+    return str(value.get("id", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was decided for a subject at one ceiling."""
+
+    audience: str
+    published_id: str
+    state: str
+
+
+def published(subject_id: int) -> list[Published]:
+    """Where a subject stands, lowest ceiling first."""
+    return [
+        Published(
+            f"up to {Tlp(ceiling).label}",
+            published_id,
+            "revoked" if revoked else "stands in the feed" if stands else sentence,
+        )
+        for ceiling, published_id, stands, revoked, sentence in sql.rows(
+            "SELECT ceiling, published_id, digest IS NOT NULL, revoked, sentence FROM sharing_release"
+            " WHERE subject_id = %s ORDER BY ceiling",
+            (subject_id,),
+        )
+    ]
+
+
+def titles(subject_ids: Iterable[int]) -> dict[int, str]:
+    """What subjects are known by: their oldest claim, or that of their identity which counts for another now."""
+    return {
+        subject_id: title_of(body)
+        for subject_id, body in sql.rows(
+            "SELECT s, (SELECT body FROM indicators_claim WHERE subject_id = s OR home_id = s"
+            " ORDER BY subject_id = s DESC, first_received_at, id LIMIT 1) FROM unnest(%s::int8[]) AS wanted(s)",
+            (list(subject_ids),),
+        )
+    }
+
+
+def subjects_named(term: str) -> list[int]:
+    """The subjects of a partner's id, a published id or a STIX pattern, and what was split off them."""
+    try:
+        key = indicator_key("stix", term)
+    except PatternError:
+        key = term.encode()
+    return [
+        subject_id
+        for (subject_id,) in sql.rows(
+            "WITH named AS (SELECT subject_id AS id FROM indicators_claim"
+            " WHERE community_id IN (SELECT id FROM accounts_community) AND object_id = %(term)s"
+            " UNION SELECT subject_id FROM sharing_release WHERE published_id = %(term)s"
+            " UNION SELECT id FROM indicators_subject"
+            " WHERE community_id IN (SELECT id FROM accounts_community) AND key = %(key)s)"
+            " SELECT id FROM named UNION"
+            " SELECT c.subject_id FROM named JOIN indicators_claim c ON c.home_id = named.id",
+            {"term": term, "key": key},
         )
     ]
 

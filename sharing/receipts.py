@@ -75,10 +75,11 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
     return Receipt(identifier, community, state, received_at, ingested_at, object_count, lines)
 
 
+# A line is about what the claim counts for now: the journal may have moved it since it came in.
 _LINES = """
 SELECT o.object_id, o.version, o.outcome, o.reason, o.sentence, o.subject_id, mine.tlp,
        r.decision, r.reason, r.sentence, r.published_id, r.digest IS NOT NULL, r.missing,
-       EXISTS (SELECT 1 FROM indicators_claim c WHERE c.subject_id = o.subject_id
+       EXISTS (SELECT 1 FROM indicators_claim c WHERE c.subject_id = present.id
                AND c.organization_id <> %(organization)s AND c.tlp <= %(ceiling)s
                AND c.first_received_at <= s.ingested_at),
        (SELECT v.decision_reason FROM sharing_review v WHERE v.release_id = r.id AND v.state = 'rejected'
@@ -87,7 +88,12 @@ FROM indicators_submittedobject o
 JOIN indicators_submission s ON s.id = o.submission_id
 LEFT JOIN indicators_claim mine ON mine.community_id = s.community_id AND mine.object_id = o.object_id
      AND mine.organization_id = s.organization_id
-LEFT JOIN sharing_release r ON r.subject_id = o.subject_id AND r.ceiling = %(ceiling)s
+LEFT JOIN indicators_subject identity ON identity.id = o.subject_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN coalesce(mine.home_id, mine.subject_id) = o.subject_id THEN mine.subject_id
+                ELSE coalesce(identity.merged_into_id, o.subject_id) END AS id
+) present
+LEFT JOIN sharing_release r ON r.subject_id = present.id AND r.ceiling = %(ceiling)s
 WHERE o.submission_id = %(submission)s ORDER BY o.ordinal
 """
 

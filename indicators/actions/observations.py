@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts import sql
+from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
 from indicators.stix.objects import StixObject
 
@@ -22,9 +23,14 @@ class Observed:
 
 
 def subject_key(stix: StixObject) -> bytes:
-    """The canonical key of an indicator (raises `PatternError`), the id of anything else."""
+    """The canonical key of an indicator, the deterministic id of an observable, the id of anything else.
+
+    Raises `PatternError`, and `Refused` for an observable that cannot be (`observables.CODES`).
+    """
     if stix.type == "indicator":
         return indicator_key(stix.value["pattern_type"], stix.value["pattern"])
+    if stix.version is None:
+        return (observables.deterministic_id(observables.normal(stix.value)) or stix.id).encode()
     return stix.id.encode()
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from accounts import sql
 from accounts.models import Tlp
-from indicators.dedup import merge
+from indicators.dedup import merge, observables
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical, canonical_parsed
 from indicators.stix.references import references
@@ -26,7 +26,10 @@ from sharing.tlog.statements import Reason
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row of `indicators_claim` with its organisation's grade."""
+    """A row of `indicators_claim` with its organisation's grade.
+
+    `home_id` as there; `split_off`: the subject is none that an id leads to, but was split off from one.
+    """
 
     subject_id: int
     object_type: str
@@ -43,6 +46,8 @@ class Claim:
     received_at: datetime
     revoked: bool
     withdrawn_at: datetime | None
+    home_id: int | None = None
+    split_off: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +90,11 @@ class Standing:
         """Whether a version was published and not erased."""
         return self.digest is not None
 
+    @property
+    def own(self) -> bool:
+        """Whether what stands is the service's own object, with an author and versions, which it can revoke."""
+        return self.created != ""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -117,7 +127,8 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at'
+        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
+        " c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
@@ -147,21 +158,19 @@ def views_at(
     }
     aliases = _Aliases(community_id, ceiling, visible)
     views: list[View] = []
-    context: dict[str, tuple[int, Claim]] = {}
+    context: dict[str, Claim] = {}
     for subject_id, seen in visible.items():
         if not seen:
             standing = standings.get(subject_id)
             if standing is not None:
-                said = claims[subject_id]
-                views.append(_gone(standing, said[0].object_type if said else "", said, Reason.TLP_CHANGE))
+                views.append(_gone(standing, claims[subject_id], Reason.TLP_CHANGE))
         elif seen[0].object_type == "indicator":
             views.append(_merged(subject_id, ceiling, seen, standings, folds))
             aliases.learn(seen, views[-1].standing.published_id)
         else:
-            context.setdefault(seen[0].object_id, (subject_id, _speaker(seen)))
-    by_reference = {object_id: speaker.references for object_id, (_, speaker) in context.items()}
-    for object_id in closure.close(by_reference, set).ordered:
-        subject_id, speaker = context[object_id]
+            context[str(subject_id)] = _speaker(seen)
+    for name in _by_reference(context, visible):
+        subject_id, speaker = int(name), context[name]
         view = _unchanged_or_reissued(
             subject_id, ceiling, visible[subject_id], speaker, standings, aliases, publisher_id
         )
@@ -170,8 +179,23 @@ def views_at(
     return views
 
 
+def _by_reference(context: Mapping[str, Claim], visible: Mapping[int, Sequence[Claim]]) -> list[str]:
+    """Subjects, by what their speakers refer to; one can have several ids, and one id mean several subjects."""
+    meant: dict[str, list[str]] = {}
+    for name in context:
+        for claim in visible[int(name)]:
+            meant.setdefault(claim.object_id, []).append(name)
+    return closure.close(
+        {
+            name: [other for target in speaker.references for other in meant.get(target, ())]
+            for name, speaker in context.items()
+        },
+        set,
+    ).ordered
+
+
 class _Aliases:
-    """From the partners' ids to the published ones, at one ceiling; only those that differ."""
+    """From the partners' ids to the published ones, at one ceiling."""
 
     def __init__(self, community_id: UUID, ceiling: int, visible: Mapping[int, Sequence[Claim]]) -> None:
         self._by_id: dict[str, dict[UUID, str]] = {}
@@ -186,11 +210,14 @@ class _Aliases:
         if not referred:
             return
         for object_id, organization_id, published_id in sql.rows(
-            "WITH named AS MATERIALIZED (SELECT id, object_id, organization_id, subject_id, first_received_at"
+            "WITH named AS MATERIALIZED (SELECT id, object_id, organization_id, subject_id, home_id, first_received_at"
             f" FROM indicators_claim WHERE community_id = %s AND object_id = {sql.ONE_OF} AND tlp <= %s)"
             " SELECT n.object_id, n.organization_id, r.published_id FROM named n"
             " JOIN sharing_release r ON r.subject_id = n.subject_id AND r.ceiling = %s"
-            " WHERE r.published_id <> n.object_id ORDER BY n.first_received_at, n.id",
+            # Where the journal parted claims on one id, it may be the published one of some.
+            " WHERE r.published_id <> n.object_id"
+            " OR n.object_id IN (SELECT object_id FROM named WHERE home_id IS NOT NULL)"
+            " ORDER BY n.first_received_at, n.id",
             (community_id, sql.joined(referred), ceiling, ceiling),
         ):
             self._by_id.setdefault(object_id, {})[organization_id] = published_id
@@ -198,16 +225,20 @@ class _Aliases:
     def learn(self, seen: Sequence[Claim], published_id: str) -> None:
         """Take in what this triage itself decided."""
         for claim in seen:
-            if claim.object_id != published_id:
-                self._by_id.setdefault(claim.object_id, {})[claim.organization_id] = published_id
+            self._by_id.setdefault(claim.object_id, {})[claim.organization_id] = published_id
 
     def mapping(self, claim: Claim) -> dict[str, str]:
         """The references of a claim that stand under another id; its own organisation's meaning goes first."""
         found = {}
         for target in claim.references:
             known = self._by_id.get(target)
-            if known:
-                found[target] = known.get(claim.organization_id) or next(iter(known.values()))
+            if not known:
+                continue
+            meant = known.get(claim.organization_id)
+            if meant is None:
+                meant = target if target in known.values() else next(iter(known.values()))
+            if meant != target:
+                found[target] = meant
         return found
 
 
@@ -228,19 +259,20 @@ class Folds:
         return made
 
     def _fold(self, seen: Sequence[Claim]) -> "_Fold":
+        values = _with_one_pattern(seen)
         view = merge.fold(
             [
                 merge.Claim(
                     organization=str(claim.organization_id),
                     reliability=claim.reliability,
                     object_id=claim.object_id,
-                    value=msgspec.json.decode(claim.body),
+                    value=value,
                     received_at=claim.received_at,
                     first_received_at=claim.first_received_at,
                     tlp=claim.tlp,
                     withdrawn=claim.revoked or claim.withdrawn_at is not None,
                 )
-                for claim in seen
+                for claim, value in zip(seen, values, strict=True)
             ],
             published_id=_SOME_ID,
             created_by_ref=self._publisher_id,
@@ -251,6 +283,22 @@ class Folds:
             "indicator", pattern_type=view.value["pattern_type"], pattern=view.value["pattern"]
         )
         return _Fold(view, body if body.count(_SOME_ID.encode()) == 1 else None, core_takes_it)
+
+
+def _with_one_pattern(seen: Sequence[Claim]) -> list[dict[str, Any]]:
+    """What the claims say; where the journal put several patterns together, all in the words of one of them."""
+    values = [msgspec.json.decode(claim.body) for claim in seen]
+    if all(claim.home_id is None for claim in seen):
+        return values
+    first, _ = min(
+        zip(values, seen, strict=True),
+        key=lambda pair: (
+            pair[1].revoked or pair[1].withdrawn_at is not None,
+            pair[1].home_id is not None,
+        ),
+    )
+    said = {name: first[name] for name in ("pattern", "pattern_type", "pattern_version") if name in first}
+    return [value | said for value in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +353,8 @@ def _merged(
 
 
 def _speaker(seen: Sequence[Claim]) -> Claim:
-    """Whose version stands of what is not merged: the first live claim's organisation."""
-    return next((claim for claim in seen if claim.withdrawn_at is None), seen[0])
+    """Whose version stands of what is not folded: the first that still says so, before those merged into it."""
+    return min(seen, key=lambda claim: (claim.withdrawn_at is not None, claim.home_id is not None))
 
 
 def _unchanged_or_reissued(
@@ -320,18 +368,42 @@ def _unchanged_or_reissued(
 ) -> View:
     standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, speaker.object_id, standings)
     mapping = aliases.mapping(speaker)
+    if speaker.withdrawn_at is not None and not standing.own:
+        return _gone(standing, seen, Reason.ERROR)
+    if not speaker.version:
+        return _observable(standing, seen, speaker, mapping)
     erases = None
-    if mapping and standing.published_id == speaker.object_id:
-        erases = standing.published_id if standing.stands else None
-        _renew(standing, speaker.object_type)
+    if not standing.own:
+        # Of two subjects that were split, one bears the id that the partners gave it.
+        passes = not mapping and not speaker.split_off
+        erases = _rename(standing, speaker.object_id if passes else _new_id(speaker.object_type))
     if standing.published_id == speaker.object_id:
-        return _unchanged(standing, speaker, seen)
+        return _unchanged(standing, speaker, seen, erases)
     return _reissued(standing, speaker, seen, mapping, publisher_id, erases)
 
 
-def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> View:
-    if speaker.withdrawn_at is not None:
-        return _gone(standing, speaker.object_type, seen, Reason.ERROR)
+def _observable(
+    standing: Standing, seen: Sequence[Claim], speaker: Claim, mapping: Mapping[str, str]
+) -> View:
+    """What has no versions stands under the id of what it says, said again where the partner spelt it otherwise."""
+    sent = msgspec.json.decode(speaker.body)
+    value = observables.normal(sent)
+    fixed = observables.deterministic_id(value)
+    if not speaker.split_off and (fixed or not mapping):
+        erases = _rename(standing, fixed or speaker.object_id)
+    elif standing.published_id in {fixed, *(claim.object_id for claim in seen)}:
+        erases = _rename(standing, _new_id(speaker.object_type))
+    else:
+        erases = None
+    if value is sent and not mapping and standing.published_id == speaker.object_id:
+        return _unchanged(standing, speaker, seen, erases)
+    again = reissue.restate(value, published_id=standing.published_id, tlp=speaker.tlp, mapping=mapping)
+    body = canonical(again)
+    item = Item(standing.published_id, speaker.object_type, "2.1", NO_VERSION, body, speaker.tlp, None)
+    return _partners_view(standing, item, seen, list(references(again)), revoked=False, erases=erases)
+
+
+def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim], erases: str | None) -> View:
     head = msgspec.json.decode(speaker.body, type=_Head)
     item = Item(
         speaker.object_id,
@@ -346,21 +418,44 @@ def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim]) -> Vie
             {"organization": str(speaker.organization_id), "submission": str(speaker.submission_id), "v": 1}
         ),
     )
-    return View(
-        standing=standing,
-        object_type=speaker.object_type,
-        item=item,
-        references=speaker.references,
-        digest=hashlib.sha256(speaker.body).digest(),
-        modified=item.version,
+    return _partners_view(
+        standing,
+        item,
+        seen,
+        speaker.references,
         # The partner's own revocation is published as it is; policy lets it follow what stands.
         revoked=speaker.revoked,
+        relationship_type=head.relationship_type,
+        erases=erases,
+    )
+
+
+def _partners_view(
+    standing: Standing,
+    item: Item,
+    seen: Sequence[Claim],
+    refers_to: list[str],
+    *,
+    revoked: bool,
+    relationship_type: str = "",
+    erases: str | None,
+) -> View:
+    """A view whose object is a partner's, or an observable, which is nobody's."""
+    return View(
+        standing=standing,
+        object_type=item.object_type,
+        item=item,
+        references=refers_to,
+        digest=hashlib.sha256(item.body).digest(),
+        modified=item.version,
+        revoked=revoked,
         sources=_sources(seen),
         confidence=None,
-        core=core.admits(speaker.object_type),
-        attribution=attributes(speaker.object_type, head.relationship_type),
-        aliases=[speaker.object_id],
+        core=core.admits(item.object_type),
+        attribution=attributes(item.object_type, relationship_type),
+        aliases=_aliases_of(seen),
         own=False,
+        erases=erases,
     )
 
 
@@ -442,18 +537,17 @@ def _own_view(
         confidence=confidence,
         core=core_takes_it,
         attribution=attributes(object_type, value.get("relationship_type", "")),
-        aliases=[claim.object_id for claim in seen],
+        aliases=_aliases_of(seen),
         own=True,
         erases=erases,
     )
 
 
-def _gone(standing: Standing, object_type: str, said: Iterable[Claim], why: Reason) -> View:
+def _gone(standing: Standing, said: Iterable[Claim], why: Reason) -> View:
     """Nothing may be seen any more; a partner's object is erased, an own one revoked."""
-    partners_own = {claim.object_id for claim in said}
     return View(
         standing=standing,
-        object_type=object_type,
+        object_type=standing.published_id.partition("--")[0],
         item=None,
         references=[],
         digest=b"",
@@ -463,10 +557,14 @@ def _gone(standing: Standing, object_type: str, said: Iterable[Claim], why: Reas
         confidence=None,
         core=True,
         attribution=False,
-        aliases=sorted(partners_own),
-        own=standing.published_id not in partners_own,
+        aliases=_aliases_of(said),
+        own=standing.own,
         why=why,
     )
+
+
+def _aliases_of(said: Iterable[Claim]) -> list[str]:
+    return list(dict.fromkeys(claim.object_id for claim in said))
 
 
 class _Head(msgspec.Struct):
@@ -494,5 +592,14 @@ def _new_standing(
 
 
 def _renew(standing: Standing, object_type: str) -> None:
-    standing.published_id = _new_id(object_type)
+    _rename(standing, _new_id(object_type))
+
+
+def _rename(standing: Standing, published_id: str) -> str | None:
+    """Let what follows stand under this id; the earlier id, if that is another and something stands under it."""
+    if standing.published_id == published_id:
+        return None
+    earlier = standing.published_id if standing.stands else None
+    standing.published_id = published_id
     standing.digest, standing.created, standing.modified, standing.revoked = None, "", "", False
+    return earlier

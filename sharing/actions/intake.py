@@ -150,7 +150,9 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
     for (taken,) in sql.rows(
         "SELECT DISTINCT r.published_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
         f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}"
-        " AND s.key <> convert_to(r.published_id, 'UTF8')",
+        # An id that an identity leads to is a partner's, or an observable's.
+        " AND NOT EXISTS (SELECT 1 FROM indicators_subject t"
+        " WHERE t.community_id = s.community_id AND t.key = convert_to(r.published_id, 'UTF8'))",
         (community_id, sql.joined(strangers)),
     ):
         line = strangers[taken]

@@ -16,6 +16,7 @@ from django.db import OperationalError, transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
+from indicators.actions import journal
 from indicators.actions.observations import queue_folds, queue_referring
 from sharing.actions import cases, publication
 from sharing.actions.audiences import Claim, Folds, Standing, View, load_claims, views_at
@@ -90,7 +91,7 @@ def publish(
     signatures = Signatures(signer)
     for feed in feeds:
         introduce(feed, signatures=signatures, now=now)
-    claims = _with_those_that_wait(community_id, load_claims(subject_ids))
+    claims = _upheld(community_id, _with_those_that_wait(community_id, load_claims(subject_ids)), now)
     rule = _rule(community_id)
     author = publisher_id()
     folds = Folds(author)
@@ -187,7 +188,7 @@ def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]
         rule=rule,
         attribution=view.attribution,
         revoked=view.revoked,
-        stands=view.standing.stands,
+        stands=view.standing.stands or view.erases is not None,
         approved=approved,
         rejected=rejected,
     )
@@ -256,6 +257,14 @@ def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) ->
         fresh = load_claims(subject_id for (subject_id,) in waiting if subject_id not in claims)
         claims = claims | fresh
     return claims
+
+
+def _upheld(community_id: UUID, claims: dict[int, list[Claim]], now: datetime) -> dict[int, list[Claim]]:
+    """The claims, after merges that would let one show below its level were mended."""
+    merged = [subject_id for subject_id, said in claims.items() if any(claim.home_id for claim in said)]
+    if not merged:
+        return claims
+    return claims | load_claims(journal.uphold(community_id=community_id, subject_ids=merged, now=now))
 
 
 def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object]) -> None:

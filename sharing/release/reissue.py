@@ -48,14 +48,9 @@ def reissue(
 
     `created` and `modified` have three fractional digits. The result is a fixed point of stix2's serialisation.
     """
-    own = {key: item for key, item in value.items() if key not in _NAMES_THE_SOURCE}
+    own = _anonymous(value)
     if own["type"] in _FREE_TEXT_TYPES:
         own.pop("description", None)
-    extensions = {key: item for key, item in own.get("extensions", {}).items() if key != DETECTION_CONTEXT}
-    if extensions:
-        own["extensions"] = extensions
-    else:
-        own.pop("extensions", None)
     own |= {
         "id": published_id,
         "created_by_ref": created_by_ref,
@@ -65,6 +60,18 @@ def reissue(
     own = references.rewrite(own, mapping)
     own["object_marking_refs"] = _marked(own, tlp)
     return _settled(own)
+
+
+def restate(
+    value: Mapping[str, Any], *, published_id: str, tlp: int, mapping: Mapping[str, str]
+) -> dict[str, Any]:
+    """The observable that says what `value` says, under another id or with `mapping` applied to its references.
+
+    Observables have neither an author nor versions, so nothing in it tells that the service said it again.
+    """
+    own = references.rewrite(_anonymous(value) | {"id": published_id}, mapping)
+    own["object_marking_refs"] = _marked(own, tlp)
+    return own
 
 
 def revocation(value: Mapping[str, Any], *, modified: str) -> dict[str, Any]:
@@ -77,6 +84,17 @@ def no_earlier(modified: str, *, after: str) -> str:
     if not after or modified > after:
         return modified
     return timestamps.from_datetime_ms(timestamps.to_datetime(after) + timedelta(milliseconds=1))
+
+
+def _anonymous(value: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what tells its source."""
+    own = {key: item for key, item in value.items() if key not in _NAMES_THE_SOURCE}
+    extensions = {key: item for key, item in own.get("extensions", {}).items() if key != DETECTION_CONTEXT}
+    if extensions:
+        own["extensions"] = extensions
+    else:
+        own.pop("extensions", None)
+    return own
 
 
 def _marked(own: Mapping[str, Any], tlp: int) -> list[str]:

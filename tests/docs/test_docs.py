@@ -12,6 +12,7 @@ import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern
 
+from indicators.dedup import observables
 from indicators.models import Outcome
 from indicators.stix import json, validation
 from sharing import receipts, urls
@@ -87,6 +88,7 @@ def reason_codes() -> set[str]:
     return {
         *json.CODES,
         *validation.CODES,
+        *observables.CODES,
         *receipts.SENTENCES,
         *strings("sharing/release/policy.py", of_call="Verdict", position=1),
         *strings("sharing/actions/intake.py", of_call="_Line", position=4),

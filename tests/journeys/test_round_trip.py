@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from indicators.dedup import observables
 from tests.conformance import stix
 from tests.conformance.stix import Object
 from tests.journeys import steps
@@ -47,6 +48,11 @@ def body_of(members: dict[str, Any]) -> Object:
     return stix._sdo("campaign", **{"name": "Copycat", "object_marking_refs": [GREEN]} | members)
 
 
+def under_its_id(one: Object) -> Object:
+    """An observable under the id that all its contributing properties give it."""
+    return one | {"id": observables.deterministic_id(one)}
+
+
 OBJECTS: dict[str, Any] = {name: lambda m=members: body_of(m) for name, members in AWKWARD.items()} | {
     "a type that nobody knows": lambda: stix._sdo(
         "x-example-thing", x_a={"b": [1, 2.5]}, object_marking_refs=[GREEN]
@@ -61,14 +67,19 @@ OBJECTS: dict[str, Any] = {name: lambda m=members: body_of(m) for name, members 
     "an observable with spec_version": lambda: stix.url(
         spec_version="2.1", defanged=False, object_marking_refs=[GREEN]
     ),
-    "a file with everything": lambda: stix.file(
-        size=2**53 - 1,
-        name="modèle.safetensors",
-        ctime="2024-05-01T08:00:00.10Z",
-        extensions={
-            f"extension-definition--{UUID}": {"extension_type": "property-extension", "flags": [False, ""]}
-        },
-        object_marking_refs=[GREEN],
+    "a file with everything": lambda: under_its_id(
+        stix.file(
+            size=2**53 - 1,
+            name="modèle.safetensors",
+            ctime="2024-05-01T08:00:00.10Z",
+            extensions={
+                f"extension-definition--{UUID}": {
+                    "extension_type": "property-extension",
+                    "flags": [False, ""],
+                }
+            },
+            object_marking_refs=[GREEN],
+        )
     ),
     "times of creation in microseconds": lambda: body_of(
         {"created": "2024-05-01T08:00:00.123456Z", "modified": "2024-05-01T08:00:00.123457Z"}

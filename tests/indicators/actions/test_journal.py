@@ -1,11 +1,16 @@
 """The merge journal: what analysts and near duplicates make of subjects, and that all of it can be undone."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
+from accounts import sql
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Organization
 from indicators.actions import journal, observations
@@ -96,9 +101,7 @@ def places() -> dict[str, tuple[int, int | None]]:
 
 
 def parents() -> dict[int, int]:
-    return dict(
-        Subject.objects.filter(merged_into__isnull=False).values_list("id", "merged_into_id")  # type: ignore[arg-type]
-    )
+    return dict(Subject.objects.filter(merged_into__isnull=False).values_list("id", "merged_into_id"))
 
 
 def claim_of(one: Object, organization: Organization) -> Claim:
@@ -130,10 +133,8 @@ def test_undoing_a_merge_brings_back_also_what_came_after_it(trust: Trust) -> No
 
     undo(made)
 
-    assert set(Claim.objects.filter(subject=two).values_list("organization_id", "home_id")) == {
-        (trust.lab_a.id, None),
-        (trust.lab_b.id, None),
-    }
+    returned = Claim.objects.filter(subject=two, home=None)
+    assert {claim.organization_id for claim in returned} == {trust.lab_a.id, trust.lab_b.id}
     assert parents() == {}
     assert drain() == [one, two]
     entry = Merge.objects.get()
@@ -400,3 +401,75 @@ def test_what_the_service_turned_round_may_be_a_near_duplicate_again(trust: Trus
     journal.uphold(community_id=trust.community.id, subject_ids=[one], now=LATER)
 
     assert near(trust, two, three) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_that_comes_in_while_a_merge_is_made_counts_for_the_survivor(trust: Trust) -> None:
+    first, second = stix.malware(), stix.malware()
+    with transaction.atomic():
+        one, two = absorb(trust, first, second)
+    merged, go_on = threading.Event(), threading.Event()
+
+    def merging() -> None:
+        try:
+            with transaction.atomic():
+                near(trust, one, two)
+                merged.set()
+                go_on.wait(10)
+        finally:
+            connection.close()
+
+    def absorbing() -> None:
+        try:
+            with transaction.atomic():
+                absorb(trust, second, organization=trust.lab_b)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        merge = pool.submit(merging)
+        assert merged.wait(10)
+        ingest = pool.submit(absorbing)
+        while not (ingest.done() or sql.row("SELECT 1 FROM pg_locks WHERE NOT granted")):
+            time.sleep(0.01)
+        go_on.set()
+        merge.result(20)
+        ingest.result(20)
+
+    claim = claim_of(second, trust.lab_b)
+    assert (claim.subject_id, claim.home_id) == (one, two)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_merging_undoing_and_submitting_at_once_neither_deadlocks_nor_misplaces_a_claim(trust: Trust) -> None:
+    campaigns = [stix.campaign() for _ in range(6)]
+    with transaction.atomic():
+        subjects = absorb(trust, *campaigns)
+
+    def work(number: int) -> None:
+        one, other = subjects[number % 6], subjects[(number * 5 + 1) % 6]
+        try:
+            with transaction.atomic():
+                if number % 3 == 0:
+                    near(trust, one, other)
+                elif number % 3 == 1:
+                    held = Merge.objects.filter(undone_at=None).order_by("id").first()
+                    if held is not None:
+                        journal.undo(journal_id=held.id, by=SERVICE, now=LATER, reason="again")
+                else:
+                    organization = (trust.lab_b, trust.outsider)[number % 2]
+                    sql.lock(f"claims:{organization.id}")
+                    absorb(trust, *campaigns, organization=organization)
+        except journal.AlreadyUndone:
+            pass
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(24)))
+
+    assert Claim.objects.count() == 18
+    into = {subject.id: subject.merged_into_id or subject.id for subject in Subject.objects.all()}
+    assert set(into.values()) <= {root for subject, root in into.items() if subject == root}
+    for claim in Claim.objects.all():
+        assert claim.subject_id == into[claim.home_id or claim.subject_id]
