@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from indicators.dedup import templates
 from sharing.tlog.statements import TLP_LEVELS
@@ -30,7 +31,7 @@ class _CannotRead(Exception):
     """What was given cannot be used; the sentence says why."""
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command; its `run` takes the arguments and returns the exit code."""
     parser = commands.add_parser(
         "template",

@@ -148,7 +148,7 @@ def test_a_sketch_that_is_none_is_refused_with_its_property(world: World) -> Non
 
     status = world.submit("lab-a", [broken, fine])
 
-    lines = {line["object_id"]: line for line in world.receipt("lab-a", status["id"])["objects"]}
+    lines = {line["id"]: line for line in world.receipt("lab-a", status["id"])["objects"]}
     refused = lines[broken["id"]]
     assert (refused["outcome"], refused["reason"]) == ("rejected", "invalid-sketch")
     assert refused["sentence"].startswith("/sketches/minhash-w3-128: ")

@@ -322,6 +322,29 @@ def test_decisions_need_an_analyst_a_reason_and_an_open_case(trust: Trust) -> No
         decide(LikenessState.RELATED, who)
 
 
+def test_many_templates_are_compared_by_as_many_queries_as_few(trust: Trust) -> None:
+    ingest(trust, template(sketch(of=99)))
+    counts = []
+    for few_or_many in (range(3), range(3, 33)):
+        unlike = [template(sketch(range(40), of=number)) for number in few_or_many]
+        with CaptureQueriesContext(connection) as captured:
+            ingest(trust, *unlike)
+        counts.append(len(captured))
+
+    assert counts[0] == counts[1]
+
+
+def test_a_known_template_is_not_compared_again(trust: Trust) -> None:
+    known = template(sketch())
+    ingest(trust, known)
+    ingest(trust, template(ALIKE))
+    Likeness.objects.all().delete()
+
+    ingest(trust, known, by=trust.lab_b)
+
+    assert found() == set()
+
+
 def test_what_has_no_prompt_templates_asks_nothing(trust: Trust) -> None:
     with CaptureQueriesContext(connection) as captured:
         arrived = likeness.arrivals(
