@@ -6,8 +6,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 
-from accounts.models import Community, Organization, Tlp, Token
+from accounts.models import Community, Member, Organization, Tlp, Token
+from indicators.dedup import sketches
 
 
 class Channel(models.TextChoices):
@@ -336,3 +339,104 @@ class Technique(models.Model):
     def atlas_ids(self) -> list[str]:
         """The ATLAS techniques that its external references name."""
         return [self.atlas_id] if self.atlas_id else self.form_of
+
+
+class Sketch(models.Model):
+    """What a prompt template is compared by: the sketch claimed of it at the lowest TLP, the first of those."""
+
+    subject = models.OneToOneField(Subject, on_delete=models.CASCADE, primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    minima = models.BinaryField(help_text="`minhash-w3-128`, 512 bytes.")
+    tlp = models.SmallIntegerField(choices=Tlp.choices, help_text="The lowest TLP at which it was claimed.")
+    claimed_at = models.DateTimeField(help_text="When it was first claimed at that TLP.")
+
+    class Meta:
+        constraints = [
+            # TLP:RED is compared with nothing.
+            models.CheckConstraint(
+                condition=Q(tlp__gte=Tlp.CLEAR, tlp__lt=Tlp.RED), name="sketch_tlp_below_red"
+            ),
+            models.CheckConstraint(
+                condition=Exact(Length("minima"), sketches.SIZE), name="sketch_of_512_bytes"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"sketch of subject {self.subject_id}"
+
+
+class SketchBand(models.Model):
+    """One band of a sketch: two sketches with a band in common are worth comparing."""
+
+    pk = models.CompositePrimaryKey("subject_id", "band")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    band = models.SmallIntegerField()
+    digest = models.BigIntegerField()
+    tlp = models.SmallIntegerField(help_text="That of the sketch: a search meets the lowest first.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(band__gte=0, band__lt=sketches.BANDS), name="sketch_band_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["community", "band", "digest", "tlp", "subject"], name="sketch_band_search")
+        ]
+
+    def __str__(self) -> str:
+        return f"band {self.band} of subject {self.subject_id}"
+
+
+class LikenessState(models.TextChoices):
+    """What became of a likeness."""
+
+    PENDING = "pending", "Pending"
+    RELATED = "related", "Related"
+    DISMISSED = "dismissed", "Dismissed"
+    MERGED = "merged", "Merged"
+
+
+class Likeness(models.Model):
+    """Two prompt templates that resemble each other, the older subject first: merged, or proposed to an analyst."""
+
+    id = models.BigAutoField(primary_key=True)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT)
+    first = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+", db_index=False)
+    second = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="+")
+    similarity = models.FloatField(help_text="Estimated Jaccard similarity of their sketches, 0.6 to 1.")
+    state = models.CharField(max_length=9, choices=LikenessState.choices, default=LikenessState.PENDING)
+    found_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        Member, on_delete=models.PROTECT, null=True, help_text="Nobody where the service merged them."
+    )
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "likenesses"
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="likeness_once"),
+            models.CheckConstraint(condition=Q(first__lt=F("second")), name="likeness_in_order"),
+            models.CheckConstraint(
+                condition=Q(similarity__gte=sketches.RELATED, similarity__lte=1),
+                name="likeness_similarity_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending", decided_at__isnull=True, decided_by__isnull=True, reason="")
+                | Q(state="merged", decided_at__isnull=False, decided_by__isnull=True, reason="")
+                | (
+                    Q(state__in=["related", "dismissed", "merged"])
+                    & Q(decided_at__isnull=False, decided_by__isnull=False)
+                    & ~Q(reason="")
+                ),
+                name="likeness_decided_with_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["community", "id"], condition=Q(state="pending"), name="likeness_pending")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.similarity:.2f} between {self.first_id} and {self.second_id}"

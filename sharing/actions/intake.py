@@ -1,7 +1,8 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
 claim the row → split → per object: strict read, identity, privacy, ceiling → accepted or rejected with a reason
-→ publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
+→ publication.append to the inbox or open collection → claims (absorb) → prompt templates compared (likeness)
+→ receipt lines → done
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
-from indicators.actions import submissions
+from indicators.actions import likeness, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
+from indicators.dedup.sketches import Unreadable
 from indicators.models import Outcome
 from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
@@ -72,13 +74,16 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         (log,) = publication.lock([submission.collection_id])
         _append(log, submission, accepted, signer, now)
         _set_echoes_apart(accepted)
+        observed = [line.observed for line in accepted if line.observed is not None]
+        arrived = likeness.arrivals(community_id=submission.community_id, observed=observed)
         subjects = absorb(
             community_id=submission.community_id,
             organization_id=submission.organization_id,
             submission_id=submission.id,
-            observed=[line.observed for line in accepted if line.observed is not None],
+            observed=observed,
             now=now,
         )
+        likeness.compare(community_id=submission.community_id, arrived=arrived, subjects=subjects, now=now)
         _write_receipt(submission.id, lines, subjects)
         # What is refused for what it holds is not kept either.
         submissions.finish(submission_id=submission.id, keep_body=not held_personal_data, now=now)
@@ -90,11 +95,15 @@ def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
     try:
         stix = read(raw)
         key = subject_key(stix)
+        if stix.type == likeness.TYPE:
+            likeness.sketch_of(stix.value)
         if not house.takes_personal_data:
             check(stix, prompt_text=house.takes_prompt_text)
-    except (json.Refused, PatternError) as refusal:
+    except (json.Refused, PatternError, Unreadable) as refusal:
         object_id, modified, created = json.head(raw)
-        code = refusal.code if isinstance(refusal, json.Refused) else "invalid-pattern"
+        code = "invalid-sketch" if isinstance(refusal, Unreadable) else "invalid-pattern"
+        if isinstance(refusal, json.Refused):
+            code = refusal.code
         return _Line(
             ordinal,
             object_id or f"objects/{ordinal}",

@@ -1,4 +1,4 @@
-"""`stillwatch`, the consumer's command: files in, one line out, an exit code that says what was found."""
+"""`stillwatch`, the partner's command: files in, one line out, an exit code that says what was found."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sharing.signing.keys import KeySet, MalformedKeySet
 from sharing.tlog.statements import TLP_LEVELS
-from sharing.verifier import blind, strict_json
+from sharing.verifier import blind, strict_json, template
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
@@ -165,8 +165,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="stillwatch",
-        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys, and blinds\n"
-        "identifiers that may not be sent in the clear.",
+        description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys; blinds what may not\n"
+        "be sent in the clear, and prepares what is submitted.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_PAGE_EXAMPLES + "\n" + _EXIT_CODES,
     )
@@ -179,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXIT_CODES,
     )
     blind.register(commands)
+    template.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object")
 
     page = kinds.add_parser(

@@ -19,6 +19,10 @@ _LEVELS = {
 }
 
 
+MARKINGS = {level: marking for marking, level in reversed(_LEVELS.items())}
+"""The TLP 2.0 marking definition of each level."""
+
+
 def above(level: str, ceiling: str) -> bool:
     return TLP_LEVELS.index(level) > TLP_LEVELS.index(ceiling)
 
