@@ -79,3 +79,8 @@ def lock(*names: str) -> None:
     """Take advisory locks for the rest of the transaction, in a fixed order so that two callers never cross."""
     for name in sorted(names):
         execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+def lock_shared(name: str) -> None:
+    """Take an advisory lock together with others; who takes it by `lock` waits for all of them, and they for it."""
+    execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", (name,))

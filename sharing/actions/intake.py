@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
-from indicators.actions import submissions
+from indicators.actions import allowlists, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.models import Outcome
@@ -25,6 +25,7 @@ from sharing.actions import publication
 from sharing.actions.introduction import publisher_id
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
+from sharing.release import policy
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 
@@ -68,6 +69,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             observed=[line.observed for line in accepted if line.observed is not None],
             now=now,
         )
+        _say_what_is_listed(accepted, subjects)
         _write_receipt(submission.id, lines, subjects)
         submissions.finish(submission_id=submission.id, now=now)
     return submission.community_id
@@ -156,6 +158,17 @@ def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
         if line.observed is not None and line.observed.object.value.get("created_by_ref") == author:
             line.observed, line.outcome, line.reason = None, Outcome.DUPLICATE, "echo"
             line.sentence = "The service published this itself; sent back, it adds no source."
+
+
+def _say_what_is_listed(accepted: Sequence[_Line], subjects: dict[bytes, int]) -> None:
+    """What is on an allow-list is told at once. Triage decides it again, for every version and every list of then."""
+    hits = allowlists.hits({subjects[line.observed.key] for line in accepted if line.observed is not None})
+    for line in accepted:
+        if line.observed is not None:
+            hit = allowlists.said(line.observed.object.value, hits.get(subjects[line.observed.key], ()))
+            if hit is not None:
+                verdict = policy.allow_listed(policy.Listed(str(hit), hit.list_name))
+                line.reason, line.sentence = verdict.reason, verdict.sentence
 
 
 def _default_tlp(community_id: UUID) -> int:
