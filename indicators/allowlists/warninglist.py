@@ -86,7 +86,11 @@ def _network(text: str) -> Entry:
 
 
 def _string(text: str) -> Entry:
-    return entry(text, subdomains=False)
+    found = entry(text, subdomains=False)
+    if found.domain is not None and "." not in found.domain:
+        # A hash, a UUID, a word: in a list of strings they are more likely than a name without a dot.
+        raise ValueError("this is no address, network, domain name or AS number")
+    return found
 
 
 _TYPES: dict[str, Callable[[str], Entry]] = {"cidr": _network, "hostname": entry, "string": _string}

@@ -1,7 +1,7 @@
 """What an object watches: the networks, domains and AS numbers in it that an allow-list could name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -13,6 +13,15 @@ Value = IPv4Network | IPv6Network | str | int
 SCO_TYPES = frozenset(("autonomous-system", "domain-name", "ipv4-addr", "ipv6-addr", "url"))
 """The types of observables that say such a value themselves."""
 
+_NORMAL: dict[str, Callable[[str], str]] = {
+    "domain-name": values.address,
+    "ipv4-addr": values.address,
+    "ipv6-addr": values.address,
+    "url": values.url,
+}
+
+# Most other patterns are told by their text; no other comparison can say such a value.
+_RELEVANT = re.compile(r"ipv[46]-addr|domain-name|url|autonomous-system|_refs?\b")
 _INDEX = r"(?:\[(?:\*|-?\d+)\])?"
 _NUMBER = re.compile(rf"autonomous-system:number|.*_refs?{_INDEX}\.number")
 _HOST = re.compile(
@@ -29,13 +38,18 @@ def watched(obj: Mapping[str, Any]) -> frozenset[Value]:
     """
     kind = obj["type"]
     if kind == "indicator":
-        said = observables(obj["pattern"]) if obj["pattern_type"] == "stix" else ()
+        if obj["pattern_type"] != "stix" or not _RELEVANT.search(obj["pattern"]):
+            return frozenset()
+        said = observables(obj["pattern"])
     elif kind == "autonomous-system":
         said = ((f"{kind}:number", f"{obj['number']:.0f}"),)
     elif kind in SCO_TYPES:
-        said = ((f"{kind}:value", obj["value"]),)
+        try:
+            said = ((f"{kind}:value", _NORMAL[kind](obj["value"])),)
+        except ValueError:
+            return frozenset()
     else:
-        said = ()
+        return frozenset()
     return frozenset(value for path, text in said if (value := _value(path, text)) is not None)
 
 
@@ -58,7 +72,7 @@ def _value(path: str, text: str) -> Value | None:
         return int(text) if text.isdigit() and int(text) < 2**32 else None
     try:
         if path == "url:value":
-            return _host(_host_of(values.url(text)))
+            return _host(_host_of(text))
         if _HOST.fullmatch(path):
             return _host(text)
     except ValueError:
@@ -75,6 +89,6 @@ def _host(text: str) -> Value:
 
 def _host_of(url: str) -> str:
     """The host of a URL in normal form; empty if it has none."""
-    authority = re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0]
     host = authority.rpartition("@")[2]
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
