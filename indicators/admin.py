@@ -94,17 +94,17 @@ class EntryForm(ReasonForm):
 class AllowlistEntryAdmin(ReadOnly):
     """Entries: found by name, note or what covers an address; added and removed with a reason."""
 
-    list_display = ("__str__", "list", "subdomains", "note")
-    list_filter = ("list",)
-    list_select_related = ("list",)
+    list_display = ("__str__", "allowlist", "subdomains", "note")
+    list_filter = ("allowlist",)
+    list_select_related = ("allowlist",)
     search_fields = ("domain", "note")
     search_help_text = (
         "An address or network finds what overlaps it, an AS number what holds it; else a part of a name."
     )
-    ordering = ("list", "id")
+    ordering = ("allowlist", "id")
     show_full_result_count = False
     actions = ("remove",)
-    fields = ("list", "entry", "subdomains", "note")
+    fields = ("allowlist", "entry", "subdomains", "note")
     readonly_fields = fields
 
     @admin.display(description="Entry")

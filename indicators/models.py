@@ -254,7 +254,7 @@ class AllowlistEntry(models.Model):
     """A network, a domain or a range of AS numbers on a list; exactly one of the three."""
 
     id = models.BigAutoField(primary_key=True)
-    list = models.ForeignKey(Allowlist, on_delete=models.CASCADE, related_name="entries", db_index=False)
+    allowlist = models.ForeignKey(Allowlist, on_delete=models.CASCADE, related_name="entries", db_index=False)
     network = CidrField(null=True)
     domain = models.TextField(null=True, help_text="In normal form.")
     subdomains = models.BooleanField(default=True, help_text="Whether a domain covers all below it.")
@@ -267,7 +267,7 @@ class AllowlistEntry(models.Model):
         verbose_name_plural = "allow-list entries"
         constraints = [
             models.UniqueConstraint(
-                fields=["list", "network", "domain", "asn_first", "asn_last"],
+                fields=["allowlist", "network", "domain", "asn_first", "asn_last"],
                 nulls_distinct=False,
                 name="allowlist_entry_once",
             ),

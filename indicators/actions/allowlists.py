@@ -85,24 +85,24 @@ _HITS = """
 WITH asked AS MATERIALIZED (
     SELECT subject_id, network, domain, asn FROM indicators_observable WHERE subject_id = ANY(%(subjects)s)
 ), hit AS (
-    SELECT DISTINCT a.subject_id, e.list_id, a.network, NULL::text AS domain, NULL::int8 AS asn
+    SELECT DISTINCT a.subject_id, e.allowlist_id, a.network, NULL::text AS domain, NULL::int8 AS asn
     FROM asked a JOIN indicators_allowlistentry e ON e.network && a.network
   UNION ALL
-    SELECT DISTINCT a.subject_id, e.list_id, NULL::cidr, a.domain, NULL::int8
+    SELECT DISTINCT a.subject_id, e.allowlist_id, NULL::cidr, a.domain, NULL::int8
     FROM asked a CROSS JOIN string_to_array(a.domain, '.') AS labels
     CROSS JOIN generate_series(1, cardinality(labels)) AS cut
     CROSS JOIN LATERAL (
-        SELECT list_id FROM indicators_allowlistentry
+        SELECT allowlist_id FROM indicators_allowlistentry
         WHERE domain = array_to_string(labels[cut:], '.') AND (subdomains OR cut = 1) OFFSET 0
     ) AS e
   UNION ALL
-    SELECT DISTINCT a.subject_id, e.list_id, NULL::cidr, NULL::text, a.asn
+    SELECT DISTINCT a.subject_id, e.allowlist_id, NULL::cidr, NULL::text, a.asn
     FROM asked a JOIN indicators_allowlistentry e
     ON int8range(e.asn_first, e.asn_last, '[]') @> a.asn AND e.asn_first IS NOT NULL
 )
-SELECT hit.subject_id, hit.list_id, l.name, hit.network, hit.domain, hit.asn
-FROM hit JOIN indicators_allowlist l ON l.id = hit.list_id
-ORDER BY hit.subject_id, hit.list_id, hit.network, hit.domain, hit.asn
+SELECT hit.subject_id, hit.allowlist_id, l.name, hit.network, hit.domain, hit.asn
+FROM hit JOIN indicators_allowlist l ON l.id = hit.allowlist_id
+ORDER BY hit.subject_id, hit.allowlist_id, hit.network, hit.domain, hit.asn
 """
 
 
@@ -157,7 +157,7 @@ def remove(*, entry_ids: Sequence[int], reason: str, by: Actor, now: datetime) -
     sql.lock(_LOCK)
     by_list: dict[int, dict[int, Entry]] = {}
     for list_id, entry_id, *columns in sql.rows(
-        f"SELECT list_id, id, {_COLUMNS} FROM indicators_allowlistentry WHERE id = ANY(%s) ORDER BY id",
+        f"SELECT allowlist_id, id, {_COLUMNS} FROM indicators_allowlistentry WHERE id = ANY(%s) ORDER BY id",
         (list(entry_ids),),
     ):
         by_list.setdefault(list_id, {})[entry_id] = Entry(*columns)
@@ -195,7 +195,7 @@ def _change(
     sql.execute("DELETE FROM indicators_allowlistentry WHERE id = ANY(%s)", (list(removed),))
     sql.copy(
         "indicators_allowlistentry",
-        ("list_id", "network", "domain", "subdomains", "asn_first", "asn_last", "note"),
+        ("allowlist_id", "network", "domain", "subdomains", "asn_first", "asn_last", "note"),
         ("int8", "cidr", "text", "bool", "int8", "int8", "text"),
         (
             (list_id, one.network, one.domain, one.subdomains, one.asn_first, one.asn_last, note)
@@ -260,7 +260,7 @@ def _held(list_id: int) -> dict[Entry, int]:
     return {
         Entry(*columns): entry_id
         for entry_id, *columns in sql.rows(
-            f"SELECT id, {_COLUMNS} FROM indicators_allowlistentry WHERE list_id = %s", (list_id,)
+            f"SELECT id, {_COLUMNS} FROM indicators_allowlistentry WHERE allowlist_id = %s", (list_id,)
         )
     }
 

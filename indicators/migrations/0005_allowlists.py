@@ -22,7 +22,7 @@ def seed(apps, schema_editor):
         )
         AllowlistEntry.objects.bulk_create(
             AllowlistEntry(
-                list=made,
+                allowlist=made,
                 network=entry.network,
                 domain=entry.domain,
                 subdomains=entry.subdomains,
@@ -94,13 +94,13 @@ class Migration(migrations.Migration):
                 ('asn_first', models.BigIntegerField(null=True)),
                 ('asn_last', models.BigIntegerField(null=True)),
                 ('note', models.TextField(blank=True, help_text='What it is, or why it is here.')),
-                ('list', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='entries', to='indicators.allowlist')),
+                ('allowlist', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='entries', to='indicators.allowlist')),
             ],
             options={
                 'verbose_name': 'allow-list entry',
                 'verbose_name_plural': 'allow-list entries',
                 'indexes': [django.contrib.postgres.indexes.GistIndex(condition=models.Q(('network__isnull', False)), fields=['network'], name='allowlist_entry_network', opclasses=['inet_ops']), models.Index(condition=models.Q(('domain__isnull', False)), fields=['domain'], name='allowlist_entry_domain'), django.contrib.postgres.indexes.GistIndex(models.Func('asn_first', 'asn_last', models.Value('[]'), function='int8range'), condition=models.Q(('asn_first__isnull', False)), name='allowlist_entry_asns')],
-                'constraints': [models.UniqueConstraint(fields=('list', 'network', 'domain', 'asn_first', 'asn_last'), name='allowlist_entry_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('asn_first__isnull', True), ('asn_last__isnull', True), ('domain__isnull', True), ('network__isnull', False)), models.Q(('asn_first__isnull', True), ('asn_last__isnull', True), ('domain__isnull', False), ('network__isnull', True)), models.Q(('asn_first__isnull', False), ('asn_last__gte', models.F('asn_first')), ('domain__isnull', True), ('network__isnull', True)), _connector='OR'), name='allowlist_entry_exactly_one')],
+                'constraints': [models.UniqueConstraint(fields=('allowlist', 'network', 'domain', 'asn_first', 'asn_last'), name='allowlist_entry_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('asn_first__isnull', True), ('asn_last__isnull', True), ('domain__isnull', True), ('network__isnull', False)), models.Q(('asn_first__isnull', True), ('asn_last__isnull', True), ('domain__isnull', False), ('network__isnull', True)), models.Q(('asn_first__isnull', False), ('asn_last__gte', models.F('asn_first')), ('domain__isnull', True), ('network__isnull', True)), _connector='OR'), name='allowlist_entry_exactly_one')],
             },
         ),
         migrations.CreateModel(

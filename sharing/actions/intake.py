@@ -1,7 +1,7 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
 claim the row → split → per object: strict read, ceiling, identity → accepted or rejected with a reason
-→ publication.append to the inbox or open collection → claims (absorb) → receipt lines → done
+→ publication.append to the inbox or open collection → claims (absorb) → what is on an allow-list → receipt lines → done
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Triage: fold what changed into views, decide which may leave, and publish those, in one transaction.
 
-pending subjects → their claims → per ceiling: views (audiences) → release.policy → decision, with its reason
+pending subjects → their claims, and what of them is on an allow-list
+→ per ceiling: views (audiences) → release.policy → decision, with its reason → what is listed and stands is taken back
 → per feed of that ceiling: closure by reference → publication.append
 → what waited for an id that now stands is queued again
 """

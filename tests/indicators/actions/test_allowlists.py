@@ -142,7 +142,8 @@ def test_an_observable_that_says_another_value_under_its_id_is_watched_for_that_
 
     absorb(trust, one | {"value": "198.51.100.7"})
 
-    (hit,) = allowlists.hits([subject])[subject] if load("198.51.100.7") else []
+    load("198.51.100.7")
+    (hit,) = allowlists.hits([subject])[subject]
     assert allowlists.said(one | {"value": "198.51.100.7"}, [hit]) == hit
     assert allowlists.said(one, [hit]) is None
 
@@ -199,7 +200,7 @@ def test_another_version_replaces_the_entries_and_queues_what_either_covers(trus
     )
     assert change.replaced == 1
     assert sorted(drain()) == sorted([subjects[0], subjects[2]])
-    held = AllowlistEntry.objects.filter(list__name="Ours").values_list("domain", flat=True)
+    held = AllowlistEntry.objects.filter(allowlist__name="Ours").values_list("domain", flat=True)
     assert sorted(str(one) for one in held) == ["b.example", "c.example"]
     assert Allowlist.objects.get(name="Ours").version == 2
 
@@ -209,7 +210,7 @@ def test_a_list_may_come_to_mean_names_without_what_is_below_them(trust: Trust) 
 
     load("a.example", subdomains=False, version=2)
 
-    assert [one.subdomains for one in AllowlistEntry.objects.filter(list__name="Ours")] == [False]
+    assert [one.subdomains for one in AllowlistEntry.objects.filter(allowlist__name="Ours")] == [False]
 
 
 @pytest.mark.parametrize("name", ["Public resolvers", allowlists.DESK])
@@ -230,7 +231,7 @@ def test_an_entry_of_the_desk_is_added_once_with_its_reason(trust: Trust) -> Non
     first = allowlists.add(entry=entry("a.example"), reason=" Our own site. ", by=BY, now=NOW)
     second = allowlists.add(entry=entry("A.example."), reason="Again.", by=BY, now=NOW)
 
-    (held,) = AllowlistEntry.objects.filter(list__source=ListSource.DESK)
+    (held,) = AllowlistEntry.objects.filter(allowlist__source=ListSource.DESK)
     assert (held.domain, held.note) == ("a.example", "Our own site.")
     assert (list(first.covered), list(second.added), drain()) == ([subject], [], [subject])
     assert [event.action for event in AuditEvent.objects.filter(action__startswith="allowlist")] == [
@@ -240,7 +241,9 @@ def test_an_entry_of_the_desk_is_added_once_with_its_reason(trust: Trust) -> Non
 
 def test_a_removed_entry_queues_what_it_covered(trust: Trust) -> None:
     (subject,) = absorb(trust, stix.indicator(pattern="[ipv4-addr:value = '8.8.8.8']"))
-    held = AllowlistEntry.objects.get(list__name="Public resolvers", note="dns.google", network="8.8.8.8/32")
+    held = AllowlistEntry.objects.get(
+        allowlist__name="Public resolvers", note="dns.google", network="8.8.8.8/32"
+    )
     drain()
 
     change = allowlists.remove(entry_ids=[held.id], reason="A test.", by=BY, now=NOW)
