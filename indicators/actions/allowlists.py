@@ -90,7 +90,7 @@ WITH asked AS MATERIALIZED (
   UNION ALL
     SELECT DISTINCT a.subject_id, e.allowlist_id, NULL::cidr, a.domain, NULL::int8
     FROM asked a CROSS JOIN string_to_array(a.domain, '.') AS labels
-    CROSS JOIN generate_series(1, cardinality(labels)) AS cut
+    CROSS JOIN unnest(labels) WITH ORDINALITY AS label(text, cut)
     CROSS JOIN LATERAL (
         SELECT allowlist_id FROM indicators_allowlistentry
         WHERE domain = array_to_string(labels[cut:], '.') AND (subdomains OR cut = 1) OFFSET 0
