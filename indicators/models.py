@@ -1,11 +1,11 @@
-"""Submissions, their objects, claims, and the subjects that claims are about."""
+"""Submissions, their objects, claims, the subjects that claims are about, and what must never be published."""
 
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, GistIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
@@ -440,3 +440,137 @@ class Likeness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.similarity:.2f} between {self.first_id} and {self.second_id}"
+
+
+class CidrField(models.Field):  # type: ignore[type-arg] # it is no generic at run time
+    """An IPv4 or IPv6 network, `ipaddress.ip_network`; an address is one of full length."""
+
+    def db_type(self, connection: object) -> str:
+        """PostgreSQL's own type: it holds no host bits, and a GiST index finds what overlaps."""
+        return "cidr"
+
+
+class Observable(models.Model):
+    """A network, domain or AS number that a subject watches (`indicators.allowlists.watched`); one of the three."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
+    network = CidrField(null=True)
+    domain = models.TextField(null=True, help_text="In normal form.")
+    asn = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "network", "domain", "asn"], nulls_distinct=False, name="observable_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(network__isnull=False, domain__isnull=True, asn__isnull=True)
+                | Q(network__isnull=True, domain__isnull=False, asn__isnull=True)
+                | Q(network__isnull=True, domain__isnull=True, asn__isnull=False),
+                name="observable_exactly_one",
+            ),
+        ]
+        indexes = [
+            GistIndex(
+                fields=["network"],
+                opclasses=["inet_ops"],
+                condition=Q(network__isnull=False),
+                name="observable_network",
+            ),
+            # `example.com` and all below it begin with `moc.elpmaxe.`, and nothing else does.
+            models.Index(
+                Func("domain", template="(reverse('.' || %(expressions)s) COLLATE \"C\")"),
+                condition=Q(domain__isnull=False),
+                name="observable_domain",
+            ),
+            models.Index(fields=["asn"], condition=Q(asn__isnull=False), name="observable_asn"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.network or self.domain or f"AS{self.asn}")
+
+
+class ListSource(models.TextChoices):
+    """Where an allow-list comes from."""
+
+    BUILT_IN = "built-in", "Built in"
+    FILE = "file", "A file"
+    DESK = "desk", "The desk"
+
+
+class Allowlist(models.Model):
+    """A list of what must never be published; it holds for all communities."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=200, unique=True)
+    description = models.TextField(blank=True)
+    version = models.BigIntegerField(default=1)
+    source = models.CharField(max_length=8, choices=ListSource.choices)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "allow-list"
+        constraints = [
+            models.CheckConstraint(condition=Q(source__in=ListSource.values), name="allowlist_source_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AllowlistEntry(models.Model):
+    """A network, a domain or a range of AS numbers on a list; exactly one of the three."""
+
+    id = models.BigAutoField(primary_key=True)
+    allowlist = models.ForeignKey(Allowlist, on_delete=models.CASCADE, related_name="entries", db_index=False)
+    network = CidrField(null=True)
+    domain = models.TextField(null=True, help_text="In normal form.")
+    subdomains = models.BooleanField(default=True, help_text="Whether a domain covers all below it.")
+    asn_first = models.BigIntegerField(null=True)
+    asn_last = models.BigIntegerField(null=True)
+    note = models.TextField(blank=True, help_text="What it is, or why it is here.")
+
+    class Meta:
+        verbose_name = "allow-list entry"
+        verbose_name_plural = "allow-list entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["allowlist", "network", "domain", "asn_first", "asn_last"],
+                nulls_distinct=False,
+                name="allowlist_entry_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    network__isnull=False, domain__isnull=True, asn_first__isnull=True, asn_last__isnull=True
+                )
+                | Q(network__isnull=True, domain__isnull=False, asn_first__isnull=True, asn_last__isnull=True)
+                | Q(
+                    network__isnull=True,
+                    domain__isnull=True,
+                    asn_first__isnull=False,
+                    asn_last__gte=F("asn_first"),
+                ),
+                name="allowlist_entry_exactly_one",
+            ),
+        ]
+        indexes = [
+            GistIndex(
+                fields=["network"],
+                opclasses=["inet_ops"],
+                condition=Q(network__isnull=False),
+                name="allowlist_entry_network",
+            ),
+            models.Index(fields=["domain"], condition=Q(domain__isnull=False), name="allowlist_entry_domain"),
+            GistIndex(
+                Func("asn_first", "asn_last", Value("[]"), function="int8range"),
+                condition=Q(asn_first__isnull=False),
+                name="allowlist_entry_asns",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        if self.asn_first is None:
+            return str(self.network or self.domain)
+        last = "" if self.asn_last == self.asn_first else f"-AS{self.asn_last}"
+        return f"AS{self.asn_first}{last}"

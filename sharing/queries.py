@@ -393,6 +393,39 @@ def receipt_lines(submission_id: UUID) -> list[ReceiptLine]:
     ]
 
 
+def standing(subject_ids: Sequence[int]) -> list[tuple[str, str]]:
+    """What of these subjects stands in feeds and is not revoked: (community, published id), once each."""
+    return [
+        (found[0], found[1])
+        for found in sql.rows(
+            "SELECT DISTINCT c.slug, r.published_id FROM sharing_release r"
+            " JOIN indicators_subject s ON s.id = r.subject_id JOIN accounts_community c ON c.id = s.community_id"
+            " WHERE r.subject_id = ANY(%s) AND r.digest IS NOT NULL AND NOT r.revoked ORDER BY 1, 2",
+            (list(subject_ids),),
+        )
+    ]
+
+
+def withheld_by_list(subject_ids: Sequence[int]) -> int:
+    """How many of these subjects are withheld from some audience by an allow-list."""
+    found = sql.row(
+        "SELECT count(DISTINCT subject_id) FROM sharing_release"
+        " WHERE subject_id = ANY(%s) AND decision = 'withhold' AND reason = 'allow-listed'",
+        (list(subject_ids),),
+    )
+    return found[0] if found else 0
+
+
+def communities_of(subject_ids: Sequence[int]) -> list[UUID]:
+    """The communities that these subjects are in."""
+    return [
+        found[0]
+        for found in sql.rows(
+            "SELECT DISTINCT community_id FROM indicators_subject WHERE id = ANY(%s)", (list(subject_ids),)
+        )
+    ]
+
+
 def _uuid(text: str) -> UUID | None:
     """A UUID in its usual form of 36 characters, in either case."""
     if len(text) != 36:

@@ -107,6 +107,8 @@ def _line(row: sql.Row, ceiling: int | None) -> Line:
     outcome = "merged" if merged else "new"
     if ceiling is None or (tlp is not None and tlp > ceiling):
         return Line(object_id, version, "withheld", "above-ceiling", SENTENCES["above-ceiling"], None, False)
+    if decision is None and reason == "allow-listed":
+        return Line(object_id, version, "withheld", reason, sentence, None, bool(merged))
     if decision is None:
         return Line(object_id, version, outcome, "triage", SENTENCES["triage"], None, bool(merged))
     if decision == "release" and missing:

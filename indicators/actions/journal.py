@@ -152,6 +152,7 @@ def split(
         " SELECT community_id, %s, object_type FROM indicators_subject WHERE id = %s RETURNING id",
         (secrets.token_bytes(32), subject_id),
     )
+    _watch_too(made[0], of=subject_id)
     moved = _move("id = ANY(%s)", [sorted(taken)], to=made[0])
     journal_id = _write(
         community_id, MergeKind.SPLIT, subject_id, made[0], None, by, now, reason.strip(), "subject.split"
@@ -271,9 +272,19 @@ def _link(
         "UPDATE indicators_subject SET merged_into_id = %s WHERE id = %s OR merged_into_id = %s",
         (root, other.id, other.id),
     )
+    _watch_too(root, of=other.id)
     moved = _move("subject_id = %s", [other.id], to=root)
     _follow(community_id, [other.id, root], moved)
     return journal_id
+
+
+def _watch_too(subject_id: int, *, of: int) -> None:
+    """What the one watches counts for the other too, so that an allow-list finds it where its claims went."""
+    sql.execute(
+        "INSERT INTO indicators_observable (subject_id, network, domain, asn)"
+        " SELECT %s, network, domain, asn FROM indicators_observable WHERE subject_id = %s ON CONFLICT DO NOTHING",
+        (subject_id, of),
+    )
 
 
 def _take_back(journal_id: int, by: Actor, now: datetime, reason: str) -> set[int]:

@@ -1,12 +1,14 @@
 """Absorb: what a partner's objects claim, stored by subject, and the subjects queued for folding."""
 
 import hashlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from accounts import sql
+from indicators.allowlists.watched import SCO_TYPES, watched
 from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
 from indicators.dedup.remarks import REMARKS, remarks_of
@@ -60,7 +62,7 @@ def absorb(
         rival = newest.get(item.object.id)
         if rival is None or (item.object.version_key or "") >= (rival.object.version_key or ""):
             newest[item.object.id] = item
-    places = _places(community_id, {item.key: item.object.type for item in observed})
+    places = _places(community_id, observed)
     held = {
         object_id: (claim_id, version, digest, _Place(*place), withdrawn)
         for object_id, claim_id, version, digest, withdrawn, *place in sql.rows(
@@ -126,7 +128,7 @@ def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, 
         return
     claim_id, submission_id, _, *place = found
     stood = _Place(*place)
-    (there,) = _places(community_id, {observed.key: observed.object.type}).values()
+    (there,) = _places(community_id, [observed]).values()
     there = _next_place(stood, there)
     _update(submission_id, [(claim_id, observed, there)], now)
     _remark(community_id, organization_id, [observed], now)
@@ -191,15 +193,20 @@ def _next_place(stood: _Place, offered: _Place) -> _Place:
     return stood if stood.identity == offered.identity else offered
 
 
-def _places(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, _Place]:
+def _places(community_id: UUID, observed: Sequence[Observed]) -> dict[bytes, _Place]:
     """Places by key, subjects made where new; in key order, so that two ingests never lock crosswise."""
+    types = {item.key: item.object.type for item in observed}
     keys = sorted(types)
-    sql.execute(
-        "INSERT INTO indicators_subject (community_id, key, object_type)"
-        " SELECT %s, k, t FROM unnest(%s::bytea[], %s::text[]) AS offered(k, t) ON CONFLICT DO NOTHING",
-        (community_id, keys, [types[key] for key in keys]),
-    )
-    return {
+    made = {
+        bytes(key)
+        for (key,) in sql.rows(
+            "INSERT INTO indicators_subject (community_id, key, object_type)"
+            " SELECT %s, k, t FROM unnest(%s::bytea[], %s::text[]) AS offered(k, t) ON CONFLICT DO NOTHING"
+            " RETURNING key",
+            (community_id, keys, [types[key] for key in keys]),
+        )
+    }
+    places = {
         bytes(key): _Place(subject_id, root_id)
         for key, subject_id, root_id in sql.rows(
             "SELECT key, id, coalesce(merged_into_id, id) FROM indicators_subject"
@@ -207,6 +214,36 @@ def _places(community_id: UUID, types: dict[bytes, str]) -> dict[bytes, _Place]:
             (community_id, keys),
         )
     }
+    # What an indicator watches never changes, it is its identity; an observable may say another value under its id.
+    _watch(
+        (places[item.key].identity, item.object.value)
+        for item in observed
+        if item.key in made or item.object.type in SCO_TYPES
+    )
+    return places
+
+
+def _watch(said: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Store what subjects watch, by their id and an object about them; what is stored already stays."""
+    # In one order, so that two ingests never lock crosswise.
+    found = sorted(
+        {(one, value) for one, obj in said for value in watched(obj)},
+        key=lambda pair: (pair[0], str(pair[1])),
+    )
+    networks = [(one, str(value)) for one, value in found if not isinstance(value, str | int)]
+    domains = [(one, value) for one, value in found if isinstance(value, str)]
+    asns = [(one, value) for one, value in found if isinstance(value, int)]
+    for column, type_name, rows in (
+        ("network", "cidr", networks),
+        ("domain", "text", domains),
+        ("asn", "int8", asns),
+    ):
+        if rows:
+            sql.execute(
+                f"INSERT INTO indicators_observable (subject_id, {column})"
+                f" SELECT s, v FROM unnest(%s::int8[], %s::{type_name}[]) AS watched(s, v) ON CONFLICT DO NOTHING",
+                ([one for one, _ in rows], [value for _, value in rows]),
+            )
 
 
 def _insert(

@@ -7,6 +7,7 @@ from indicators.patterns.normal import (
     canonical_and_types,
     core_observable,
     object_types,
+    observables,
 )
 from indicators.patterns.parser import parse
 from indicators.patterns.tree import Pattern
@@ -19,5 +20,6 @@ __all__ = [
     "canonical_and_types",
     "core_observable",
     "object_types",
+    "observables",
     "parse",
 ]

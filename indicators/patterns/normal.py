@@ -4,7 +4,7 @@ Canonical form is a fixed point and does not depend on the order of what has no 
 disjunctive-normal-form expansion: where in doubt, two patterns stay apart.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -76,25 +76,43 @@ def core_observable(text: str) -> tuple[str, str] | None:
     return path, _value(test, test.values[0], steps, text)
 
 
+def observables(text: str) -> tuple[tuple[str, str], ...]:
+    """What a pattern watches for: (object path, value) of each `=`, IN, ISSUBSET and ISSUPERSET, once each, sorted.
+
+    Path and value are in normal form, the value unquoted; a network is written with its prefix. What a pattern
+    excludes (`!=`, NOT IN) is not there, nor is what only a regular expression or LIKE tells. Raises PatternError
+    as `canonical` does.
+    """
+    found: set[tuple[str, str]] = set()
+    for test in _comparisons(parse(text).expression):
+        if test.operator in _NORMALISED and test.negated == (test.operator == "!="):
+            path, steps = _path(test.path)
+            found.update((path, _value(test, literal, steps, text)) for literal in test.values)
+    return tuple(sorted(found))
+
+
 def object_types(text: str) -> frozenset[str]:
     """The object types that a pattern's paths start from. Raises PatternError for a wrong pattern."""
     return _object_types(parse(text).expression)
 
 
 def _object_types(expression: Expression) -> frozenset[str]:
-    found: set[str] = set()
+    return frozenset(test.path.object_type for test in _comparisons(expression))
+
+
+def _comparisons(expression: Expression) -> Iterator[Comparison]:
+    """All comparisons of a pattern, in no order."""
     left: list[Expression | Test] = [expression]
     while left:
         node = left.pop()
         if isinstance(node, Comparison):
-            found.add(node.path.object_type)
+            yield node
         elif isinstance(node, Observation):
             left.append(node.test)
         elif isinstance(node, Qualified):
             left.append(node.expression)
         else:
             left.extend(node.operands)
-    return frozenset(found)
 
 
 # --- Inside one observation

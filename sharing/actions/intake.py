@@ -2,7 +2,7 @@
 
 claim the row → split → per object: strict read, identity, privacy, ceiling → accepted or rejected with a reason
 → publication.append to the inbox or open collection → claims (absorb) → prompt templates compared (likeness)
-→ receipt lines → done
+→ what is on an allow-list → receipt lines → done
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
-from indicators.actions import likeness, submissions
+from indicators.actions import allowlists, likeness, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.dedup.sketches import Unreadable
@@ -29,6 +29,7 @@ from sharing.actions import publication
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
+from sharing.release import policy
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 
@@ -84,6 +85,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             now=now,
         )
         likeness.compare(community_id=submission.community_id, arrived=arrived, subjects=subjects, now=now)
+        _say_what_is_listed(accepted, subjects)
         _write_receipt(submission.id, lines, subjects)
         # What is refused for what it holds is not kept either.
         submissions.finish(submission_id=submission.id, keep_body=not held_personal_data, now=now)
@@ -188,6 +190,17 @@ def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
         elif line.observed.object.value.get("created_by_ref") == author:
             line.observed, line.outcome, line.reason = None, Outcome.DUPLICATE, "echo"
             line.sentence = "The service published this itself; sent back, it adds no source."
+
+
+def _say_what_is_listed(accepted: Sequence[_Line], subjects: dict[bytes, int]) -> None:
+    """What is on an allow-list is told at once. Triage decides it again, for every version and every list of then."""
+    hits = allowlists.hits({subjects[line.observed.key] for line in accepted if line.observed is not None})
+    for line in accepted:
+        if line.observed is not None:
+            hit = allowlists.said(line.observed.object.value, hits.get(subjects[line.observed.key], ()))
+            if hit is not None:
+                verdict = policy.allow_listed(policy.Listed(str(hit), hit.list_name))
+                line.reason, line.sentence = verdict.reason, verdict.sentence
 
 
 def _house(submission: ClaimedSubmission) -> _House:

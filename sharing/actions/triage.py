@@ -1,11 +1,14 @@
 """Triage: fold what changed into views, decide which may leave, and publish those, in one transaction.
 
-pending subjects → their claims → per ceiling: views (audiences) → release.policy → decision, with its reason
+pending subjects → their claims, and what of them is on an allow-list
+→ per ceiling: views (audiences) → release.policy → decision, with its reason → what is listed and stands is taken back
 → per feed of that ceiling: closure by reference → publication.append
 → what waited for an id that now stands is queued again
 """
 
+import json
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +19,7 @@ from django.db import OperationalError, transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from indicators.actions import journal
+from indicators.actions import allowlists, journal
 from indicators.actions.observations import queue_folds, queue_referring
 from indicators.dedup.remarks import REMARKS
 from sharing.actions import cases, publication
@@ -105,6 +108,8 @@ def publish(
     claims = _without_service_objects(_with_those_that_wait(community_id, claims))
     claims = _upheld(community_id, claims, now)
     rule = _rule(community_id)
+    allowlists.hold()
+    hits = allowlists.hits(claims)
     author = publisher_id()
     folds = Folds(author)
     ceilings = sorted({feed.ceiling for feed in feeds})
@@ -123,19 +128,28 @@ def publish(
             folds=folds,
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
-        verdicts = {view.standing.subject_id: _decide(view, rule, opinions) for view in views}
+        listed = {view.standing.subject_id: _listed(view, hits) for view in views}
+        verdicts = {
+            view.standing.subject_id: _decide(view, rule, opinions, listed[view.standing.subject_id])
+            for view in views
+        }
         released = [
             view for view in views if verdicts[view.standing.subject_id].decision is policy.Decision.RELEASE
         ]
         audience = sorted(
             (feed for feed in feeds if feed.ceiling == ceiling), key=lambda feed: feed.profile != Profile.FULL
         )
-        retracted: dict[int, View] = {}
+        banned = [
+            replace(view, why=Reason.ERROR)
+            for view in views
+            if listed[view.standing.subject_id] and (view.standing.stands or view.erases is not None)
+        ]
+        retracted = {view.standing.subject_id: view for view in banned}
         arrived: list[View] = []
         for number, feed in enumerate(audience):
-            gone = [view for view in released if view.item is None]
+            gone = [*(view for view in released if view.item is None), *banned]
             _retract(feed, gone, now, signatures)
-            for view in released:
+            for view in (*released, *banned):
                 if view.erases is not None:
                     publication.withdraw(log=feed, object_id=view.erases, reason=Reason.MOVED, now=now)
             added, missing = _append(
@@ -168,6 +182,15 @@ def publish(
             and before[view.standing.subject_id][3] != view.standing.published_id
         ]
         queue_referring(community_id=community_id, object_ids=renamed, but=claims)
+        # A revoked indicator on an allow-list is no longer what others refer to: they wait for it under its next id.
+        queue_folds(
+            community_id=community_id, subject_ids=[view.standing.subject_id for view in banned if view.own]
+        )
+        queue_referring(
+            community_id=community_id,
+            object_ids=[name for view in banned if view.own for name in view.aliases],
+            but=(),
+        )
         cases.follow(
             community_id=community_id,
             verdicts=[(view.standing.id, view.sources, verdicts[view.standing.subject_id]) for view in views],
@@ -185,7 +208,18 @@ def _rule(community_id: UUID) -> policy.Rule:
     return policy.Rule(*found)
 
 
-def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]) -> policy.Verdict:
+def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.Listed | None:
+    """What of this audience's view is on an allow-list."""
+    found = hits.get(view.standing.subject_id)
+    if not found or view.item is None:
+        return None
+    hit = allowlists.said(json.loads(view.item.body), found)
+    return None if hit is None else policy.Listed(str(hit), hit.list_name)
+
+
+def _decide(
+    view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion], listed: policy.Listed | None
+) -> policy.Verdict:
     opinion = opinions.get(view.standing.id)
     approved = opinion is not None and opinion.approved
     # A rejection holds until somebody else says the same.
@@ -193,6 +227,7 @@ def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]
     if view.confidence is not None:
         return policy.decide_indicator(
             rule=rule,
+            listed=listed,
             confidence=view.confidence,
             sources=view.sources,
             revoked=view.revoked,
@@ -202,6 +237,7 @@ def _decide(view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion]
         )
     return policy.decide_context(
         rule=rule,
+        listed=listed,
         attribution=view.attribution,
         revoked=view.revoked,
         stands=view.standing.stands or view.erases is not None,

@@ -33,14 +33,33 @@ class Verdict:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What of a view is on an allow-list, as people write it, and the list's name."""
+
+    value: str
+    list_name: str
+
+
 def decide_indicator(
-    *, rule: Rule, confidence: int, sources: int, revoked: bool, stands: bool, approved: bool, rejected: bool
+    *,
+    rule: Rule,
+    listed: Listed | None,
+    confidence: int,
+    sources: int,
+    revoked: bool,
+    stands: bool,
+    approved: bool,
+    rejected: bool,
 ) -> Verdict:
     """The verdict on a merged indicator.
 
     `confidence` in 0 to 100; `sources` counts organisations; `stands` says that an earlier version is in the feed;
-    `approved` and `rejected` are an analyst's standing decision.
+    `approved` and `rejected` are an analyst's standing decision. What is `listed` is withheld whatever else holds;
+    if it stands, it is taken back.
     """
+    if listed is not None:
+        return allow_listed(listed)
     if revoked:
         return _withdrawn(stands)
     if approved or rejected:
@@ -71,13 +90,22 @@ def decide_indicator(
 
 
 def decide_context(
-    *, rule: Rule, attribution: bool, revoked: bool, stands: bool, approved: bool, rejected: bool
+    *,
+    rule: Rule,
+    listed: Listed | None,
+    attribution: bool,
+    revoked: bool,
+    stands: bool,
+    approved: bool,
+    rejected: bool,
 ) -> Verdict:
     """The verdict on what is not an indicator.
 
     The rule's thresholds measure indicators; context leaves with them, unless it says who did it: that is an
-    allegation by a competitor and never automatic (model.md, "who did it").
+    allegation by a competitor and never automatic (model.md, "who did it"). `listed` as in `decide_indicator`.
     """
+    if listed is not None:
+        return allow_listed(listed)
     if revoked:
         return _withdrawn(stands)
     if approved or rejected:
@@ -95,6 +123,15 @@ def decide_context(
     if attribution:
         return Verdict(Decision.REVIEW, "attribution", "It says who did it: an analyst decides.")
     return Verdict(Decision.RELEASE, "context", "Context leaves with the indicators that it belongs to.")
+
+
+def allow_listed(listed: Listed) -> Verdict:
+    """The verdict on what is on an allow-list."""
+    return Verdict(
+        Decision.WITHHOLD,
+        "allow-listed",
+        f"{listed.value} is never published: the allow-list “{listed.list_name}” covers it.",
+    )
 
 
 def _withdrawn(stands: bool) -> Verdict:

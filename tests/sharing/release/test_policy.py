@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from sharing.release.policy import Decision, Rule, Verdict, decide_context, decide_indicator
+from sharing.release.policy import Decision, Listed, Rule, Verdict, decide_context, decide_indicator
 
 ALL, NONE, RULE = Rule("all"), Rule("none"), Rule("rule", 80, 2)
 FLAGS = ("revoked", "stands", "approved", "rejected")
-QUIET: dict[str, Any] = dict.fromkeys(FLAGS, False)
+QUIET: dict[str, Any] = dict.fromkeys(FLAGS, False) | {"listed": None}
 
 
-def on_indicator(rule: Rule, confidence: int = 85, sources: int = 2, **flags: bool) -> Verdict:
+def on_indicator(rule: Rule, confidence: int = 85, sources: int = 2, **flags: Any) -> Verdict:
     return decide_indicator(rule=rule, confidence=confidence, sources=sources, **(QUIET | flags))
 
 
-def on_context(rule: Rule, *, attribution: bool = False, **flags: bool) -> Verdict:
+def on_context(rule: Rule, *, attribution: bool = False, **flags: Any) -> Verdict:
     return decide_context(rule=rule, attribution=attribution, **(QUIET | flags))
 
 
@@ -90,6 +90,17 @@ def test_what_stands_is_followed_by_its_later_versions(rule: Rule) -> None:
     """A weaker version must reach readers as well: silence would leave the stronger one standing."""
     assert on_indicator(rule, confidence=5, sources=1, stands=True).decision is Decision.RELEASE
     assert on_context(rule, attribution=True, stands=True).decision is Decision.RELEASE
+
+
+@pytest.mark.parametrize("decide", [on_indicator, on_context])
+def test_what_is_on_an_allow_list_is_withheld_whatever_else_holds(decide: Any) -> None:
+    listed = Listed("192.0.2.7", "Ours")
+    for flags in itertools.product((False, True), repeat=4):
+        for rule in (RULE, NONE, ALL):
+            verdict = decide(rule, listed=listed, **dict(zip(FLAGS, flags, strict=True)))
+
+            assert (verdict.decision, verdict.reason) == (Decision.WITHHOLD, "allow-listed")
+            assert verdict.sentence == "192.0.2.7 is never published: the allow-list “Ours” covers it."
 
 
 def test_every_verdict_says_why() -> None:
