@@ -96,6 +96,7 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?Z"
 )
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _HEXADECIMAL = re.compile(r"(?:[0-9a-fA-F]{2})*+")
 
 _EQUALITY = {"=": "=", "==": "=", "!=": "!=", "<>": "!="}
@@ -297,11 +298,11 @@ class _Parser:
         return (body.rstrip("0").rstrip(".") if "." in body else body) + "Z"
 
     def binary(self, token: str, position: int) -> str:
-        # Line feeds are ignored (STIX 2.1 §9.2). Decoded and encoded again, so that unused bits are 0.
-        try:
-            return base64.b64encode(base64.b64decode(token[2:-1].replace("\n", ""), validate=True)).decode()
-        except ValueError:
-            raise self.error("base64 such as b'Cv8=' is expected", position) from None
+        digits = token[2:-1].replace("\n", "")  # to be ignored (STIX 2.1 §9.2)
+        if not _BASE64.fullmatch(digits):
+            raise self.error("base64 such as b'Cv8=' is expected", position)
+        # Decoded and encoded again, so that unused bits of the last digit are 0.
+        return base64.b64encode(base64.b64decode(digits)).decode()
 
     # Comparison expressions: OR binds less than AND.
 

@@ -13,7 +13,8 @@ Normaliser = Callable[[str], str]
 
 _DEFANGED_DOT = re.compile(r"(?<!\[)\[++\.\]++")
 _DEFANGED_AT = re.compile(r"(?<!\[)\[++@\]++")
-_IPV4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,3}))?", re.ASCII)
+_IPV4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(0|[1-9]\d?))?", re.ASCII)
+_PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
 _LABELS = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]*+")
@@ -59,7 +60,7 @@ def ipv6(value: str) -> str:
         raise ValueError("this is not an IPv6 address or CIDR block") from None
     bits = 128
     if slash:
-        if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 3 and int(prefix) <= 128):
+        if not _PREFIX.fullmatch(prefix) or int(prefix) > 128:
             raise ValueError("an IPv6 prefix is a number from 0 to 128")
         bits = int(prefix)
         address = address >> 128 - bits << 128 - bits
