@@ -70,7 +70,8 @@ def core_observable(text: str) -> tuple[str, str] | None:
     test = expression.test
     if test.path.object_type not in CORE_TYPES or len(test.values) != 1:
         return None
-    if test.operator not in (("!=",) if test.negated else ("=", "IN")):
+    twice_negated = test.negated and test.operator == "!=" and None not in test.path.steps
+    if not twice_negated and (test.negated or test.operator not in ("=", "IN")):
         return None
     path, steps = _path(test.path)
     return path, _value(test, test.values[0], steps, text)
@@ -149,16 +150,18 @@ def _comparison(node: Comparison, text: str) -> _Test:
         written = f"NOT EXISTS {path}" if negated else f"EXISTS {path}"
         return _Test("", written)
     literals = [_literal(node, value, steps, text) for value in node.values]
-    if negated and operator in ("=", "!="):
-        operator, negated = "!=" if operator == "=" else "=", False
-    if operator == "IN" or operator == "=":
-        distinct = set(literals)
+    if operator == "IN" and len(distinct := set(literals)) != 1:
         if not negated:
             return _Test("OR", _equal(path, distinct), (), {path: distinct})
-        if len(distinct) == 1:
-            operator, negated = "!=", False
-        else:
-            literals = [f"({', '.join(sorted(distinct))})"]
+        literals = [f"({', '.join(sorted(distinct))})"]
+    else:
+        if operator == "IN":
+            operator = "="
+        # NOT denies the whole comparison: `p[*] NOT = 1` says that no item is 1, `p[*] != 1` that one is not.
+        if negated and operator in ("=", "!=") and None not in steps:
+            operator, negated = "!=" if operator == "=" else "=", False
+        if operator == "=" and not negated:
+            return _Test("OR", _equal(path, {literals[0]}), (), {path: {literals[0]}})
     written = f"{path} NOT {operator} {literals[0]}" if negated else f"{path} {operator} {literals[0]}"
     return _Test("", written)
 
@@ -232,20 +235,22 @@ def _value(node: Comparison, literal: Literal, steps: tuple[str | int | None, ..
     value = literal.text
     if node.operator not in _NORMALISED:
         return value
-    if literal.kind == "string":
-        normal = values.normaliser(node.path.object_type, steps)
-        if normal is not None:
-            try:
-                return normal(value)
-            except ValueError as error:
-                raise PatternError(str(error), text, node.at) from None
     if node.path.object_type == "autonomous-system" and steps == ("number",):
         fits = literal.kind == "number" and value.isdigit() and len(value) <= 10 and int(value) <= 0xFFFFFFFF
         if not fits:
             raise PatternError(
-                "the number of an autonomous system is a whole number below 2^32", text, node.at
+                "the number of an autonomous system is a whole number below 2^32", text, literal.at
             )
-    return value
+        return value
+    normal = values.normaliser(node.path.object_type, steps)
+    if normal is None:
+        return value
+    if literal.kind != "string":
+        raise PatternError("this property is compared with a string", text, literal.at)
+    try:
+        return normal(value)
+    except ValueError as error:
+        raise PatternError(str(error), text, literal.at) from None
 
 
 def _literal(node: Comparison, literal: Literal, steps: tuple[str | int | None, ...], text: str) -> str:
@@ -256,7 +261,8 @@ def _literal(node: Comparison, literal: Literal, steps: tuple[str | int | None, 
     if kind == "timestamp":
         return f"t'{value}'"
     if kind == "binary":
-        return f"b'{value}'"
+        # The OASIS validator does not read b''.
+        return f"b'{value}'" if value else "h''"
     return value
 
 

@@ -5,10 +5,11 @@ parser recurses only into parentheses, which are bounded.
 """
 
 import base64
+import calendar
 import re
-from datetime import date
 from typing import cast
 
+from indicators.patterns import regex
 from indicators.patterns.errors import PatternError
 from indicators.patterns.tree import (
     Comparison,
@@ -29,6 +30,7 @@ MAX_COMPARISONS = 256
 MAX_NESTING = 8
 MAX_REPEATS = 10
 MAX_REGEX = 512
+MAX_INDEX_DIGITS = 10
 
 KEYWORDS = frozenset(
     (
@@ -56,9 +58,9 @@ KEYWORDS = frozenset(
 
 _SPACE = " \t\r\n\x0b\x0c\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _STRING = r"'(?:[^'\\]++|\\['\\])*+'"
-_INTEGER = r"[+-]?+(?:0|[1-9][0-9]*+)"
 _WORD = r"[a-zA-Z_][a-zA-Z0-9_]*+"
-_STEP = rf"(?:\.(?:{_WORD}|{_STRING})|\[(?:\*|{_INTEGER})\])"
+_INDEX = r"\*|\+?+(?:0|[1-9][0-9]*+)"
+_STEP = rf"(?:\.(?:{_WORD}|{_STRING})|\[(?:{_INDEX})\])"
 
 _NUMBER = r"[+-]?(?:[0-9]*+\.[0-9]++|0(?![0-9])|[1-9][0-9]*+)"
 _PATH = rf"[a-zA-Z_][a-zA-Z0-9_-]*+:(?:{_WORD}|{_STRING}){_STEP}*+"
@@ -73,10 +75,9 @@ _TOKEN = re.compile(
     | (?P<mark>[\[\]()]|(?:AND|OR)(?![a-zA-Z0-9_-]))
     | (?P<path>{_PATH})
     | (?P<string>{_STRING})
-    | (?P<timestamp>t'[0-9]{{4}}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])
-        T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?Z')
-    | (?P<hex>h'(?:[0-9a-fA-F]{{2}})*+')
-    | (?P<binary>b'(?:[A-Za-z0-9+/]{{4}})*+(?:[A-Za-z0-9+/]{{2}}==|[A-Za-z0-9+/]{{3}}=)?')
+    | (?P<timestamp>t'[^'\\]*+')
+    | (?P<hex>h'[^'\\]*+')
+    | (?P<binary>b'[^'\\]*+')
     | (?P<word>[a-zA-Z_][a-zA-Z0-9_-]*+)
     | (?P<number>{_NUMBER})
     | (?P<zeros>[+-]?0[0-9]++)
@@ -88,14 +89,22 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_PLAIN = re.compile(rf"\[({_PATH}) = ({_STRING})\]")
 _TEST_GROUPS = tuple(range(_TOKEN.groupindex["test"] + 1, _TOKEN.groupindex["test"] + 5))
-_STEPS = re.compile(rf"\.?(?:({_WORD})|({_STRING}))|\[(\*|{_INTEGER})\]")
+_STEPS = re.compile(rf"\.?(?:({_WORD})|({_STRING}))|\[({_INDEX})\]")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?Z"
+)
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_HEXADECIMAL = re.compile(r"(?:[0-9a-fA-F]{2})*+")
 
 _EQUALITY = {"=": "=", "==": "=", "!=": "!=", "<>": "!="}
 _ORDER = frozenset(("<", "<=", ">", ">="))
 _TEXTUAL = frozenset(("LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET"))
 _LITERALS = frozenset(("string", "number", "true", "false", "timestamp", "hex", "binary"))
 _QUALIFIERS = frozenset(("WITHIN", "REPEATS", "START"))
+_A_TIMESTAMP = "a timestamp such as t'2026-01-31T00:00:00Z'"
 
 
 def parse(text: str) -> Pattern:
@@ -103,7 +112,13 @@ def parse(text: str) -> Pattern:
 
     Raises PatternError for a wrong one and for one beyond the bounds (model.md).
     """
-    return _Parser(text).pattern()
+    # Most indicators are one observable; they are read here, in half the time.
+    plain = _PLAIN.fullmatch(text) if len(text) <= MAX_BYTES and text.isascii() else None
+    if plain is None:
+        return _Parser(text).pattern()
+    path, string = plain.groups()
+    constant = Literal("string", _unquote(string), plain.start(2))
+    return Pattern(Observation(Comparison(_path(path, text, 1), "=", (constant,))))
 
 
 def shortest_number(text: str) -> str:
@@ -164,7 +179,7 @@ class _Parser:
             return self.error(r"this string is not closed, or holds an escape other than \\ and \'")
         if kind == "end":
             return self.error(f"{wanted} is expected, but the pattern ends")
-        return self.error(f"{wanted} is expected, not {token if len(token) <= 24 else token[:21] + '...'}")
+        return self.error(f"{wanted} is expected, not {_shown(token)}")
 
     def expect(self, kind: str, wanted: str | None = None) -> str:
         position = self.position
@@ -270,18 +285,24 @@ class _Parser:
 
     def moment(self) -> str:
         position = self.position
-        return self.timestamp(
-            self.expect("timestamp", "a timestamp such as t'2026-01-31T00:00:00Z'"), position
-        )
+        return self.timestamp(self.expect("timestamp", _A_TIMESTAMP), position)
 
     def timestamp(self, token: str, position: int) -> str:
-        if token[10:12] > "28" or token[2:6] == "0000":
-            try:
-                date.fromisoformat(token[2:12])
-            except ValueError:
-                raise self.error("this day does not exist", position) from None
+        match = _TIMESTAMP.fullmatch(token, 2, len(token) - 1)
+        if match is None:
+            raise self.error(f"{_A_TIMESTAMP} is expected, not {_shown(token)}", position)
+        year, month, day = map(int, match.groups())
+        if day > 28 and day > calendar.monthrange(year, month)[1]:
+            raise self.error("this day does not exist", position)
         body = token[2:-2]
         return (body.rstrip("0").rstrip(".") if "." in body else body) + "Z"
+
+    def binary(self, token: str, position: int) -> str:
+        digits = token[2:-1].replace("\n", "")  # to be ignored (STIX 2.1 §9.2)
+        if not _BASE64.fullmatch(digits):
+            raise self.error("base64 such as b'Cv8=' is expected", position)
+        # Decoded and encoded again, so that unused bits of the last digit are 0.
+        return base64.b64encode(base64.b64decode(digits)).decode()
 
     # Comparison expressions: OR binds less than AND.
 
@@ -319,24 +340,22 @@ class _Parser:
             raise self.error(f"it holds more than {MAX_COMPARISONS} comparisons")
         if kind == "test":
             self.position = position + 1
-            written, operator, string, number = self.matches[position].group(*_TEST_GROUPS)
-            constant = Literal("number", shortest_number(number)) if string is None else _string(string)
-            return Comparison(
-                self.whole_path(written, position),
-                _EQUALITY.get(operator, operator),
-                (constant,),
-                False,
-                self.matches[position].start("test"),
-            )
+            match = self.matches[position]
+            written, operator, string, number = match.group(*_TEST_GROUPS)
+            if string is None:
+                constant = Literal("number", shortest_number(number), match.start(_TEST_GROUPS[3]))
+            else:
+                constant = Literal("string", _unquote(string), match.start(_TEST_GROUPS[2]))
+            path = _path(written, self.text, match.start(_TEST_GROUPS[0]))
+            return Comparison(path, _EQUALITY.get(operator, operator), (constant,))
         if kind == "EXISTS" or (kind == "NOT" and kinds[position + 1] == "EXISTS"):
             self.position += 1 if kind == "EXISTS" else 2
-            return Comparison(self.path(), "EXISTS", (), kind == "NOT", self.start(position))
+            return Comparison(self.path(), "EXISTS", (), kind == "NOT")
         path = self.path()
         negated = kinds[self.position] == "NOT"
         if negated:
             self.position += 1
         operator = kinds[self.position]
-        at = self.start(self.position)
         self.position += 1
         values: tuple[Literal, ...]
         if operator in _EQUALITY:
@@ -352,14 +371,21 @@ class _Parser:
             values = (self.literal(),)
             if values[0].kind != "string":
                 raise self.error(f"{operator} takes a string", self.position - 1)
-            if operator == "MATCHES" and len(values[0].text) > MAX_REGEX:
-                raise self.error(
-                    f"the regular expression is longer than {MAX_REGEX} characters", self.position - 1
-                )
+            if operator == "MATCHES":
+                self.check_regex(values[0].text)
         else:
             self.position -= 1
             raise self.unexpected("a comparison operator")
-        return Comparison(path, operator, values, negated, at)
+        return Comparison(path, operator, values, negated)
+
+    def check_regex(self, text: str) -> None:
+        if len(text) > MAX_REGEX:
+            raise self.error(
+                f"the regular expression is longer than {MAX_REGEX} characters", self.position - 1
+            )
+        fault = regex.fault(text)
+        if fault:
+            raise self.error(f"this is not a regular expression: {fault}", self.position - 1)
 
     def literals(self) -> tuple[Literal, ...]:
         self.expect("(", "a set in parentheses")
@@ -379,45 +405,28 @@ class _Parser:
         if kind not in _LITERALS:
             raise self.unexpected("a value (a string stands in single quotes)")
         self.position = position + 1
+        at = self.start(position)
         if kind == "string":
-            return _string(token)
+            return Literal("string", _unquote(token), at)
         if kind == "number":
-            return Literal("number", shortest_number(token))
+            return Literal("number", shortest_number(token), at)
         if kind == "timestamp":
-            return Literal("timestamp", self.timestamp(token, position))
+            return Literal("timestamp", self.timestamp(token, position), at)
         if kind == "hex":
-            return Literal("binary", base64.b64encode(bytes.fromhex(token[2:-1])).decode())
+            if not _HEXADECIMAL.fullmatch(token, 2, len(token) - 1):
+                raise self.error("pairs of hexadecimal digits such as h'0aff' are expected", position)
+            return Literal("binary", base64.b64encode(bytes.fromhex(token[2:-1])).decode(), at)
         if kind == "binary":
-            # Decoded and encoded again, so that unused bits of the last digit are 0.
-            return Literal("binary", base64.b64encode(base64.b64decode(token[2:-1])).decode())
-        return Literal("boolean", token)
+            return Literal("binary", self.binary(token, position), at)
+        return Literal("boolean", token, at)
 
-    # Object paths. The tokenizer finds one without white space whole; the loop takes up what stands apart.
-
-    def whole_path(self, token: str, position: int) -> Path:
-        object_type, _, rest = token.partition(":")
-        steps: list[str | int | None]
-        if "'" in rest or "[" in rest:
-            steps = []
-            for word, string, index in _STEPS.findall(rest):
-                if index:
-                    steps.append(None if index == "*" else self.index(index))
-                else:
-                    # A quoted key is no keyword, so it keeps its quotes until that is checked.
-                    steps.append(word or string)
-        else:
-            steps = [*rest.split(".")]
-        if object_type in KEYWORDS or not KEYWORDS.isdisjoint(steps):
-            raise self.error("a keyword stands in an object path; quote it", position)
-        if "'" in rest:
-            steps = [_unquote(step) if isinstance(step, str) and step[0] == "'" else step for step in steps]
-        return Path(object_type, tuple(steps))
+    # Object paths. One without white space is one token; the loop takes up what stands apart.
 
     def path(self) -> Path:
         kind = self.kinds[self.position]
         steps: list[str | int | None]
         if kind == "path":
-            whole = self.whole_path(self.token(self.position), self.position)
+            whole = _path(self.token(self.position), self.text, self.start(self.position))
             self.position += 1
             if self.kinds[self.position] not in (".", "["):
                 return whole
@@ -437,18 +446,14 @@ class _Parser:
                     self.position += 1
                     steps.append(None)
                 else:
+                    at = self.start(self.position)
                     number = self.expect("number", "an index or *")
-                    if "." in number:
-                        raise self.error("an index is a whole number", self.position - 1)
-                    steps.append(self.index(number))
+                    if "." in number or number[0] == "-":
+                        raise PatternError("an index is a whole number from 0", self.text, at)
+                    steps.append(_index(number, self.text, at))
                 self.expect("]")
             else:
                 return Path(object_type, tuple(steps))
-
-    def index(self, number: str) -> int:
-        if len(number) > 10:
-            raise self.error("this index is too large")
-        return int(number)
 
     def key(self) -> str:
         kind, token = self.kinds[self.position], self.token(self.position)
@@ -460,10 +465,42 @@ class _Parser:
         return self.expect("word", "a property name")
 
 
-def _string(token: str) -> Literal:
-    return Literal("string", _unquote(token) if "\\" in token else token[1:-1])
+def _path(written: str, text: str, at: int) -> Path:
+    """The path that stands in the pattern `text` at offset `at`, without white space."""
+    object_type, _, rest = written.partition(":")
+    steps: list[str | int | None]
+    if "'" in rest or "[" in rest:
+        steps = []
+        for word, string, index in _STEPS.findall(rest):
+            if index:
+                steps.append(None if index == "*" else _index(index, text, at))
+            else:
+                # A quoted key is no keyword, so it keeps its quotes until that is checked.
+                steps.append(word or string)
+    else:
+        steps = [*rest.split(".")]
+    if object_type in KEYWORDS or not KEYWORDS.isdisjoint(steps):
+        if object_type not in KEYWORDS:
+            first = next(step for step in _STEPS.finditer(rest) if step[1] in KEYWORDS)
+            at += len(object_type) + 1 + first.start(1)
+        raise PatternError("a keyword stands in an object path; quote it", text, at)
+    if "'" in rest:
+        steps = [_unquote(step) if isinstance(step, str) and step[0] == "'" else step for step in steps]
+    return Path(object_type, tuple(steps))
+
+
+def _index(number: str, text: str, at: int) -> int:
+    if len(number) > MAX_INDEX_DIGITS:
+        raise PatternError(f"an index has more than {MAX_INDEX_DIGITS} digits", text, at)
+    return int(number)
 
 
 def _unquote(token: str) -> str:
     body = token[1:-1]
     return re.sub(r"\\(.)", r"\1", body, flags=re.DOTALL) if "\\" in body else body
+
+
+def _shown(token: str) -> str:
+    """A token as an error may quote it: short, and nothing in it that cannot be seen."""
+    cut = token if len(token) <= 24 else token[:21] + "..."
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in cut)

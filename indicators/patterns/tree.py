@@ -8,11 +8,13 @@ from typing import Literal as Choice
 class Literal:
     """A constant.
 
-    `text` is unescaped for strings, base64 for binary (hex too), shortest for numbers and times.
+    `text` is unescaped for strings, base64 for binary (hex too), shortest for numbers and times. `at` is its
+    offset in the pattern, for errors.
     """
 
     kind: Choice["string", "number", "boolean", "timestamp", "binary"]
     text: str
+    at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,6 @@ class Comparison:
     operator: str
     values: tuple[Literal, ...] = ()
     negated: bool = False
-    at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

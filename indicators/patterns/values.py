@@ -13,7 +13,8 @@ Normaliser = Callable[[str], str]
 
 _DEFANGED_DOT = re.compile(r"(?<!\[)\[++\.\]++")
 _DEFANGED_AT = re.compile(r"(?<!\[)\[++@\]++")
-_IPV4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,3}))?", re.ASCII)
+_IPV4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(0|[1-9]\d?))?", re.ASCII)
+_PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
 _LABELS = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]*+")
@@ -59,7 +60,7 @@ def ipv6(value: str) -> str:
         raise ValueError("this is not an IPv6 address or CIDR block") from None
     bits = 128
     if slash:
-        if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 3 and int(prefix) <= 128):
+        if not _PREFIX.fullmatch(prefix) or int(prefix) > 128:
             raise ValueError("an IPv6 prefix is a number from 0 to 128")
         bits = int(prefix)
         address = address >> 128 - bits << 128 - bits
@@ -225,46 +226,53 @@ def _without_dot_segments(path: str) -> str:
 # --- Hashes
 
 _HASH_DIGITS = {
-    "MD5": 32,
-    "RIPEMD-160": 40,
-    "SHA-1": 40,
-    "SHA-224": 56,
-    "SHA-256": 64,
-    "SHA-384": 96,
-    "SHA-512": 128,
-    "SHA3-224": 56,
-    "SHA3-256": 64,
-    "SHA3-384": 96,
-    "SHA3-512": 128,
-    "TLSH": 70,
-    "WHIRLPOOL": 128,
+    "MD5": (32,),
+    "MD6": (32, 40, 56, 64, 96, 128),
+    "RIPEMD-160": (40,),
+    "SHA-1": (40,),
+    "SHA-224": (56,),
+    "SHA-256": (64,),
+    "SHA-384": (96,),
+    "SHA-512": (128,),
+    "SHA3-224": (56,),
+    "SHA3-256": (64,),
+    "SHA3-384": (96,),
+    "SHA3-512": (128,),
+    "TLSH": (70,),
+    "WHIRLPOOL": (128,),
 }
-_HASH_NAMES = {name.replace("-", ""): name for name in (*_HASH_DIGITS, "MD6", "SSDEEP")}
+_HASH_NAMES = {name.replace("-", ""): name for name in (*_HASH_DIGITS, "SSDEEP")}
+_SSDEEP = re.compile(r"[a-zA-Z0-9/+:.]{1,128}")
 
 
 def hash_name(name: str) -> str:
-    """The name of a hash algorithm as STIX 2.1 §10.4 spells it: `SHA256` → `SHA-256`; unknown ones stay."""
+    """The name of a hash algorithm as STIX 2.1 §10.7 spells it: `SHA256` → `SHA-256`; unknown ones stay."""
     return _HASH_NAMES.get(name.upper().replace("-", "").replace("_", ""), name)
 
 
-def hash_value(name: str) -> Normaliser | None:
-    """The normaliser for hashes of the algorithm, or None where only the text itself is known."""
-    digits = _HASH_DIGITS.get(name)
-    if digits is None:
-        return None
+def ssdeep(value: str) -> str:
+    """An SSDEEP hash, which keeps its case: it is base64."""
+    if not _SSDEEP.fullmatch(value):
+        raise ValueError("an SSDEEP hash is block size, colon, hash, colon, hash in base64")
+    return value
+
+
+def hash_value(name: str) -> Normaliser:
+    """The normaliser for hashes of an algorithm that `_HASH_DIGITS` has."""
+    lengths = _HASH_DIGITS[name]
 
     def normal(value: str) -> str:
         text = value.lower()
         if name == "TLSH" and len(text) == 72 and text.startswith("t1"):
             text = text[2:]
-        if len(text) != digits or not _HEXADECIMAL.fullmatch(text):
-            raise ValueError(f"a {name} hash has {digits} hexadecimal digits")
+        if len(text) not in lengths or not _HEXADECIMAL.fullmatch(text):
+            raise ValueError(f"a {name} hash has {' or '.join(map(str, lengths))} hexadecimal digits")
         return text
 
     return normal
 
 
-_HASHES = {name: hash_value(name) for name in _HASH_DIGITS}
+_HASHES = {"SSDEEP": ssdeep, **{name: hash_value(name) for name in _HASH_DIGITS}}
 
 
 # --- Which property holds what

@@ -171,7 +171,7 @@ def parse_noting_floats(raw: bytes, *, max_bytes: int = MAX_OBJECT_BYTES) -> tup
 def _holds_forbidden_characters(value: Any) -> bool:
     text = json.dumps(value, ensure_ascii=False)
     # json.dumps writes U+0000 as the escape of a backslash that is itself not escaped.
-    if any(len(run.group(1)) % 2 for run in re.finditer(r"(\\+)u0000", text)):
+    if any(len(run.group(1)) % 2 for run in re.finditer(r"(?<!\\)(\\++)u0000", text)):
         return True
     try:
         text.encode("utf-8")

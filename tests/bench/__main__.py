@@ -1,4 +1,4 @@
-"""python -m tests.bench [--quick] [read] [deep] [crawl] [ingest] [growth] [memory]"""
+"""python -m tests.bench [--quick] [patterns] [read] [deep] [crawl] [ingest] [growth] [memory]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, growth, ingest, memory, read, servers
+from tests.bench import crawl, deep, growth, ingest, memory, patterns, read, servers
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
@@ -18,18 +18,24 @@ PARTS = {
     "growth": growth.run,
     "memory": memory.run,
 }
+# These need no service.
+ALONE = {"patterns": patterns.run}
 CORES = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the parts and print their table; 2 where a program is missing."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the service.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part", help=", ".join(PARTS))
+    parser.add_argument(
+        "parts", nargs="*", choices=[*ALONE, *PARTS, []], metavar="part", help=", ".join((*ALONE, *PARTS))
+    )
     parser.add_argument(
         "--quick", action="store_true", help="short runs and small collections: does it work?"
     )
     options = parser.parse_args(arguments)
-    missing = servers.missing()
+    chosen = options.parts or [*ALONE, *PARTS]
+    served = [name for name in chosen if name in PARTS]
+    missing = servers.missing() if served else []
     if missing:
         print(
             f"{' and '.join(missing)} not found on PATH. On Debian: apt-get install nginx-light wrk",
@@ -43,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.sched_setaffinity(0, cores)
     print(f"Stillwatch's benchmarks on {len(cores)} cores; load average before: {os.getloadavg()[0]:.1f}")
     rows: list[Row] = []
-    with Bench.start(quick=options.quick) as bench:
-        for name in options.parts or PARTS:
-            rows += PARTS[name](bench)
+    for name in chosen:
+        if name in ALONE:
+            rows += ALONE[name](options.quick)
+    if served:
+        with Bench.start(quick=options.quick) as bench:
+            for name in served:
+                rows += PARTS[name](bench)
     print()
     print(formatted(rows))
     print()

@@ -227,7 +227,7 @@ def test_the_outcome_and_the_reason_of_each_object_stand_in_the_receipt(world: W
                 campaign,
                 {"type": "campaign", "id": "campaign--7"},
                 waiting_note(),
-                steps.indicator("", pattern="[domain-name:value = "),
+                steps.indicator("", pattern="[domain-name:value = 'a.example'\nAND domain-name:value]"),
             ]
         }
     )
@@ -240,6 +240,9 @@ def test_the_outcome_and_the_reason_of_each_object_stand_in_the_receipt(world: W
     ]
     assert [line["reason"] for line in lines][4:] == ["waiting-for-reference", "invalid-pattern"]
     assert all(line["sentence"] for line in lines)
+    assert lines[5]["sentence"] == (
+        "The pattern is refused at line 2, column 22: a comparison operator is expected, not ]."
+    )
     assert lines[0]["published_id"] != lines[0]["id"]
     assert lines[1]["published_id"] == campaign["id"]
     assert sum(receipt["counts"].values()) == receipt["object_count"] == 6

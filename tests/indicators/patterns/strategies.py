@@ -100,7 +100,10 @@ def spell(tree: Tree, random: Random, *, plain: bool = False) -> str:
                 [_VALUES[path][n][0] if plain else random.choice(_VALUES[path][n]) for n in numbers]
             )
             if operator in ("=", "!="):
-                signs = {"=": ["=", "==", "NOT !=", "NOT <>"], "!=": ["!=", "<>", "NOT ="]}[operator]
+                signs = {"=": ["=", "=="], "!=": ["!=", "<>"]}[operator]
+                if "[*]" not in path:
+                    # There NOT says something else: that no item is so.
+                    signs += {"=": ["NOT !=", "NOT <>"], "!=": ["NOT ="]}[operator]
                 spellings = _VALUES[path][numbers[0]]
                 if plain:
                     return f"{path} {operator} {spellings[0]}"

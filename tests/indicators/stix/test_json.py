@@ -309,6 +309,15 @@ def test_ten_megabytes_of_brackets_are_refused_at_once(opening: bytes) -> None:
         strict.split(opening + b"[" * (strict.MAX_BODY_BYTES - len(opening)))
 
 
+def test_a_quarter_megabyte_of_backslashes_is_read_in_one_pass() -> None:
+    # Minutes, where each backslash is taken for the first of its run.
+    text = "\\" * 60_000
+    raw = json.dumps({"a": text + "x", "b": "\\u0000"}).encode()
+    assert strict.parse(raw) == {"a": text + "x", "b": "\\u0000"}
+    with pytest.raises(strict.Refused, match="U\\+0000"):
+        strict.parse(json.dumps({"a": text + "\0"}).encode())
+
+
 def test_lines_are_objects() -> None:
     assert strict.split_lines(b'{"a":1}\r\n\n  {"b":"\\n"} \n') == [b'{"a":1}', b'{"b":"\\n"}']
     assert strict.split_lines(b"") == []
