@@ -1,19 +1,30 @@
 """The identity of an indicator: two submissions with one key are claims about one indicator (model.md)."""
 
 import hashlib
+from collections.abc import Callable
 
+from indicators.dedup import sigma
 from indicators.patterns import canonical
+
+_READINGS: dict[str, Callable[[str], str]] = {"stix": canonical, "sigma": sigma.finding}
 
 
 def indicator_key(pattern_type: str, pattern: str) -> bytes:
     """SHA-256 over pattern type, NUL and the canonical pattern: 32 bytes.
 
-    A `stix` pattern is brought to its canonical form, any other is taken exactly as it is. The references
+    A `stix` pattern is brought to its canonical form, of a `sigma` rule that counts by which it finds, any other is
+    taken exactly as it is. The references
     `dix-canonical-key` in the worked bundles hold the same key as `ck1:<hex>`. A NUL in the type would make
     the encoding ambiguous and is a ValueError; a wrong STIX pattern is a PatternError, which is a ValueError
     too.
     """
     if "\0" in pattern_type:
         raise ValueError("a pattern type holds no NUL")
-    text = canonical(pattern) if pattern_type == "stix" else pattern
+    text = (
+        canonical(pattern)
+        if pattern_type == "stix"
+        else sigma.finding(pattern)
+        if pattern_type == "sigma"
+        else pattern
+    )
     return hashlib.sha256(f"{pattern_type}\0{text}".encode()).digest()
