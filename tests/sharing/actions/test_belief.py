@@ -1,6 +1,5 @@
 """How far an indicator is believed follows what is said of it, and time; each audience by what it may see."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,13 +9,13 @@ import pytest
 
 from accounts.actor import Actor
 from accounts.models import Grade, Membership, Organization
-from indicators.actions import submissions
 from indicators.models import Claim
 from indicators.stix.markings import TLP, marking_id
-from sharing.actions import ageing, intake, triage
+from sharing.actions import ageing
 from sharing.models import Collection, Entry, Kind, Release
 from tests.conformance import stix
 from tests.conformance.stix import Object
+from tests.sharing.actions import exchange
 from tests.sharing.actions.conftest import Shop
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -35,26 +34,13 @@ class Feeds:
     shop: Shop
     lab_c: Organization
     feeds: dict[int, Collection] = field(default_factory=dict)
-    inboxes: dict[Any, Collection] = field(default_factory=dict)
 
     def submit(self, organization: Organization, *objects: Object, now: datetime) -> None:
         """Submit, ingest and publish."""
-        received = submissions.receive(
-            community_id=self.shop.community.id,
-            organization_id=organization.id,
-            token_id=None,
-            channel="rest",
-            collection_id=self.inboxes[organization.id].id,
-            body=json.dumps({"objects": objects}).encode(),
-            by=BY,
-            now=now,
-        )
-        intake.ingest(submission_id=received.id, signer=self.shop.signer, now=now)
-        self.publish(now)
+        exchange.send(self.shop, objects, organization=organization, now=now)
 
     def publish(self, now: datetime) -> None:
-        while triage.publish_pending(community_id=self.shop.community.id, signer=self.shop.signer, now=now):
-            pass
+        exchange.publish(self.shop, now)
 
     def let_time_pass(self, now: datetime) -> None:
         """What beat does."""
@@ -64,13 +50,7 @@ class Feeds:
 
     def versions(self, tlp: int = AMBER) -> list[Object]:
         """Every version of the indicators in a feed, in order."""
-        return [
-            json.loads(bytes(entry.body))
-            for entry in Entry.objects.filter(collection=self.feeds[tlp], object_type="indicator").order_by(
-                "index"
-            )
-            if entry.body is not None
-        ]
+        return [one for one in exchange.versions(self.feeds[tlp]) if one["type"] == "indicator"]
 
     def indicator(self, tlp: int = AMBER) -> Object:
         return self.versions(tlp)[-1]
@@ -87,10 +67,6 @@ def feeds(shop: Shop) -> Feeds:
     made = Feeds(shop, lab_c)
     for tlp in (GREEN, AMBER):
         made.feeds[tlp] = shop.collection(Kind.FEED, ceiling=tlp)
-    for organization in (shop.lab_a, shop.lab_b, lab_c):
-        made.inboxes[organization.id] = Collection.objects.create(
-            community=shop.community, alias="inbox", kind=Kind.INBOX, ceiling=TLP.RED, owner=organization
-        )
     return made
 
 

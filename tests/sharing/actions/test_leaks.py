@@ -2,7 +2,6 @@
 
 import random
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -52,9 +51,7 @@ def claim(number: int, tlp: TLP, dice: random.Random) -> Object:
     )
 
 
-def below(
-    collection: Collection, ceiling: int, inboxes: dict[UUID, Collection]
-) -> list[list[tuple[Any, ...]]]:
+def below(collection: Collection, ceiling: int) -> list[list[tuple[Any, ...]]]:
     """All that a reader at a ceiling could be told, byte for byte: entries, decisions (for receipts), counters."""
     return [
         list(Entry.objects.filter(collection=collection).order_by("index").values_list()),
@@ -73,7 +70,7 @@ def test_no_claim_sighting_or_opinion_above_a_ceiling_changes_a_byte_below(
     for lab in labs:
         chosen = [number for number in range(SETS // 2) if dice.random() < 0.6]
         send(feeds, lab, chosen, [TLP(dice.randint(0, ceiling)) for _ in chosen], dice, said)
-    before = below(feeds.feeds[ceiling], ceiling, feeds.inboxes)
+    before = below(feeds.feeds[ceiling], ceiling)
     assert len(before[0]) > SETS // 3
 
     for lab in labs:
@@ -90,7 +87,7 @@ def test_no_claim_sighting_or_opinion_above_a_ceiling_changes_a_byte_below(
         for start in range(0, len(remarks), BATCH):
             feeds.submit(lab, *remarks[start : start + BATCH], now=day(20))
 
-    assert below(feeds.feeds[ceiling], ceiling, feeds.inboxes) == before
+    assert below(feeds.feeds[ceiling], ceiling) == before
 
 
 def send(
