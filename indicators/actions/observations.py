@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts import sql
-from indicators.allowlists.watched import SCO_TYPES, watched
+from indicators.allowlists.watched import watched
 from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
 from indicators.dedup.remarks import REMARKS, remarks_of
@@ -214,12 +214,8 @@ def _places(community_id: UUID, observed: Sequence[Observed]) -> dict[bytes, _Pl
             (community_id, keys),
         )
     }
-    # What an indicator watches never changes, it is its identity; an observable may say another value under its id.
-    _watch(
-        (places[item.key].identity, item.object.value)
-        for item in observed
-        if item.key in made or item.object.type in SCO_TYPES
-    )
+    # What a subject watches never changes: it is its identity.
+    _watch((places[item.key].identity, item.object.value) for item in observed if item.key in made)
     return places
 
 

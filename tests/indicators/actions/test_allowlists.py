@@ -136,18 +136,6 @@ def test_observables_are_watched_by_their_value(trust: Trust) -> None:
     assert [values_of(one) for one in subjects[:3]] == [{"198.51.100.7/32"}, {"a.example"}, {"a.example"}]
 
 
-def test_an_observable_that_says_another_value_under_its_id_is_watched_for_that_too(trust: Trust) -> None:
-    one = stix.sco("ipv4-addr", {"value": "203.0.113.1"})
-    (subject,) = absorb(trust, one)
-
-    absorb(trust, one | {"value": "198.51.100.7"})
-
-    load("198.51.100.7")
-    (hit,) = allowlists.hits([subject])[subject]
-    assert allowlists.said(one | {"value": "198.51.100.7"}, [hit]) == hit
-    assert allowlists.said(one, [hit]) is None
-
-
 def test_the_same_again_is_stored_once(trust: Trust) -> None:
     one = stix.sco("domain-name", {"value": "a.example"})
 

@@ -21,6 +21,7 @@ from indicators.models import AllowlistEntry
 from indicators.stix.markings import TLP, marking_id
 from sharing import receipts
 from sharing.actions import intake, moderation, triage
+from sharing.actions.introduction import service_ids
 from sharing.models import Collection, Entry, Kind, Profile, Review, ReviewState
 from tests.conformance import stix
 from tests.conformance.stix import Object
@@ -89,12 +90,8 @@ class Community:
         """The latest versions in a feed that are (not) revoked, without the service's own introduction."""
         found = Entry.objects.filter(collection=self.feeds[feed], is_last=True).order_by("index")
         objects = [json.loads(bytes(one.body)) for one in found if one.body]
-        return [
-            one
-            for one in objects
-            if one["type"] not in {"identity", "marking-definition", "extension-definition"}
-            and one.get("revoked", False) is revoked
-        ]
+        own = service_ids()
+        return [one for one in objects if one["id"] not in own and one.get("revoked", False) is revoked]
 
     def types(self, feed: str, *, revoked: bool = False) -> list[str]:
         return sorted(one["type"] for one in self.standing(feed, revoked=revoked))
