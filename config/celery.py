@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_process_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -81,7 +81,7 @@ def _keep_our_logging(**_: Any) -> None:
     """Celery sets up logging of its own unless somebody listens here; Django's stays."""
 
 
-@worker_ready.connect
+@worker_process_init.connect
 def _collect_seldom(**_: Any) -> None:
     """A batch makes a hundred thousand objects and hardly a cycle: looking for cycles took a third of a worker's time.
 

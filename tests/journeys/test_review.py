@@ -345,3 +345,41 @@ def test_a_token_opens_no_desk(world: World) -> None:
     )
 
     assert answer.status_code == 302
+
+
+def grade(analyst: Desk, world: World, organization: str, **fields: str) -> requests.Response:
+    """Send the form of an organisation's page; the page that answers."""
+    ((organization_id,),) = world.sql("SELECT id FROM accounts_organization WHERE slug = %s", (organization,))
+    url = f"{analyst.url}accounts/organization/{organization_id}/change/"
+    analyst.page = analyst.session.get(url, timeout=30)
+    assert analyst.page.status_code == 200, analyst.page.text
+    management = {f"grades-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
+    return analyst.send(url, **management, **fields)
+
+
+def test_an_analyst_gives_a_source_another_grade_and_all_that_it_said_is_weighed_anew(
+    world: World, analyst: Desk
+) -> None:
+    domain = stix.domain()
+    world.submit("lab-b", [steps.indicator(domain)], community="allies")
+    before = steps.indicator_in(world, "lab-a", "green", domain, community="allies")
+
+    refused = grade(analyst, world, "lab-b", reliability="C", reason=" ")
+    assert "Say why this source is given another grade." in refused.text
+    try:
+        accepted = grade(analyst, world, "lab-b", reliability="C", reason="Two false alarms in a week")
+        world.settle()
+
+        after = steps.indicator_in(world, "lab-a", "green", domain, community="allies")
+        assert accepted.status_code == 200
+        assert (before["confidence"], after["confidence"]) == (65, 45)
+        assert after["modified"] > before["modified"]
+        analyst.page = analyst.session.get(accepted.url, timeout=30)
+        ((actor,),) = world.sql(
+            "SELECT graded_by FROM accounts_grade WHERE reason = 'Two false alarms in a week'"
+        )
+        assert actor == "member:analyst"
+    finally:
+        grade(analyst, world, "lab-b", reliability="B", reason="As before")
+        world.settle()
+    assert steps.indicator_in(world, "lab-a", "green", domain, community="allies")["confidence"] == 65
