@@ -1,8 +1,12 @@
 """The desk's pages on who: plain for now, read-only; `apply_community` is where they are changed."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import SuspiciousOperation
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
 
 from accounts.models import AuditEvent, Community, Member, Role, Token
 
@@ -26,6 +30,15 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg] # it is no generic a
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Model], *args: Any, **options: Any
+    ) -> HttpResponse | None:
+        """A chosen id that is none is a bad request, not a fault."""
+        try:
+            return super().response_action(request, queryset, *args, **options)
+        except ValueError as error:
+            raise SuspiciousOperation("a chosen id is not one of a row") from error
 
 
 def may_analyse(request: HttpRequest) -> bool:

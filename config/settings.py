@@ -95,6 +95,8 @@ SERVICE_NAME = env.text("SERVICE_NAME", "Stillwatch")
 # Views compare Content-Length with MAX_CONTENT_LENGTH and answer 413 in their own media type; Django's own
 # limit, which answers 400, only has to be out of their way.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH + 64 * 1024
+# Bulk actions at the desk send an id for each row chosen.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH
 
 # -------------------------------------------------------------------------------------------------- the hosts
@@ -147,6 +149,7 @@ DESK_PATHS = ("/admin/", "/api/v1/docs/")
 DESK_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentPolicy",
+    "config.middleware.NoNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -12,19 +12,13 @@ _READINGS: dict[str, Callable[[str], str]] = {"stix": canonical, "sigma": sigma.
 def indicator_key(pattern_type: str, pattern: str) -> bytes:
     """SHA-256 over pattern type, NUL and the canonical pattern: 32 bytes.
 
-    A `stix` pattern is brought to its canonical form, of a `sigma` rule that counts by which it finds, any other is
-    taken exactly as it is. The references
-    `dix-canonical-key` in the worked bundles hold the same key as `ck1:<hex>`. A NUL in the type would make
-    the encoding ambiguous and is a ValueError; a wrong STIX pattern is a PatternError, which is a ValueError
-    too.
+    A `stix` pattern is brought to its canonical form, a `sigma` rule to what it finds things by, any other is taken
+    exactly as it is. The references `dix-canonical-key` in the worked bundles hold the same key as `ck1:<hex>`. A
+    NUL in the type would make the encoding ambiguous and is a ValueError; a wrong STIX pattern is a PatternError,
+    which is a ValueError too.
     """
     if "\0" in pattern_type:
         raise ValueError("a pattern type holds no NUL")
-    text = (
-        canonical(pattern)
-        if pattern_type == "stix"
-        else sigma.finding(pattern)
-        if pattern_type == "sigma"
-        else pattern
-    )
+    reading = _READINGS.get(pattern_type)
+    text = pattern if reading is None else reading(pattern)
     return hashlib.sha256(f"{pattern_type}\0{text}".encode()).digest()

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from indicators.dedup import sigma
 from indicators.dedup.belief import (
     LIFETIMES,
     RELIABILITY,
@@ -140,7 +141,7 @@ def fold(
     if pattern_type == "stix":
         pattern, cls = _reading(first["pattern"])
     else:
-        pattern, cls = min(claim.value["pattern"] for claim in ranked), _UNREAD
+        pattern, cls = min(_in_other_words(pattern_type, claim.value["pattern"]) for claim in ranked), _UNREAD
     lifetime = timedelta(days=LIFETIMES[cls][0])
 
     seen_by = _last_seen(ranked, sightings)
@@ -236,6 +237,11 @@ def _last_seen(claims: Iterable[Claim], sightings: Iterable[Sighting]) -> dict[s
 
 def _age(seen_at: datetime, as_of: datetime) -> float:
     return (as_of - seen_at) / _DAY
+
+
+def _in_other_words(pattern_type: str, pattern: str) -> str:
+    """A pattern of another language as it is published: of a Sigma rule, without who wrote it and what about."""
+    return sigma.without_prose(pattern, "Sigma rule") if pattern_type == "sigma" else pattern
 
 
 def _rank(claim: Claim) -> tuple[float, datetime, str, str]:

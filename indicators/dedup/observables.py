@@ -105,7 +105,8 @@ def _hashes(hashes: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, text in hashes.items():
         known, place = values.hash_name(name), f"/hashes/{pointer_token(name)}"
-        digest = _normal(values.hash_value(known), text, place)
+        normaliser = values.hash_value(known)
+        digest = text if normaliser is None else _normal(normaliser, text, place)
         if found.setdefault(known, digest) != digest:
             raise Refused(CODES[0], place, f"there is another {known} hash beside it")
     return found

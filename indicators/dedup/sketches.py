@@ -36,7 +36,7 @@ class Unreadable(ValueError):
     """A text that is no `minhash-w3-128` sketch; the sentence names the property and says why."""
 
     def __init__(self, why: str) -> None:
-        self.sentence = f"/sketches/{NAME}: {why}"
+        self.sentence = f"/sketches/{NAME}: {why}."
         super().__init__(self.sentence)
 
 

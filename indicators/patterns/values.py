@@ -169,6 +169,10 @@ def url(value: str) -> str:
     return f"{scheme}://{authority}{path}{question}{_OUTSIDE.sub(_encode, query)}"
 
 
+# Browsers read them as addresses, in more ways than one, and phishers use that: they stay as they are.
+_NUMBERS = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]*|[0-9]+)){0,3}\.?")
+
+
 def _authority(scheme: str, text: str) -> str:
     if "[" in text:
         text = _DEFANGED_AT.sub("@", text).replace("[:]", ":")
@@ -186,7 +190,7 @@ def _authority(scheme: str, text: str) -> str:
                 raise ValueError("this is not a URL, it has no host")
         elif host[-1] in "0123456789" and _IPV4.fullmatch(host):
             host = ipv4(host)
-        else:
+        elif not _NUMBERS.fullmatch(host):
             host = domain(host)
     if port:
         if not (port.isascii() and port.isdigit() and len(port) < 16 and int(port) < 65536):
@@ -257,8 +261,7 @@ def ssdeep(value: str) -> str:
     return value
 
 
-def hash_value(name: str) -> Normaliser:
-    """The normaliser for hashes of an algorithm that `_HASH_DIGITS` has."""
+def _hexadecimal_hash(name: str) -> Normaliser:
     lengths = _HASH_DIGITS[name]
 
     def normal(value: str) -> str:
@@ -272,7 +275,15 @@ def hash_value(name: str) -> Normaliser:
     return normal
 
 
-_HASHES = {"SSDEEP": ssdeep, **{name: hash_value(name) for name in _HASH_DIGITS}}
+_HASHES: dict[str, Normaliser] = {
+    "SSDEEP": ssdeep,
+    **{name: _hexadecimal_hash(name) for name in _HASH_DIGITS},
+}
+
+
+def hash_value(name: str) -> Normaliser | None:
+    """The normaliser for hashes of an algorithm, or None for one that STIX 2.1 §10.7 does not know."""
+    return _HASHES.get(name)
 
 
 # --- Which property holds what
@@ -306,7 +317,7 @@ def normaliser(object_type: str, steps: tuple[str | int | None, ...]) -> Normali
         return found
     last, before = steps[-1], steps[-2]
     if before == "hashes":
-        return _HASHES.get(last) if isinstance(last, str) else None
+        return hash_value(last) if isinstance(last, str) else None
     if last == "value":
         reference = steps[-3] if not isinstance(before, str) and len(steps) > 2 else before
         return _REFERENCES.get(reference) if isinstance(reference, str) else None

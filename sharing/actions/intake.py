@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 
 from accounts import sql
@@ -32,6 +33,8 @@ from sharing.models import Kind
 from sharing.release import policy
 from sharing.signing import jws
 from sharing.signing.keys import Signer
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -113,6 +116,18 @@ def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
             Outcome.REJECTED,
             code,
             refusal.sentence,
+        )
+    except Exception:
+        # A fault of ours, and no reason to lose its neighbours with it.
+        log.exception("object_not_understood", ordinal=ordinal)
+        object_id, modified, created = json.head(raw)
+        return _Line(
+            ordinal,
+            object_id or f"objects/{ordinal}",
+            modified or created or "",
+            Outcome.REJECTED,
+            "not-understood",
+            "The service failed on this object, and its operator is told; the others were taken.",
         )
     tlp = house.default_tlp if stix.tlp is None else int(stix.tlp)
     line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")

@@ -383,3 +383,25 @@ def test_an_analyst_gives_a_source_another_grade_and_all_that_it_said_is_weighed
         grade(analyst, world, "lab-b", reliability="B", reason="As before")
         world.settle()
     assert steps.indicator_in(world, "lab-a", "green", domain, community="allies")["confidence"] == 65
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sharing/review/?state=%00",
+        "accounts/organization/?reliability__exact=%00",
+        "indicators/subject/?q=%00",
+        "indicators/technique/%00/change/",
+    ],
+)
+def test_a_nul_in_an_address_of_the_desk_is_a_bad_request(world: World, analyst: Desk, path: str) -> None:
+    assert analyst.session.get(f"{analyst.url}{path}", timeout=30).status_code == 400
+
+
+@pytest.mark.parametrize("page", ["sharing/review", "indicators/allowlistentry", "indicators/likeness"])
+def test_a_chosen_id_that_is_none_is_a_bad_request(world: World, analyst: Desk, page: str) -> None:
+    url = f"{analyst.url}{page}/"
+    analyst.page = analyst.session.get(url, timeout=30)
+    action = {"sharing/review": "approve", "indicators/likeness": "dismiss"}.get(page, "remove")
+
+    assert analyst.send(url, action=action, _selected_action=["x"], index=0).status_code in {302, 400}

@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 body=body,
                 by=Actor("service:import_stix", sender.id),
                 now=timezone.now(),
-                lines=_holds_lines(body),
+                lines=file.suffix in {".ndjson", ".jsonl"} or _holds_lines(body),
                 max_bytes=MAX_BYTES,
             )
         except json.Refused as refusal:

@@ -305,3 +305,18 @@ def test_an_indicator_that_begins_at_the_end_of_time_is_merged() -> None:
     view = seen(claim(value={"valid_from": "9999-12-31T23:59:59.999Z"}))
 
     assert view.value["valid_from"] == "9999-12-31T23:59:59.999Z"
+
+
+def test_a_sigma_rule_of_two_authors_is_published_as_that_of_neither() -> None:
+    def sigma(organization: str, words: str) -> Claim:
+        rule = f"title: {words}\nauthor: {words}\nlogsource: {{product: llm-api}}\ndetection: {{a: {{b: 1}}, condition: a}}\n"
+        return claim(organization, value={"pattern_type": "sigma", "pattern": rule})
+
+    one, other = sigma("lab-a", "Seen at our customer"), sigma("lab-b", "Lab B knows")
+
+    view = seen(one, other)
+
+    assert view.value["pattern"].startswith("title: Sigma rule\n")
+    assert "customer" not in json.dumps(view.value)
+    assert "Lab B" not in json.dumps(view.value)
+    assert seen(other, one) == view

@@ -207,3 +207,20 @@ def test_an_object_that_was_read_keeps_its_value_untouched() -> None:
     normal(stix.value)
 
     assert stix.value["value"] == "LOGIN.example"
+
+
+@pytest.mark.parametrize(
+    "hashes",
+    [
+        {"SSDEEP": "3:abc:def"},
+        {"X-FOO": "aB"},
+        {"TLSH": "a" * 70},
+        {"MD6": "b" * 32},
+        {"X-FOO": "x", "MD5": "A" * 32},
+    ],
+)
+def test_every_hash_has_its_place_known_or_not(hashes: dict[str, str]) -> None:
+    value = normal(sco("file", hashes=hashes))
+
+    assert sorted(value["hashes"]) == sorted(hashes)
+    assert deterministic_id(value) is not None
