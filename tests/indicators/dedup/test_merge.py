@@ -309,7 +309,7 @@ def test_an_indicator_that_begins_at_the_end_of_time_is_merged() -> None:
 
 def test_a_sigma_rule_of_two_authors_is_published_as_that_of_neither() -> None:
     def sigma(organization: str, words: str) -> Claim:
-        rule = f"title: {words}\nauthor: {words}\nlogsource: {{product: llm-api}}\ndetection: {{a: {{b: 1}}, condition: a}}\n"
+        rule = f"title: {words}\nauthor: {words}\nlogsource: {{product: llm-api}}\ndetection: {{a: 1, condition: a}}\n"
         return claim(organization, value={"pattern_type": "sigma", "pattern": rule})
 
     one, other = sigma("lab-a", "Seen at our customer"), sigma("lab-b", "Lab B knows")
