@@ -217,11 +217,16 @@ class Remark(models.Model):
     confidence = models.SmallIntegerField(null=True)
     fpr = models.FloatField(null=True)
     families = ArrayField(models.TextField())
+    is_live = models.BooleanField(
+        default=True, help_text="No more once it is taken back; it goes when its target was folded again."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["community", "organization", "object_id", "target"], name="remark_once"
+                fields=["community", "organization", "object_id", "target"],
+                condition=Q(is_live=True),
+                name="remark_once",
             ),
             models.CheckConstraint(condition=Q(tlp__in=Tlp.values), name="remark_tlp_known"),
             models.CheckConstraint(condition=Q(seen_at__lte=F("received_at")), name="remark_times_ordered"),

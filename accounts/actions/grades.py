@@ -28,7 +28,8 @@ def grade(*, organization_id: UUID, reliability: str, reason: str, by: Actor, no
         raise ValueError(f"reliability: {reliability!r} is no Admiralty grade, A to F")
     if not reason.strip():
         raise ValueError("reason: say why")
-    organization = Organization.objects.select_for_update().get(id=organization_id)
+    # No key lock: that would wait for whoever writes rows that refer to it, and they may wait for us.
+    organization = Organization.objects.select_for_update(no_key=True).get(id=organization_id)
     if organization.reliability == reliability:
         return False
     before, organization.reliability = organization.reliability, reliability

@@ -261,9 +261,9 @@ class _Root:
     live: int | None
 
     @property
-    def stands(self) -> tuple[int, datetime, int]:
-        """What survives sorts first."""
-        return (Tlp.RED if self.level is None else self.level), self.claimed_at, self.id
+    def stands(self) -> tuple[int, datetime, bytes, int]:
+        """What survives sorts first; of two that came together by what they are, not by who knew one before."""
+        return (Tlp.RED if self.level is None else self.level), self.claimed_at, self.minima, self.id
 
     def may_follow(self, survivor: "_Root") -> bool:
         """Whether it may count for `survivor` at every ceiling that sees it, by what is known there alone."""
@@ -331,15 +331,18 @@ def _pair(one: _Root, other: _Root) -> tuple[int, int]:
 
 
 def _candidates(community_id: UUID, subject_ids: Sequence[int]) -> dict[int, list[int]]:
-    """For each subject those that share a band with it."""
+    """For each subject those that share a band with it: those at the lowest TLP and with the most bands first."""
     found: dict[int, list[int]] = {}
     for subject_id, other_id in sql.rows(
-        "SELECT DISTINCT own.subject_id, other.subject_id FROM indicators_sketchband own CROSS JOIN LATERAL"
-        " (SELECT b.subject_id FROM indicators_sketchband b"
-        "  WHERE b.community_id = %s AND b.band = own.band AND b.digest = own.digest"
-        "  ORDER BY b.tlp, b.subject_id LIMIT %s) other"
-        " WHERE own.subject_id = ANY(%s) AND other.subject_id <> own.subject_id",
-        (community_id, NEIGHBOURS, list(subject_ids)),
+        "SELECT subject_id, other_id FROM (SELECT own.subject_id, other.subject_id AS other_id,"
+        "  row_number() OVER (PARTITION BY own.subject_id ORDER BY min(other.tlp), count(*) DESC, other.subject_id)"
+        "  AS place FROM indicators_sketchband own CROSS JOIN LATERAL"
+        "  (SELECT b.subject_id, b.tlp FROM indicators_sketchband b"
+        "   WHERE b.community_id = %s AND b.band = own.band AND b.digest = own.digest"
+        "   ORDER BY b.tlp, b.subject_id LIMIT %s) other"
+        "  WHERE own.subject_id = ANY(%s) AND other.subject_id <> own.subject_id"
+        "  GROUP BY own.subject_id, other.subject_id) ranked WHERE place <= %s ORDER BY subject_id, place",
+        (community_id, NEIGHBOURS, list(subject_ids), NEIGHBOURS),
     ):
         found.setdefault(subject_id, []).append(other_id)
     return found

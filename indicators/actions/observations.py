@@ -341,16 +341,16 @@ def _remark(community_id: UUID, organization_id: UUID, observed: Iterable[Observ
         "indicators_remark",
         (
             *("community_id", "organization_id", "object_id", "target", "tlp", "stance"),
-            *("seen_at", "received_at", "confidence", "fpr", "families"),
+            *("seen_at", "received_at", "confidence", "fpr", "families", "is_live"),
         ),
         (
             *("uuid", "uuid", "text", "text", "int2", "text"),
-            *("timestamptz", "timestamptz", "int2", "float8", "text[]"),
+            *("timestamptz", "timestamptz", "int2", "float8", "text[]", "bool"),
         ),
         (
             (
                 *(community_id, organization_id, item.object.id, said.target, item.tlp, said.stance),
-                *(said.seen_at, now, said.confidence, said.fpr, said.families),
+                *(said.seen_at, now, said.confidence, said.fpr, said.families, True),
             )
             for item in speaking
             for said in remarks_of(item.object, now)
@@ -359,8 +359,9 @@ def _remark(community_id: UUID, organization_id: UUID, observed: Iterable[Observ
 
 
 def _unremark(community_id: UUID, organization_id: UUID, object_ids: Sequence[str]) -> None:
+    """Take back what these said. The rows stay until triage has looked at what they were about."""
     sql.execute(
-        "DELETE FROM indicators_remark"
+        "UPDATE indicators_remark SET is_live = false"
         f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
         (community_id, organization_id, sql.joined(object_ids)),
     )

@@ -46,7 +46,8 @@ def remarks_of(stix: StixObject, received_at: datetime) -> list[Remark]:
             value["sighting_of_ref"],
             None,
             min(timestamps.to_datetime(seen), received_at) if seen else received_at,
-            value.get("confidence"),
+            # JSON knows one kind of number: 85.0 is an integer of the schema.
+            None if value.get("confidence") is None else int(value["confidence"]),
             context.get("estimated_fpr"),
             sorted(set(context.get("evidence_families") or ())),
         )

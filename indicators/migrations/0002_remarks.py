@@ -26,12 +26,13 @@ class Migration(migrations.Migration):
                 ('confidence', models.SmallIntegerField(null=True)),
                 ('fpr', models.FloatField(null=True)),
                 ('families', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)),
+                ('is_live', models.BooleanField(default=True, help_text='No more once it is taken back; it goes when its target was folded again.')),
                 ('community', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.community')),
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization')),
             ],
             options={
                 'indexes': [models.Index(fields=['community', 'target', 'organization', 'tlp'], name='remark_by_target')],
-                'constraints': [models.UniqueConstraint(fields=('community', 'organization', 'object_id', 'target'), name='remark_once'), models.CheckConstraint(condition=models.Q(('tlp__in', [0, 1, 2, 3, 4])), name='remark_tlp_known'), models.CheckConstraint(condition=models.Q(('seen_at__lte', models.F('received_at'))), name='remark_times_ordered')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('is_live', True)), fields=('community', 'organization', 'object_id', 'target'), name='remark_once'), models.CheckConstraint(condition=models.Q(('tlp__in', [0, 1, 2, 3, 4])), name='remark_tlp_known'), models.CheckConstraint(condition=models.Q(('seen_at__lte', models.F('received_at'))), name='remark_times_ordered')],
             },
         ),
     ]

@@ -172,7 +172,7 @@ def load_remarks(community_id: UUID, names: Iterable[str]) -> dict[str, list[Rem
         " r.target, r.organization_id, o.reliability, o.platforms, r.tlp, r.stance, r.seen_at, r.received_at,"
         " r.confidence, r.fpr, r.families"
         " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
-        f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF}"
+        f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF} AND r.is_live"
         " ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, r.seen_at DESC, r.id DESC",
         (community_id, sql.joined(names)),
     ):

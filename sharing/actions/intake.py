@@ -173,11 +173,10 @@ def _append(
 def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
     """Nobody may speak under an id that the service made: what it published says only what the service says."""
     author = publisher_id()
-    strangers = {
-        line.object_id: line
-        for line in lines
-        if line.observed is not None and line.observed.object.value.get("created_by_ref") != author
-    }
+    strangers: dict[str, list[_Line]] = {}
+    for line in lines:
+        if line.observed is not None and line.observed.object.value.get("created_by_ref") != author:
+            strangers.setdefault(line.object_id, []).append(line)
     for (taken,) in sql.rows(
         "SELECT DISTINCT r.published_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
         f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}"
@@ -186,9 +185,11 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
         " WHERE t.community_id = s.community_id AND t.key = convert_to(r.published_id, 'UTF8'))",
         (community_id, sql.joined(strangers)),
     ):
-        line = strangers[taken]
-        line.observed, line.outcome, line.reason = None, Outcome.REJECTED, "service-id"
-        line.sentence = "This id belongs to an object of the service; send your own object under your own id."
+        for line in strangers[taken]:
+            line.observed, line.outcome, line.reason = None, Outcome.REJECTED, "service-id"
+            line.sentence = (
+                "This id belongs to an object of the service; send your own object under your own id."
+            )
 
 
 def _set_echoes_apart(accepted: Sequence[_Line]) -> None:

@@ -8,7 +8,7 @@ from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Member, Role
 from sharing.actions import publication, triage
-from sharing.models import Review, ReviewState
+from sharing.models import Release, Review, ReviewState
 from sharing.signing.keys import Signer
 
 
@@ -28,6 +28,8 @@ class ReasonMissing(ValueError):
 def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
     """Let it leave to this audience: it is published in this transaction."""
     review = _decide(review_id, ReviewState.APPROVED, member, reason, now)
+    # What waited is published as it is believed today.
+    Release.objects.filter(id=review.release_id, digest__isnull=True).update(ticked_at=now)
     triage.publish(
         feeds=publication.lock_feeds(review.community_id),
         community_id=review.community_id,

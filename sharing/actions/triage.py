@@ -7,7 +7,7 @@ pending subjects → their claims, and what of them is on an allow-list
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -147,29 +147,36 @@ def publish(
         retracted = {view.standing.subject_id: view for view in banned}
         arrived: list[View] = []
         for number, feed in enumerate(audience):
-            gone = [*(view for view in released if view.item is None), *banned]
-            _retract(feed, gone, now, signatures)
+            gone = _retract(
+                feed, [*(view for view in released if view.item is None), *banned], now, signatures
+            )
             for view in (*released, *banned):
                 if view.erases is not None:
                     publication.withdraw(log=feed, object_id=view.erases, reason=Reason.MOVED, now=now)
             added, missing = _append(
-                feed, [view for view in released if view.item is not None], now, signatures
+                feed,
+                [view for view in released if view.item is not None and not _is_over(view)],
+                now,
+                signatures,
             )
             # What refers to something that does not stand any more cannot stand either.
-            left = [view for view in released if view.standing.subject_id in missing and view.standing.stands]
-            _retract(feed, left, now, signatures)
-            # Nor can what refers to something erased; what is revoked still stands, and says so.
-            erased = [view for view in (*gone, *left) if not view.own]
+            waiting = [
+                view for view in released if view.standing.subject_id in missing and view.standing.stands
+            ]
+            left = _retract(feed, waiting, now, signatures)
+            # Nor can what refers to something erased, or to what may be seen here no more; what its sources revoked
+            # still stands, and says so.
+            erased = [view for view in (*gone, *left) if not view.own or view.item is None]
             names = [name for view in erased for name in (view.standing.published_id, *view.aliases)]
             queue_referring(community_id=community_id, object_ids=names, but=claims)
             _wake(community_id, added, claims)
             arrived += added
             _wait(community_id, missing)
             if number == 0:
+                # The first feed is the full one, if there is one: it says what stands at this ceiling.
                 for view in released:
                     view.standing.missing = [*dict.fromkeys(missing.get(view.standing.subject_id, ()))][:8]
-            for view in left:
-                retracted[view.standing.subject_id] = view
+                retracted |= {view.standing.subject_id: view for view in waiting}
         for view in views:
             _settle(view, verdicts[view.standing.subject_id], gone=view.standing.subject_id in retracted)
         _save(standings, before)
@@ -279,13 +286,24 @@ def _append(
     return added, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
 
 
-def _retract(feed: Log, views: Sequence[View], now: datetime, signatures: Signatures) -> None:
-    """Take back what may be seen no more: a partner's object is erased, the service's own is revoked."""
-    for view in views:
-        if not view.own:
-            publication.withdraw(log=feed, object_id=view.standing.published_id, reason=view.why, now=now)
+def _retract(feed: Log, views: Iterable[View], now: datetime, signatures: Signatures) -> list[View]:
+    """Take back what may be seen no more, and tell what stood: a partner's object is erased, our own is revoked."""
+    wanted = {view.standing.published_id: view for view in views}
+    stood = []
+    for name in publication.holds(feed, list(wanted)) if wanted else ():
+        view = wanted[name]
+        if view.own:
+            over = publication.revoke(log=feed, object_id=name, signatures=signatures, now=now)
         else:
-            publication.revoke(log=feed, object_id=view.standing.published_id, signatures=signatures, now=now)
+            over = bool(publication.withdraw(log=feed, object_id=name, reason=view.why, now=now))
+        if over:
+            stood.append(view)
+    return stood
+
+
+def _is_over(view: View) -> bool:
+    """Whether it stands revoked: then it gets no other version, whatever is said of it (STIX 2.1 §3.6)."""
+    return view.own and view.revoked and view.standing.revoked and view.standing.stands
 
 
 def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
@@ -320,6 +338,9 @@ class _Hearing:
             for subject_id, standing in found.items():
                 if subject_id in self._names:
                     self._names[subject_id].append((standing.published_id, standing.ceiling))
+        merged = [one for one in self._names if any(claim.home_id for claim in claims[one])]
+        for subject_id, published_id, ceiling in _published_before_merging(merged):
+            self._names[subject_id].append((published_id, ceiling))
         self._remarks = load_remarks(
             community_id, {name for names in self._names.values() for name, _ in names}
         )
@@ -339,26 +360,44 @@ class _Hearing:
         return heard
 
 
+def _published_before_merging(subject_ids: Sequence[int]) -> list[sql.Row]:
+    """(subject, id, ceiling) of what was published of the subjects that were merged into these."""
+    if not subject_ids:
+        return []
+    return sql.rows(
+        "SELECT s.merged_into_id, r.published_id, r.ceiling FROM indicators_subject s"
+        " JOIN sharing_release r ON r.subject_id = s.id WHERE s.merged_into_id = ANY(%s)",
+        (list(subject_ids),),
+    )
+
+
 def _with_what_is_remarked_on(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
     """Add the indicators that sightings and opinions among these are about: their confidence may follow."""
-    named = {
-        target
-        for said in claims.values()
-        for claim in said
-        if claim.object_type in REMARKS
-        for target in claim.references
-        if target.startswith("indicator--")
-    }
-    if not named:
+    speaking = [claim for said in claims.values() for claim in said if claim.object_type in REMARKS]
+    if not speaking:
         return claims
+    named = {target for claim in speaking for target in claim.references if target.startswith("indicator--")}
+    # What they said before was about these.
+    named |= {
+        target
+        for (target,) in sql.rows(
+            "DELETE FROM indicators_remark"
+            f" WHERE community_id = %s AND object_id = {sql.ONE_OF} AND NOT is_live RETURNING target",
+            (community_id, sql.joined({claim.object_id for claim in speaking})),
+        )
+    }
     found = sql.rows(
         "SELECT subject_id FROM indicators_claim"
         f" WHERE community_id = %s AND object_id = {sql.ONE_OF}"
-        " UNION SELECT r.subject_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
+        " UNION SELECT coalesce(s.merged_into_id, s.id) FROM sharing_release r"
+        " JOIN indicators_subject s ON s.id = r.subject_id"
         f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}",
         (community_id, sql.joined(named), community_id, sql.joined(named)),
     )
-    return claims | load_claims(sorted(subject_id for (subject_id,) in found if subject_id not in claims))
+    fresh = sorted(subject_id for (subject_id,) in found if subject_id not in claims)
+    # One opinion may name thousands: a batch stays one.
+    queue_folds(community_id=community_id, subject_ids=fresh[BATCH:])
+    return claims | load_claims(fresh[:BATCH])
 
 
 def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
@@ -395,15 +434,18 @@ def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object
     _wake_those_that_miss(community_id, ids, but=claims)
 
 
-def _wake_those_that_miss(community_id: UUID, ids: Sequence[str], *, but: Container[int]) -> None:
+def _wake_those_that_miss(community_id: UUID, ids: Sequence[str], *, but: Iterable[int]) -> None:
     if not ids:
         return
+    # What is looked at beside them keeps its place: it may still wait for the same id at another ceiling.
     woken = sql.rows(
-        f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF} RETURNING subject_id",
-        (community_id, sql.joined(ids)),
+        f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF}"
+        " AND NOT subject_id = ANY(%s) RETURNING subject_id",
+        (community_id, sql.joined(ids), list(but)),
     )
-    waiting = dict.fromkeys(subject_id for (subject_id,) in sorted(woken) if subject_id not in but)
-    queue_folds(community_id=community_id, subject_ids=waiting)
+    queue_folds(
+        community_id=community_id, subject_ids=dict.fromkeys(subject_id for (subject_id,) in sorted(woken))
+    )
 
 
 def _wait(community_id: UUID, missing: Mapping[int, Sequence[str]]) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from accounts.actor import Actor
 from accounts.models import Organization
@@ -26,6 +27,21 @@ def send(
 ) -> Receipt:
     """Receive and ingest objects, publish what is pending; the receipt. Lab-a's inbox, unless said otherwise."""
     sender = organization or shop.lab_a
+    found = receipt(sender.id, submit(shop, objects, organization=sender, to=to, now=now))
+    assert found is not None
+    return found
+
+
+def submit(
+    shop: Shop,
+    objects: Sequence[Object],
+    *,
+    organization: Organization,
+    to: Collection | None = None,
+    now: datetime,
+) -> UUID:
+    """Receive and ingest objects, publish what is pending; the submission's id."""
+    sender = organization
     shelf = to or inbox(shop, sender)
     received = submissions.receive(
         community_id=shop.community.id,
@@ -39,9 +55,7 @@ def send(
     )
     intake.ingest(submission_id=received.id, signer=shop.signer, now=now)
     publish(shop, now)
-    found = receipt(sender.id, received.id)
-    assert found is not None
-    return found
+    return received.id
 
 
 def publish(shop: Shop, now: datetime = NOW) -> None:

@@ -37,7 +37,7 @@ class Feeds:
 
     def submit(self, organization: Organization, *objects: Object, now: datetime) -> None:
         """Submit, ingest and publish."""
-        exchange.send(self.shop, objects, organization=organization, now=now)
+        exchange.submit(self.shop, objects, organization=organization, now=now)
 
     def publish(self, now: datetime) -> None:
         exchange.publish(self.shop, now)
