@@ -57,7 +57,7 @@ _suspect = re2.compile(SUSPECT)
 def find(text: str) -> Kind | None:
     """The kind of the first personal identifier found in a text, or None."""
     if not text.isascii():
-        text = _plain(text)
+        text = plain(text)
     if _suspect.search(text.encode()) is None:  # bytes spare it the counting of characters
         return None
     text = _refanged(text)
@@ -90,7 +90,7 @@ _DASHES_AND_INVISIBLES: dict[int, str | None] = {
 }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Full-width letters, special spaces and dashes as ASCII has them."""
     return unicodedata.normalize("NFKC", text).translate(_DASHES_AND_INVISIBLES)
 
@@ -98,9 +98,7 @@ def _plain(text: str) -> str:
 _AT = re2.compile(r"(?: ?%40 ?| ?[\[({<] ?@ ?[\])}>] ?)")
 #: The word needs more: no spaces around it, or a dot in brackets too. `seen [at] login.example` names nobody.
 _AT_TIED = re2.compile(r"(?i)([^ ])[\[({<] ?at ?[\])}>]([^ ])")
-_AT_AND_DOT = re2.compile(
-    r"(?i) ?[\[({<] ?at ?[\])}>] ?([^\s@\[\](){}<>]+ ?[\[({<] ?(?:\.|dot) ?[\])}>])"
-)
+_AT_AND_DOT = re2.compile(r"(?i) ?[\[({<] ?at ?[\])}>] ?([^\s@\[\](){}<>]+ ?[\[({<] ?(?:\.|dot) ?[\])}>])")
 _DOT = re2.compile(r"(?i) ?[\[({<] ?(?:\.|dot) ?[\])}>] ?")
 
 
@@ -264,8 +262,8 @@ _IPV4 = re.compile(r"(?<![0-9.])(?![0-9]{2}(?:\.[0-9]{2}){3})[0-9]{1,3}(?:\.[0-9
 _CHARACTER_CLASS = re.compile(r"\[\^?(?:\\.|[^\[\]]-[^\[\]])[^\[\]]{0,20}\]$")
 #: What is counted is no phone number.
 _UNIT = re.compile(
-    r"(?i)[ \u00a0]?(?:%|(?:accounts?|addresses|bytes|calls|characters|conversations|domains|entries|events|exchanges|files"
-    r"|hits|hosts|indicators|items|lines?|messages|objects|packets|parameters|prompts?|queries|records|requests?"
+    r"(?i)[ \u00a0]?(?:%|(?:accounts?|addresses|bytes|calls|characters|conversations|domains|entries|events|exchanges"
+    r"|files|hits|hosts|indicators|items|lines?|messages|objects|packets|parameters|prompts?|queries|records|requests?"
     r"|responses?|rows|samples|sessions|tokens?|turns|users|views|visits|words|[kmgt]i?b|ms|ns|seconds)\b)"
 )
 _ACCOUNT = re2.compile(r"\b(?:(?:org|acct|cus|user|usr)_[A-Za-z0-9]{8,}|(?:org|user)-[A-Za-z0-9]{20,})\b")
