@@ -57,15 +57,20 @@ def check_key_id(key_id: str) -> None:
 def normalised(subject: str, value: str) -> str:
     """The one spelling of a value, so that every member blinds the same text; `CannotBlind` if it is no such value.
 
-    Unicode NFKC and no white space around it; then, by subject: e-mail addresses in lower case with their +tag, the
-    domain as A-labels; payment methods in upper case without spaces and hyphens; phone numbers as + and digits.
-    Anything else keeps its case and its characters.
+    Unicode NFKC, no white space around it, no control or format characters in it; then, by subject: e-mail addresses in
+    lower case with their +tag, the domain as A-labels; payment methods in upper case without spaces and hyphens; phone
+    numbers as + and digits. Anything else keeps its case and its characters.
     """
     text = unicodedata.normalize("NFKC", value).strip()
     if not text:
         raise CannotBlind("there is nothing to blind")
     if _CONTROL.search(text) is not None:
         raise CannotBlind("it holds a control character")
+    if any(unicodedata.category(character) == "Cf" for character in text):
+        # Nobody sees it, and with it the value matches nothing.
+        raise CannotBlind(
+            "it holds an invisible format character, such as a byte order mark or a zero-width space"
+        )
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -4,17 +4,19 @@ Looked at are whole objects, with what observed-data embeds: observables that ar
 with, and the shapes of `shapes` in every other text. Most objects are done after one search of their canonical bytes.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import re2
 
-from indicators.patterns import parse
-from indicators.patterns.tree import Comparison, Expression, Observation, Qualified, Test
+from indicators.dedup import sketches
+from indicators.patterns import PatternError, parse
+from indicators.patterns.tree import Comparison, Expression, Literal, Observation, Qualified, Test
 from indicators.privacy import shapes
 from indicators.privacy.shapes import ACCOUNT, EMAIL, Kind
-from indicators.stix.json import Refused, pointer_token
+from indicators.stix.json import MAX_OBJECT_BYTES, Refused, pointer_token
 from indicators.stix.markings import TLP
 from indicators.stix.objects import StixObject
 
@@ -41,26 +43,97 @@ def check(stix: StixObject, *, prompt_text: bool = False) -> None:
     `prompt_text` says that its sender opted in to prompt text. What is marked TLP:CLEAR is public by its sender's own
     word, so prompt text is let through there too; personal identifiers never are. An indicator's pattern must be valid.
     """
-    if stix.body.isascii() and _suspect.search(stix.body) is None:
-        return
+    if is_suspect(stix):
+        search(stix, prompt_text=prompt_text)
+
+
+def is_suspect(stix: StixObject) -> bool:
+    """The first look, at the canonical bytes: False only where `search` would find nothing either."""
+    body = stix.body
+    if not body.isascii() or _suspect.search(body) is not None:
+        return True
+    return stix.type == "indicator" and _needs_parsing.search(body) is not None
+
+
+def search(stix: StixObject, *, prompt_text: bool = False) -> None:
+    """`check` without the first look."""
     _Check(prompt_text or stix.tlp is TLP.CLEAR).object("", stix.value)
 
 
-#: The first look at a whole object: the shapes, and the observables and properties that need none.
-_suspect = re2.compile(
+def may_hold(raw: bytes, *, prompt_text: bool = False) -> bool:
+    """Whether an object that was refused for another reason may hold what `check` refuses. In doubt it may."""
+    text = raw.decode("utf-8", "replace")
+    if len(raw) <= MAX_OBJECT_BYTES:
+        try:
+            value = json.loads(text.removeprefix("\ufeff"), strict=False, object_pairs_hook=_members)
+            _BrokenCheck(prompt_text).member("", "", value)
+        except Personal:
+            return True
+        except (ValueError, RecursionError):
+            pass  # no JSON, half a surrogate pair, or too deep
+        else:
+            return False
+    text = shapes.plain(_ESCAPE.sub(_unescaped, text))
+    looks = (_identifying,) if prompt_text else (_identifying, _prompt)
+    return any(look.search(text.encode("utf-8", "replace")) is not None for look in looks)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("of two members with one key only the last would be looked at")
+    return members
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1], 16))
+    return " " if match[2] in "bfnrt" else match[2]
+
+
+#: The shapes, and the observables and properties that need none.
+_IDENTIFYING = (
     rf"{shapes.SUSPECT}|email-addr|user-account|(?:user|account|customer)_id|account_login|credential"
-    r"""|prompts?(?:[-_]te(?:xt|mplate))?(?:["':]|[^a-z"]{0,9}(?:[=!<>(]|IN|IS|LIKE|MATCHES|NOT))|prompt_refs[^"]"""
 )
+_identifying = re2.compile(_IDENTIFYING)
+#: With prompt text in a type or a key, which JSON ends with a quotation mark.
+_suspect = re2.compile(rf"""{_IDENTIFYING}|prompts?(?:[-_]te(?:xt|mplate))?\"""")
+#: Patterns write paths with white space, comments and indexes, and values with escapes and regular expressions.
+_needs_parsing = re2.compile(r"(?i:prompt)|\\\\|MATCHES")
+_prompt = re2.compile(r"(?i:prompt)")
 
 _ACCOUNT_PROPERTIES = frozenset(("account_login", "credential", "display_name", "user_id"))
 #: These say an account wherever they stand, in custom objects and behind references too.
 _ACCOUNT_KEYS = frozenset(("account_id", "account_login", "credential", "customer_id", "user_id"))
 _PROMPT_PROPERTIES = frozenset(("body", "content", "prompt", "template", "text", "value"))
 _PROMPT_KEY = re.compile(r"(?:\w+_)?prompts?(?:_text|_template)?")
-#: Digests, and what only looks like an address or a card number.
-_PASSED_OVER = frozenset(("hashes", "message_id", "serial_number", "sketches"))
+#: What only looks like an address, a card number or a key, by the type and the property that say so, and its form.
+_PASSED_OVER = {
+    ("email-message", "message_id"): re.compile(r"<[^<>\s]+@[^<>\s]+>"),
+    ("prompt-template", "sketches"): re.compile(rf"[A-Za-z0-9_-]{{{sketches.LENGTH}}}"),
+    ("x509-certificate", "serial_number"): re.compile(
+        "(?:0[xX])?[0-9A-Fa-f]+|[0-9A-Fa-f]{2}(?:[: ][0-9A-Fa-f]{2})+"
+    ),
+}
 #: The numbers of these say how much; others may be a number that somebody has.
-_COUNTED = re.compile(r"\w*(?:_bytes|_count|_observed|_tokens|size)")
+_COUNTED = frozenset(
+    (
+        ("file", "size"),
+        ("llm-api-activity", "account_count"),
+        ("llm-api-activity", "exchange_count"),
+        ("llm-api-activity", "input_tokens"),
+        ("llm-api-activity", "output_tokens"),
+        ("network-traffic", "dst_byte_count"),
+        ("network-traffic", "dst_packets"),
+        ("network-traffic", "src_byte_count"),
+        ("network-traffic", "src_packets"),
+    )
+)
+#: Cards of less digits are no bare numbers: times and counts are.
+_SMALLEST_CARD = 10**14
 #: Ids made from the value that they stand for (UUID version 5): whoever guesses the value sees that it is that.
 _TELLING_ID = re.compile(r"(email-addr|user-account)--[0-9a-f]{8}-[0-9a-f]{4}-5")
 
@@ -72,7 +145,7 @@ class _Check:
     def object(self, place: str, value: dict[str, Any]) -> None:
         """A STIX object, or any dictionary in one."""
         kind = value.get("type")
-        passed_over = _PASSED_OVER
+        passed_over: set[str] = set()
         if type(kind) is str:
             if kind == "email-addr" and "value" in value:
                 raise _refusal(f"{place}/value", EMAIL)
@@ -82,11 +155,12 @@ class _Check:
             if _is_prompt_type(kind) and not self.prompt_text:
                 for name in sorted(_PROMPT_PROPERTIES & value.keys()):
                     raise _prompt_refusal(f"{place}/{name}")
-            if kind == "indicator" and not place:
-                self.pattern("/pattern", value["pattern"], value["pattern_type"])
-                passed_over |= {"pattern"}
+            if kind == "indicator" and not place and type(value.get("pattern")) is str:
+                self.pattern("/pattern", value["pattern"], value.get("pattern_type"))
+                passed_over.add("pattern")
             elif kind == "identity" and value.get("identity_class") == "organization":
-                passed_over |= {"contact_information"}
+                passed_over.add("contact_information")
+            passed_over |= {key for key in value if _is_passed_over(kind, key, value[key])}
         for key, item in value.items():
             if key not in passed_over:
                 if not key.replace("_", "").isalpha():
@@ -108,8 +182,12 @@ class _Check:
         elif kind is int:
             if key in _ACCOUNT_KEYS:
                 raise _refusal(place, ACCOUNT)
-            if value >= 10**12 and _COUNTED.fullmatch(key) is None:
+            if value >= _SMALLEST_CARD:
                 self.text(place, str(value))
+        elif kind is float:
+            # 4111111111111111.0 is the same number, and its canonical form has no point.
+            if value >= _SMALLEST_CARD and value < 10**19 and value.is_integer():
+                self.text(place, str(int(value)))
         elif kind is dict:
             self.object(place, value)
         elif kind is list:
@@ -123,7 +201,7 @@ class _Check:
 
     # Patterns
 
-    def pattern(self, place: str, text: str, pattern_type: str) -> None:
+    def pattern(self, place: str, text: str, pattern_type: Any) -> None:
         if pattern_type != "stix":
             self.text(place, text)
             return
@@ -136,8 +214,9 @@ class _Check:
         names = [step for step in comparison.path.steps if isinstance(step, str)]
         for name in (comparison.path.object_type, *names):
             self.text(place, name)
-        if not comparison.values or "message_id" in names:
+        if not comparison.values:
             return
+        object_type = comparison.path.object_type
         path = f"{comparison.path.object_type}:{'.'.join(names)}"
         path = f"{path if len(path) <= 80 else path[:79] + '…'} is compared with"
         account = names[-1] in _ACCOUNT_KEYS or (
@@ -156,7 +235,8 @@ class _Check:
                 raise _refusal(place, ACCOUNT, path)
             if prompt and (is_whole or max(map(len, pieces)) > MAX_KEYWORD):
                 raise _prompt_refusal(place, path)
-            if value.kind == "number" and _COUNTED.fullmatch(names[-1]) is not None:
+            # Of a regular expression's form nothing can be said.
+            if comparison.operator != "MATCHES" and _is_compared_form(object_type, names, value):
                 continue
             if is_whole and "@" in value.text and path.startswith("email-addr:value "):
                 raise _refusal(place, EMAIL, path)
@@ -164,6 +244,40 @@ class _Check:
                 kind = shapes.find(piece)
                 if kind is not None:
                     raise _refusal(place, kind, path)
+
+
+class _BrokenCheck(_Check):
+    """For objects that are not valid: their patterns may break off anywhere."""
+
+    def pattern(self, place: str, text: str, pattern_type: Any) -> None:
+        self.text(place, text)
+        try:
+            super().pattern(place, text, pattern_type)
+        except PatternError:
+            look = text.encode("utf-8", "replace")
+            if _identifying.search(look) is not None:
+                raise _refusal(place, ACCOUNT, "this may hold") from None
+            if not self.prompt_text and _prompt.search(look) is not None:
+                raise _prompt_refusal(place, "this may hold") from None
+
+
+def _is_passed_over(kind: str, key: str, value: Any) -> bool:
+    """Whether a property needs no look: its type says that it is something else, and it has the form of that."""
+    form = _PASSED_OVER.get((kind, key))
+    if form is None:
+        return type(value) is int and (kind, key) in _COUNTED
+    if key == "sketches" and type(value) is dict and value.keys() == {sketches.NAME}:
+        value = value[sketches.NAME]
+    return type(value) is str and form.fullmatch(value) is not None
+
+
+def _is_compared_form(object_type: str, names: list[str], value: Literal) -> bool:
+    """`_is_passed_over` for what a pattern compares with."""
+    if value.kind == "number":
+        return len(names) == 1 and (object_type, names[0]) in _COUNTED
+    form = _PASSED_OVER.get((object_type, names[0]))
+    below = [sketches.NAME] if names[0] == "sketches" else []
+    return form is not None and names[1:] == below and form.fullmatch(value.text) is not None
 
 
 def _is_prompt_type(kind: str) -> bool:

@@ -21,7 +21,7 @@ from indicators.dedup.sketches import Unreadable
 from indicators.models import Outcome
 from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
-from indicators.privacy.check import check
+from indicators.privacy.check import check, may_hold
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
@@ -72,7 +72,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         house = _house(submission)
         raws = submissions.split(submission.body, lines=submission.lines, max_bytes=len(submission.body))
         lines = [_examine(ordinal, raw, house, signer) for ordinal, raw in enumerate(raws)]
-        held_personal_data = any(line.reason in PERSONAL_CODES for line in lines)
+        holds_personal_data = _holds_personal_data(lines, raws, house)
         _refuse_service_ids(submission.community_id, lines)
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
@@ -90,8 +90,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         likeness.compare(community_id=submission.community_id, arrived=arrived, subjects=subjects, now=now)
         _say_what_is_listed(accepted, subjects)
         _write_receipt(submission.id, lines, subjects)
-        # What is refused for what it holds is not kept either.
-        submissions.finish(submission_id=submission.id, keep_body=not held_personal_data, now=now)
+        # What is refused for what it holds, or would have been next, is not kept either.
+        submissions.finish(submission_id=submission.id, keep_body=not holds_personal_data, now=now)
     return submission.community_id
 
 
@@ -138,6 +138,16 @@ def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
         return line
     line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
     return line
+
+
+def _holds_personal_data(lines: Sequence[_Line], raws: Sequence[bytes], house: _House) -> bool:
+    """Whether a refused object was refused for that, or may hold it and was refused for something else first."""
+    return not house.takes_personal_data and any(
+        line.reason in PERSONAL_CODES or may_hold(raw, prompt_text=house.takes_prompt_text)
+        for line, raw in zip(lines, raws, strict=True)
+        # What is above the ceiling was looked at.
+        if line.outcome is Outcome.REJECTED and line.reason != "above-ceiling"
+    )
 
 
 def _append(

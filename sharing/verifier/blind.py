@@ -137,6 +137,13 @@ def _values(arguments: list[str]) -> Iterator[tuple[str, str]]:
     """Each value and its place in the input."""
     lines: Iterable[str] = arguments
     if not arguments:
-        lines = (raw.decode("utf-8", "surrogateescape").strip() for raw in sys.stdin.buffer)
+        lines = _lines()
     word = "value" if arguments else "line"
     return ((f"{word} {number}", value) for number, value in enumerate(lines, start=1))
+
+
+def _lines() -> Iterator[str]:
+    encoding = "utf-8-sig"  # editors put a byte order mark before the first line
+    for raw in sys.stdin.buffer:
+        yield raw.decode(encoding, "surrogateescape").strip()
+        encoding = "utf-8"

@@ -101,6 +101,34 @@ def test_what_was_refused_is_kept_nowhere(world: World) -> None:
     ) == [(0, 32)]
 
 
+def test_what_is_refused_for_another_reason_first_is_kept_nowhere_either(world: World) -> None:
+    secret = f"jo@{stix.domain()}"
+    broken = {
+        "impossible-value": stix.sco("email-addr", {"value": f"{stix.domain()}@[203.0.113.7]"}),
+        "invalid-pattern": steps.indicator("", pattern=f"[email-addr:value = '{secret}'"),
+        "bad-timestamp": stix.campaign(description=f"Write to {secret}", first_seen="yesterday"),
+    }
+
+    for reason, one in broken.items():
+        status = world.submit("lab-a", [steps.indicator(stix.domain()), one])
+
+        receipt = world.receipt("lab-a", status["id"])
+        assert receipt["objects"][1]["reason"] == reason
+        assert tables_with(world, secret) == set()
+        assert world.sql(
+            "SELECT length(body), length(body_sha256) FROM indicators_submission WHERE id = %s",
+            (status["id"],),
+        ) == [(0, 32)]
+
+
+def test_what_is_refused_and_names_nobody_is_kept_for_the_operator(world: World) -> None:
+    domain = stix.domain()
+
+    world.submit("lab-a", [steps.indicator("", pattern=f"[domain-name:value = '{domain}'")])
+
+    assert tables_with(world, domain) == {"indicators_submission"}
+
+
 def test_what_came_in_whole_is_kept_byte_for_byte(world: World) -> None:
     domain = stix.domain()
 

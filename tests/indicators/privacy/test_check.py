@@ -1,16 +1,19 @@
 """What ingest refuses for what it holds: every kind, in every place, by code and JSON pointer."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import indicators.demo
+from indicators.patterns import PatternError
 from indicators.privacy.blinding import SUBJECTS, blinded_identifier
-from indicators.privacy.check import CODES, MAX_KEYWORD, Personal, check
+from indicators.privacy.check import CODES, MAX_KEYWORD, Personal, check, is_suspect, may_hold, search
+from indicators.stix.json import Refused
 from indicators.stix.markings import TLP, marking_id
 from indicators.stix.objects import StixObject, read
 from tests.indicators.privacy.test_shapes import cards
@@ -147,11 +150,44 @@ def test_what_looks_like_an_indicator_inside_a_custom_property_is_searched_as_te
     assert refusal(indicator(x_inner=inner | {"pattern": "a@b.example"})).place == "/x_inner/pattern"
 
 
-@pytest.mark.parametrize("number", [4111111111111111, 378282246310005])
-def test_a_card_number_written_as_a_number_is_refused_and_a_count_is_not(number: int) -> None:
+@pytest.mark.parametrize("number", [4111111111111111, 378282246310005, 4111111111111111.0])
+def test_a_card_number_written_as_a_number_is_refused(number: float) -> None:
     assert refusal(indicator(x_card=number)).place == "/x_card"
-    check(held(indicator(x_token_count=number)))
-    check(held(sco("file", name="x", size=number)))
+    assert refusal(sdo("x-foo", card_count=number, **CUSTOM)).place == "/card_count"
+
+
+def test_numbers_that_are_counts_by_their_type_or_too_small_for_a_card_come_in() -> None:
+    check(held(sco("file", name="x", size=4111111111111111)))
+    check(held(indicator(total=4000000000006, x_at=30569309025904)))
+
+
+SKETCH = "sk-" + "A1b2" * 170
+
+
+@pytest.mark.parametrize(
+    ("place", "one"),
+    [
+        ("/hashes/note", sdo("x-foo", hashes={"note": "bob@example.org"}, **CUSTOM)),
+        ("/message_id", sdo("x-foo", message_id="<bob@example.org>", **CUSTOM)),
+        ("/message_id", sco("email-message", is_multipart=False, message_id="bob@example.org")),
+        ("/serial_number", sdo("x-foo", serial_number="4111111111111111", **CUSTOM)),
+        ("/serial_number", sco("x509-certificate", serial_number="4111 1111 1111 1111")),
+        ("/sketches/x", sco("prompt-template", sketches={"x": "user@example.org"}, **PROMPT_TEMPLATE)),
+        ("/sketches/minhash-w3-128", sdo("x-foo", sketches={"minhash-w3-128": SKETCH}, **CUSTOM)),
+        ("/pattern", indicator("[x-y:message_id = 'user@example.org']")),
+        ("/pattern", indicator("[email-message:message_id = 'user@example.org']")),
+        (
+            "/pattern",
+            indicator("[email-message:message_id = '<1@a.example>' OR x:message_id = '<1@a.example>']"),
+        ),
+        ("/pattern", indicator("[x-y:serial_number = '4111111111111111']")),
+        ("/pattern", indicator("[x-y:card_count = 4111111111111111]")),
+    ],
+)
+def test_a_name_exempts_nothing_on_another_type_or_in_another_form(place: str, one: dict[str, Any]) -> None:
+    assert refusal(one).place == place
+    if one["type"] != "indicator":
+        assert refusal(observed(one)).place == f"/objects/0{place}"
 
 
 # --- Observables
@@ -270,6 +306,13 @@ def test_an_id_that_is_made_from_an_identifier_gives_it_away(
         ("prompt-text", "[llm-api-activity:prompt_refs[*].template = 'Think aloud']"),
         ("prompt-text", "[x-request:system_prompt   =   'Think aloud']"),
         ("prompt-text", "[x-request:prompt IN ('Think aloud')]"),
+        ("prompt-text", "[x-y:prompt\n= 'Think aloud']"),
+        ("prompt-text", "[x-y:prompt /* the text */ = 'Think aloud']"),
+        ("prompt-text", "[x-y:prompts[1234567890] = 'Think aloud']"),
+        ("prompt-text", "[prompt-template\n:template = 'Think aloud']"),
+        ("personal-card", r"[x-y:z MATCHES '4111\\-1111\\-1111\\-1111']"),
+        ("personal-card", r"[x-y:z MATCHES '[4]111111111111111']"),
+        ("personal-account", r"[x-y:z MATCHES 'or[g]_01ABCdef']"),
     ],
 )
 def test_a_pattern_that_names_somebody_is_refused(code: str, pattern: str) -> None:
@@ -299,6 +342,12 @@ def test_the_sentence_about_a_pattern_says_what_is_compared_and_what_to_do() -> 
         "[EXISTS email-addr:value]",
         "[email-message:message_id = '<1@mail.example.com>']",
         "[url:value = 'ssh://git@git.example.org/x.git']",
+        "[url:value = 'https://www.google.com@evil.example/login']",
+        r"[url:value MATCHES '^https://www\\.google\\.com@evil\\.example/']",
+        "[domain-name:value = 'sk-residential-exit-04.example']",
+        "[x509-certificate:serial_number = '4111111111111111']",
+        "[network-traffic:src_byte_count > 4111111111111111]",
+        f"[prompt-template:sketches.'minhash-w3-128' = '{SKETCH}']",
         "[url:value LIKE 'https://%@example.com/%']",
         "[user-account:account_login LIKE 'bot-%']",
         "[user-account:account_login MATCHES '^bot-[0-9]+$']",
@@ -348,6 +397,14 @@ def test_a_rule_in_another_language_is_searched_as_text(code: str, text: str) ->
         sco("prompt-template", slot_count=3, prompt_role="system", **PROMPT_TEMPLATE),
         sco("file", hashes={"SHA-256": "4" * 64, "MD5": "4" * 32}),
         sco("x509-certificate", serial_number="4111111111111111"),
+        sco("x509-certificate", serial_number="41:11:11:11:11:11:11:11"),
+        observed(sco("email-message", is_multipart=False, message_id="<1@mail.example.com>")),
+        sco("prompt-template", sketches={"minhash-w3-128": SKETCH}, **PROMPT_TEMPLATE),
+        sco("url", value="https://www.google.com@evil.example/login"),
+        sco("url", value="https://example.com/user_Profile2026/index.php"),
+        sco("domain-name", value="sk-residential-exit-04.example"),
+        indicator(x_seen={"user_agentString": "a", "analytic_name": "user_BehaviourModel"}),
+        indicator("title: x\nre: '[a-z]+1234567890'\nid: user_behaviour2026\n", pattern_type="sigma"),
         sdo("x-example-cluster", prompt_count=3, prompt_role="user", **CUSTOM),
         observed(object_refs=[f"blinded-identifier--{TELLING}", f"email-addr--{UUID}"]),
         *(
@@ -404,3 +461,134 @@ def test_anything_is_either_taken_or_refused_with_a_place(value: Any) -> None:
     except Personal as refused:
         place = refused.place
     assert place.startswith("/x")
+
+
+# --- The first look
+
+_GAPS = st.sampled_from(["", " ", "\n", "\t ", " /* a text */ ", " // a text\n", "\u00a0"])
+_PATHS = st.sampled_from(
+    [
+        *("x-y:prompt", "x-y:'prompt'", "x-y:system_prompt", "x-y:prompts[1234567890]", "x-prompt:value"),
+        *("prompt-template:template", "ai-prompt:content", "llm-api-activity:prompt_refs[*].template"),
+        *("email-addr:value", "email-message:from_ref.value", "user-account:display_name", "x-y:user_id"),
+        *("x-y:account_refs[0].account_login", "x-y:'sk-Ab3dEf6hIj9lMn2pQr5t'.z", "x-y:z", "url:value"),
+        *("email-message:message_id", "x509-certificate:serial_number", "llm-api-activity:exchange_count"),
+    ]
+)
+_SPELLINGS = [
+    lambda text: text,
+    re.escape,
+    lambda text: "".join(f"[{one}]" if one.isalnum() or one in "@+-" else one for one in text),
+    lambda text: "".join(f"\\{one}" if not one.isalnum() else one for one in text),
+]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    marks = st.text('ab9_ \n\t\x01"\\%()é\u200b', max_size=3)
+    return draw(marks) + draw(st.sampled_from([*IDENTIFIERS, "Think aloud", "jo"])) + draw(marks)
+
+
+@st.composite
+def patterns(draw: st.DrawFn) -> str:
+    value = draw(st.sampled_from(_SPELLINGS))(draw(texts()))
+    literal = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    operator = draw(st.sampled_from(["=", "!=", "LIKE", "MATCHES", "NOT LIKE", "IN", ">"]))
+    literal = f"({literal})" if operator == "IN" else literal
+    object_type, _, steps = draw(_PATHS).partition(":")
+    gaps = [draw(_GAPS) for _ in range(4)]
+    first = draw(st.sampled_from(["", "[a:b = 1] AND "]))
+    path = f"{object_type}{gaps[0]}:{gaps[1]}{steps}"
+    return f"{first}[{path}{gaps[2] or ' '}{operator}{gaps[3] or ' '}{literal}]"
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> dict[str, Any]:
+    form = draw(st.integers(0, 3))
+    if form == 0:
+        return indicator(draw(patterns()))
+    text = draw(texts())
+    if form == 1:
+        return indicator(x_seen={text: [{"deep": 1}]})
+    if form == 2:
+        return indicator(x_seen=[{draw(st.sampled_from(["z", "prompt", "x_prompts", "user_id"])): text}])
+    kind = draw(st.sampled_from(["ai-prompt", "prompt", "email-addr", "user-account", "x-foo"]))
+    key = draw(st.sampled_from(["value", "content", "user_id", "display_name", "hashes", "message_id"]))
+    return observed(object_refs=[f"url--{UUID}"], x_inner={"type": kind, key: text})
+
+
+@settings(max_examples=400)
+@given(objects())
+def test_the_first_look_misses_nothing_that_the_search_refuses(value: dict[str, Any]) -> None:
+    try:
+        stix = held(value)
+        if not is_suspect(stix):
+            search(stix)
+    except Personal as missed:
+        pytest.fail(f"the first look misses {missed.sentence}")
+    except (Refused, PatternError):
+        pass  # nothing to look at
+
+
+# --- What was refused for another reason
+
+
+def raw(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        raw(sco("email-addr", value="jane.doe@[203.0.113.7]")),
+        raw(sdo("note", content="of jo@customer.example, 4111111111111111", object_refs=[])),
+        raw(indicator("[email-addr:value = 'jo@customer.example'")),
+        raw(indicator("[user-account:account_login = 'jo'")),
+        raw(indicator("[x-y:prompt = 'Think aloud'")),
+        raw(indicator({"x": "jo@customer.example"})),  # type: ignore[arg-type]
+        raw({"type": "indicator", "description": "jo@customer.example"}),
+        raw([["jo@customer.example"]]),
+        raw("4111111111111111"),
+        b'{"type": "x", "x": "jo@customer.example", "x": 1}',
+        b'{"type": "email-addr", "type": "x", "value": "jo"}',
+        b'{"x": "jo\\u0040customer.example"',
+        b'{"x": "tel:\\u002b442079460018", ]',
+        b'{"x": "\\ud800", "y": "jo@customer.example"}',
+        b'{"x": "\\ud800 jo@customer.example"}',
+        b'{"x": "\xff jo@customer.example"}',
+        b'\xef\xbb\xbf{"x": "jo@customer.example"}',
+        b'{"prompt": "Think aloud',
+        b'{"type": "x-foo", "user_\\u0069d": "jo"',
+        b'{"x":' * 5000 + b'"jo@customer.example"' + b"}" * 5000,
+        raw({"x": [*range(100_000), "jo@customer.example"]}),
+    ],
+)
+def test_a_broken_object_may_hold_what_would_have_been_refused_next(broken: bytes) -> None:
+    assert may_hold(broken)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        raw(indicator("[domain-name:value = 'a.example'")),
+        raw(sdo("note", content="a text", object_refs=[])),
+        raw({"type": "indicator"}),
+        raw(None),
+        b'{"x": "\\ud800"}',
+        b'{"x": NaN, "y": ',
+        b"",
+    ],
+)
+def test_a_broken_object_that_names_nobody_is_kept(broken: bytes) -> None:
+    assert not may_hold(broken)
+
+
+def test_prompt_text_in_a_broken_object_does_no_harm_to_who_opted_in() -> None:
+    for broken in (raw(indicator("[ai-prompt:value = 'Think'")), b'{"prompt": "Think'):
+        assert may_hold(broken)
+        assert not may_hold(broken, prompt_text=True)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_whether_anything_may_hold_it_gets_an_answer(anything: bytes) -> None:
+    assert may_hold(anything) in (True, False)

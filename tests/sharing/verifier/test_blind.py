@@ -70,6 +70,23 @@ def test_bare_values_keep_their_places_and_need_no_key_id(key_file: str) -> None
     assert result.returncode == 1
 
 
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(key_file: str) -> None:
+    result = blind(key_file, "account-id", "--values", stdin=b"\xef\xbb\xbfacct-1\nacct-1\n")
+
+    first, second = result.stdout.splitlines()
+    assert (result.returncode, first) == (0, second)
+
+
+def test_an_invisible_character_anywhere_else_is_refused(key_file: str) -> None:
+    lines = "acct-1\n\ufeffacct-1\nacct\u200b-1\n".encode()
+
+    result = blind(key_file, "account-id", "--key-id", "g.2026q1", stdin=lines)
+
+    assert (result.returncode, len(result.stdout.splitlines())) == (1, 1)
+    assert [line.split(b": ")[1] for line in result.stderr.splitlines()] == [b"line 2", b"line 3"]
+    assert b"format character" in result.stderr
+
+
 def test_a_value_that_is_none_is_told_by_its_place_and_not_quoted(key_file: str) -> None:
     lines = b"bob@example.com\nsecretive.example\nalice@example.com\n\xff@example.com\n"
 
