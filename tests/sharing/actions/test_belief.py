@@ -72,8 +72,12 @@ def feeds(shop: Shop) -> Feeds:
 
 def indicator(tlp: TLP = GREEN, **members: Any) -> Object:
     return stix.indicator(
-        pattern="[ipv4-addr:value = '198.51.100.7']",
-        **{"confidence": 85, "object_marking_refs": [marking_id(tlp)]} | members,
+        **{
+            "pattern": "[ipv4-addr:value = '198.51.100.7']",
+            "confidence": 85,
+            "object_marking_refs": [marking_id(tlp)],
+        }
+        | members
     )
 
 
