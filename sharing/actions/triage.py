@@ -145,6 +145,8 @@ def publish(
             if listed[view.standing.subject_id] and (view.standing.stands or view.erases is not None)
         ]
         retracted = {view.standing.subject_id: view for view in banned}
+        # Asked before the first feed changes what stands.
+        to_say = [view for view in released if view.item is not None and not _is_over(view)]
         arrived: list[View] = []
         for number, feed in enumerate(audience):
             gone = _retract(
@@ -153,12 +155,7 @@ def publish(
             for view in (*released, *banned):
                 if view.erases is not None:
                     publication.withdraw(log=feed, object_id=view.erases, reason=Reason.MOVED, now=now)
-            added, missing = _append(
-                feed,
-                [view for view in released if view.item is not None and not _is_over(view)],
-                now,
-                signatures,
-            )
+            added, missing = _append(feed, to_say, now, signatures)
             # What refers to something that does not stand any more cannot stand either.
             waiting = [
                 view for view in released if view.standing.subject_id in missing and view.standing.stands
