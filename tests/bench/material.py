@@ -51,7 +51,7 @@ def _pattern(chance: random.Random) -> str:
         case 0:
             return f"[ipv4-addr:value = '{_address(chance)}']"
         case 1:
-            return f"[domain-name:value = '{_hex(chance, 16)}.example']"
+            return f"[domain-name:value = 'h{_hex(chance, 16)}.example']"
         case 2:
             return f"[url:value = 'https://{_hex(chance, 12)}.example/v1/{_hex(chance, 12)}']"
     return f"[file:hashes.'SHA-256' = '{_hex(chance, 64)}']"
@@ -77,7 +77,7 @@ def _indicates(chance: random.Random, source: dict[str, Any], target: dict[str, 
 
 def _observable(chance: random.Random) -> dict[str, Any]:
     kind, value = chance.choice(
-        [("ipv4-addr", _address(chance)), ("domain-name", f"{_hex(chance, 16)}.example")]
+        [("ipv4-addr", _address(chance)), ("domain-name", f"h{_hex(chance, 16)}.example")]
     )
     identity = json.dumps({"value": value}, separators=(",", ":"))
     return {
