@@ -1,0 +1,34 @@
+"""What an adapter makes of a body: items, as their sender counts them, each with the STIX objects that it becomes."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from indicators.stix.json import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing of a body: an object, a finding, a row, an attribute of an event, a value in a text.
+
+    `place` says where it stands, as its sender would look for it (`findings/3`, `row 7`); `objects` are JSON texts of
+    STIX 2.1 objects. An item is either refused whole, with its reason, or becomes objects. `notes` are sentences on
+    what was left out or is worth knowing, and refuse nothing.
+    """
+
+    place: str
+    objects: tuple[bytes, ...] = ()
+    refusal: Refused | None = None
+    notes: tuple[str, ...] = ()
+
+
+def derived_id(object_type: str, *parts: str) -> str:
+    """A STIX id that the same parts always give, so that what is sent again is the same object again.
+
+    It has the form of a random UUID (version 4), as STIX 2.1 §2.9 wants for all but observables. The first part is the
+    id of the sending organisation: nobody else's objects can be met by it.
+    """
+    digest = bytearray(hashlib.sha256("\x00".join((object_type, *parts)).encode()).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x40
+    digest[8] = digest[8] & 0x3F | 0x80
+    return f"{object_type}--{UUID(bytes=bytes(digest))}"
