@@ -499,9 +499,10 @@ class _Made:
 def _made_of(kind: str, value: str, to_ids: bool, place: str) -> _Made:
     try:
         if kind in _PLAIN:
-            found, normal = single.normal(value, _PLAIN[kind])
-            if _PLAIN[kind] == "ip" and found.object_type not in ("ipv4-addr", "ipv6-addr"):
-                raise ValueError("this is not an IP address")
+            name = _PLAIN[kind]
+            if name == "ip":
+                name = "ipv6-addr" if value.count(":") > 1 else "ipv4-addr"
+            found, normal = single.normal(value, name)
             if to_ids:
                 return _Made(single.pattern(found, normal))
             return _Made(observables=(single.observable(found, normal),))
