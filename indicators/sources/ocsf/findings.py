@@ -222,7 +222,9 @@ def read(raw: bytes) -> Finding:
             campaigns.append((f"/osint/{index}/campaign", entry["campaign"]["name"]))
         for place, name in _actors(entry):
             shown = f"“{_cut(name)}”"
-            notes.append(f"/osint/{index}/{place}: names {shown} as who did it; an analyst sees it, nothing is linked")
+            notes.append(
+                f"/osint/{index}/{place}: names {shown} as who did it; an analyst sees it, nothing is linked"
+            )
     context, remark = _context(value, analytic, observed)
     if remark:
         notes.append(remark)
@@ -276,7 +278,9 @@ def _check_class(value: dict[str, Any]) -> Iterator[str]:
 def _shown_unknown(places: tuple[str, ...], shown: int = 10) -> str:
     more = f" and {len(places) - shown:,} more" if len(places) > shown else ""
     listed = ", ".join(_cut(place) for place in places[:shown])
-    return f"Not read, as OCSF {schema.VERSION} with the profiles osint and security_control does not know it: {listed}{more}."
+    return (
+        f"Not read, for OCSF {schema.VERSION} with the profiles osint and security_control: {listed}{more}."
+    )
 
 
 def _verdict(value: Mapping[str, Any]) -> int | None:
@@ -349,7 +353,9 @@ def _pattern(
         if entry.get("detection_pattern"):
             kind = _pattern_type(entry)
             if kind is None:
-                notes.append(f"/osint/{index}/detection_pattern: it does not say what type of pattern it is; left out")
+                notes.append(
+                    f"/osint/{index}/detection_pattern: it does not say what type of pattern it is; left out"
+                )
             else:
                 written.append((kind, index, entry))
     if written:

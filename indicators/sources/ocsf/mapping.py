@@ -27,10 +27,10 @@ _encode = msgspec.json.Encoder().encode
 class Known:
     """What the mapping looks up; whoever calls it fills it for all findings of a body at once.
 
-    `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say. `techniques`
-    are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the time of the first
-    version, as it was said, of findings that were sent before, by uid; `rates` are registered false-positive rates by
-    (uid or else name, version) of the analytic.
+    `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say.
+    `techniques` are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the
+    time of the first version, as it was said, of findings that were sent before, by uid; `rates` are registered
+    false-positive rates by (uid or else name, version) of the analytic, with "" for what it does not say.
     """
 
     organization_id: str
@@ -55,7 +55,9 @@ def item(finding: Finding, place: str, known: Known) -> Item:
         notes.append(_CLOSED)
     is_said = finding.state != FALSE_POSITIVE
     indicator = indicator_id(known.organization_id, finding.uid)
-    observed = derived_id("observed-data", known.organization_id, finding.uid) if finding.observables else None
+    observed = (
+        derived_id("observed-data", known.organization_id, finding.uid) if finding.observables else None
+    )
     if is_said and not finding.is_withdrawn:
         objects.found += [_encode(one) for one in finding.observables]
     if is_said or finding.is_withdrawn:
@@ -157,11 +159,15 @@ class _Objects:
         notes = []
         targets: dict[str, None] = {}
         for technique in self.finding.techniques:
-            found = next((self.known.techniques[one] for one in technique if one in self.known.techniques), None)
+            found = next(
+                (self.known.techniques[one] for one in technique if one in self.known.techniques), None
+            )
             if found is not None:
                 targets[found] = None
             elif technique:
-                notes.append(f"The technique {technique[0][:80]} is not in the service's catalogue; nothing is linked.")
+                notes.append(
+                    f"The technique {technique[0][:80]} is not in the service's catalogue; nothing is linked."
+                )
         for place, name in self.finding.campaigns:
             found = self.known.campaigns.get(name) or self.known.campaigns.get(name.casefold())
             if found is not None:
@@ -196,9 +202,7 @@ class _Objects:
 
     def _relationship(self, kind: str, source: str, target: str) -> None:
         role = () if kind == "based-on" else (target,)
-        identifier = derived_id(
-            "relationship", self.known.organization_id, self.finding.uid, kind, *role
-        )
+        identifier = derived_id("relationship", self.known.organization_id, self.finding.uid, kind, *role)
         self._add(
             "relationship",
             identifier,
