@@ -173,7 +173,7 @@ class _Objects:
             if found is not None:
                 targets[found] = None
             else:
-                notes.append(f"{place}: no campaign “{name[:120]}” is known here; nothing is linked")
+                notes.append(f"{place}: no campaign “{name[:120]}” is known here; nothing is linked.")
         for target in targets:
             self._relationship("indicates", indicator, target)
         if observed is not None:

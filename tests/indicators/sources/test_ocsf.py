@@ -131,6 +131,19 @@ def test_there_are_six_pairs() -> None:
     assert len(FINDINGS) == 6
 
 
+def test_the_worked_example_of_the_docs_becomes_what_they_say() -> None:
+    page = (Path(ocsf.__file__).parents[3] / "docs" / "detectors.md").read_text(encoding="utf-8")
+    item = mapped(json.loads(page.split("```json")[1].split("```")[0]))
+    said = page.split("```json")[1].split("```")[1]
+    assert kinds(item) == {
+        *("indicator", "llm-api-activity", "observed-data", "relationship", "sighting", "software")
+    }
+    assert all(f"`{kind}`" in said for kind in kinds(item) - {"relationship"})
+    indicator = one(item, "indicator")
+    assert all(str(indicator[name]) in said for name in ("valid_from", "valid_until", "confidence"))
+    assert item.notes == ()
+
+
 # ----------------------------------------------------------------------------------------------------
 # Bodies
 
@@ -642,7 +655,12 @@ def test_without_a_pattern_there_is_no_indicator_and_with_nothing_there_is_nothi
     item = mapped(finding)
     assert kinds(item) == {"llm-api-activity", "software", "observed-data"}
     assert "without an indicator" in item.notes[0]
-    assert refusal(finding | {"evidences": []}).code == "nothing-to-share"
+    nothing = mapped(finding | {"evidences": []})
+    assert (nothing.objects, nothing.refusal) == ((), None)
+    assert "neither a pattern" in " ".join(nothing.notes)
+    withdrawn = mapped(later(2, status_id=6, osint=[]))
+    assert kinds(withdrawn) == {"observed-data"}
+    assert "repeats its pattern" in withdrawn.notes[0]
 
 
 def test_a_pattern_alone_is_enough() -> None:
@@ -829,6 +847,8 @@ def assert_refused_or_valid_stix(raw: bytes) -> None:
         return
     item = ocsf.item(finding, "findings/0", KNOWN)
     found = made(item)
+    assert found or item.notes
+    assert all(note.endswith(".") for note in item.notes)
     ids: Mapping[str, Value] = {each["id"]: each for each in found}
     assert len(ids) == len(found)
     for each in found:
