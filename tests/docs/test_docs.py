@@ -16,7 +16,7 @@ from indicators.dedup import observables
 from indicators.models import Outcome
 from indicators.privacy import check as privacy
 from indicators.privacy.blinding import SUBJECTS
-from indicators.sources import csv, misp
+from indicators.sources import csv, misp, ocsf
 from indicators.stix import json, validation
 from sharing import receipts, urls
 from sharing.taxii import errors
@@ -93,6 +93,7 @@ def reason_codes() -> set[str]:
         *validation.CODES,
         *observables.CODES,
         *privacy.CODES,
+        *ocsf.CODES,
         *csv.CODES,
         *misp.CODES,
         *receipts.SENTENCES,
