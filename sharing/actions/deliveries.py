@@ -128,7 +128,7 @@ def write_next(*, signer: Signer, now: datetime) -> bool:
         return False
     delivery_id, kind, submission_id, notice_id, created_at, webhook_id, organization_id, slug = found
     said: dict[str, object] = {
-        "at": timestamps.of(now),
+        "at": timestamps.from_datetime(now),
         "id": str(delivery_id),
         "issuer": settings.ISSUER,
         "kind": kind,
@@ -160,7 +160,7 @@ def _notice(notice_id: int) -> dict[str, object]:
     )
     assert found is not None
     names = ("id", "kind", "target", "sentence", "detail")
-    return {**dict(zip(names, found[:5], strict=True)), "told_at": timestamps.of(found[5])}
+    return {**dict(zip(names, found[:5], strict=True)), "told_at": timestamps.from_datetime(found[5])}
 
 
 # ------------------------------------------------------------------------------------------------- sending
