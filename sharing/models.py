@@ -358,21 +358,19 @@ class Delivery(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    webhook = models.ForeignKey(
-        Webhook, on_delete=models.CASCADE, related_name="deliveries", db_index=False
-    )
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     kind = models.CharField(max_length=20, choices=DeliveryKind.choices)
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, null=True)
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, null=True)
     body = models.BinaryField(null=True, help_text="RFC 8785 bytes, as signed and sent.")
     signature = models.TextField(blank=True, help_text="Detached JWS.")
-    state = models.CharField(
-        max_length=12, choices=DeliveryState.choices, default=DeliveryState.PENDING
-    )
+    state = models.CharField(max_length=12, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     attempts = models.IntegerField(default=0)
     next_at = models.DateTimeField(help_text="When it is tried next, while pending.")
     created_at = models.DateTimeField()
-    started_at = models.DateTimeField(null=True, help_text="When it was first tried; three days on it has failed.")
+    started_at = models.DateTimeField(
+        null=True, help_text="When it was first tried; three days on it has failed."
+    )
     delivered_at = models.DateTimeField(null=True)
     last_status = models.SmallIntegerField(null=True, help_text="HTTP status of the last answer.")
     last_error = models.TextField(blank=True)

@@ -5,6 +5,7 @@ Only what that organisation's widest feed shows is looked at, so a receipt says 
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,7 +147,11 @@ def table(receipt: Receipt) -> bytes:
 
 def _harmless(cell: str) -> str:
     """A cell that a spreadsheet shows instead of running it (OWASP, "CSV Injection")."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")) else cell
+    # Spreadsheets take the wide forms for the narrow ones.
+    return f"'{cell}" if unicodedata.normalize("NFKC", cell[:1]) in _FORMULA else cell
+
+
+_FORMULA = frozenset("=+-@\t\r\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,14 +130,14 @@ def finish(*, submission_id: UUID, keep_body: bool, counts: dict[str, int], now:
     )
 
 
-def waiting(*, now: datetime) -> list[UUID]:
+def waiting(*, now: datetime, most: int = 100) -> list[UUID]:
     """What a sweep takes up, oldest first: received for longer than a nudge takes, and not put off."""
     return [
         found[0]
         for found in sql.rows(
             "SELECT id FROM indicators_submission WHERE state = 'received' AND received_at < %s"
-            " AND (retry_at IS NULL OR retry_at <= %s) ORDER BY received_at LIMIT 100",
-            (now - PATIENCE, now),
+            " AND (retry_at IS NULL OR retry_at <= %s) ORDER BY received_at LIMIT %s",
+            (now - PATIENCE, now, most),
         )
     ]
 
@@ -173,7 +173,7 @@ def put_off(*, submission_id: UUID) -> None:
 
 
 def note_failure(*, submission_id: UUID, error: str, by: Actor, now: datetime) -> None:
-    """Count a failed attempt and put the next one off; the third quarantines the submission whole, and the rest goes on.
+    """Count a failed attempt and put the next one off; the third quarantines the submission whole.
 
     `error` says what failed without a value (`accounts.faults.summary`).
     """

@@ -12,11 +12,13 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from accounts import sql
 from accounts.actions import notices
 from accounts.actions.audit import record
 from accounts.actor import Actor
+from indicators.sources import web
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical
 from sharing import receipts
@@ -30,6 +32,18 @@ MOST_LINES = 1000
 """A receipt with more lines is delivered without them: its receiver asks for them."""
 LEASE = timedelta(seconds=60)
 """Who claimed a delivery has this long to say what came of it, longer than an attempt may take."""
+LIMITS = web.Limits(seconds=15.0, received=64 * 1024, unpacked=64 * 1024)
+"""What an attempt may take, and how much of an answer is read; only its status counts."""
+UNREACHABLE = "It could not be reached."
+REASONS: dict[type[web.WebError], str] = {
+    web.BadUrl: "The URL cannot be called.",
+    web.AddressRefused: "The host has an internal address, which is not called.",
+    web.TooSlow: f"It did not answer within {LIMITS.seconds:.0f} seconds.",
+    web.TooLarge: "Its answer is larger than is read.",
+    web.Redirected: "It answered with a redirect, which is not followed.",
+    web.BadAnswer: "Its answer is no HTTP.",
+}
+"""What an attempt's failure says to its organisation: never what the service's own network looks like."""
 _FIRST_LOOK = timedelta(seconds=15)
 _FIRST_WAIT = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(hours=6)
@@ -51,7 +65,8 @@ def queue_receipts(*, submission_id: UUID, organization_id: UUID, now: datetime)
         " (id, webhook_id, kind, submission_id, signature, state, attempts, next_at, created_at, last_error)"
         " SELECT gen_random_uuid(), w.id, k.kind, %(submission)s, '', 'pending', 0, k.due, %(now)s, ''"
         " FROM sharing_webhook w,"
-        " (VALUES ('receipt.ingested', %(now)s::timestamptz), ('receipt.decided', %(first)s::timestamptz)) k (kind, due)"
+        " (VALUES ('receipt.ingested', %(now)s::timestamptz), ('receipt.decided', %(first)s::timestamptz))"
+        " k (kind, due)"
         " WHERE w.organization_id = %(organization)s AND 'receipts' = ANY(w.what) ON CONFLICT DO NOTHING",
         {
             "submission": submission_id,
@@ -108,6 +123,36 @@ def forget(*, now: datetime) -> int:
     """Deliveries of more than thirty days ago go, with their attempts; how many."""
     gone, _ = Delivery.objects.filter(created_at__lt=now - FORGET_AFTER).delete()
     return gone
+
+
+def is_due(*, now: datetime) -> bool:
+    """Whether anything waits to be written or sent."""
+    return (
+        sql.row(
+            "SELECT 1 FROM sharing_delivery d JOIN sharing_webhook w ON w.id = d.webhook_id"
+            " WHERE d.state = 'pending' AND d.next_at <= %(now)s"
+            " AND (d.body IS NULL OR w.state <> 'paused' AND w.next_at <= %(now)s) LIMIT 1",
+            {"now": now},
+        )
+        is not None
+    )
+
+
+def page(
+    *, webhook_id: UUID, limit: int, after: UUID | None = None, state: str | None = None
+) -> list[Delivery]:
+    """Deliveries of a webhook, newest first, those that stand behind `after`, which is one of them."""
+    found = Delivery.objects.filter(webhook_id=webhook_id).defer("body")
+    if state is not None:
+        found = found.filter(state=state)
+    if after is not None:
+        last = Delivery.objects.filter(webhook_id=webhook_id, id=after).values("created_at", "id").first()
+        if last is None:
+            return []
+        found = found.filter(
+            Q(created_at__lt=last["created_at"]) | Q(created_at=last["created_at"], id__lt=last["id"])
+        )
+    return list(found.order_by("-created_at", "-id")[:limit])
 
 
 # ------------------------------------------------------------------------------------------------- writing
@@ -205,6 +250,16 @@ def claim(*, now: datetime) -> Claimed | None:
     return None if claimed is None else Claimed(*claimed)
 
 
+def headers(claimed: Claimed) -> dict[str, str]:
+    """What a delivery is sent with."""
+    return {
+        "Content-Type": "application/json",
+        "Stillwatch-Signature": claimed.signature,
+        "Stillwatch-Delivery": str(claimed.id),
+        "Stillwatch-Event": claimed.kind,
+    }
+
+
 def note_answer(
     *,
     claimed: Claimed,
@@ -229,9 +284,7 @@ def note_answer(
             id=claimed.id, attempts=claimed.attempt, state=DeliveryState.PENDING
         )
         if delivered:
-            mine.update(
-                state=DeliveryState.DELIVERED, delivered_at=now, last_status=status, last_error=""
-            )
+            mine.update(state=DeliveryState.DELIVERED, delivered_at=now, last_status=status, last_error="")
             _note_success(webhook, now)
             return
         delivery = mine.first()

@@ -140,8 +140,7 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
             code = refusal.code
         version = modified or created or ""
         return _Line(raw, place, object_id or place, version, Outcome.REJECTED, code, refusal.sentence)
-    except Exception as error:
-        # A fault of ours, and no reason to lose its neighbours with it.
+    except Exception as error:  # noqa: BLE001 - a fault of ours, and no reason to lose its neighbours with it
         log.error("object_not_understood", place=place, fault=faults.summary(error))
         object_id, modified, created = json.head(raw)
         return _Line(
@@ -201,7 +200,9 @@ def _repeat_no_person(lines: Sequence[_Line], house: _House) -> None:
             line.object_id = line.place if holds(line.object_id) else line.object_id
             line.version = "" if holds(line.version) else line.version
             if holds(line.sentence):
-                line.sentence = f"Refused as {line.reason}; the value is not repeated here: it may name a person."
+                line.sentence = (
+                    f"Refused as {line.reason}; the value is not repeated here: it may name a person."
+                )
 
 
 def _append(

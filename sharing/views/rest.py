@@ -137,7 +137,8 @@ class SentSerializer(serializers.Serializer[receipts.Sent]):
     object_count = serializers.IntegerField()
     sha256 = serializers.CharField()
     counts = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Objects by outcome at ingest; the receipt goes on from there."
+        child=serializers.IntegerField(),
+        help_text="Objects by outcome at ingest; the receipt goes on from there.",
     )
 
 
@@ -233,7 +234,9 @@ class SubmissionView(APIView):
 
     @extend_schema(
         responses={(200, "application/json"): ReceiptSerializer, (200, "text/csv"): OpenApiTypes.STR},
-        parameters=[OpenApiParameter("format", enum=["json", "csv"], description="`csv`: the lines alone, unsigned.")],
+        parameters=[
+            OpenApiParameter("format", enum=["json", "csv"], description="`csv`: the lines alone, unsigned.")
+        ],
     )
     def get(self, request: Request, submission_id: UUID) -> HttpResponse:
         known: Caller = request.user  # type: ignore[assignment]
