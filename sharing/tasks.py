@@ -3,6 +3,7 @@
 import contextlib
 import random
 import time
+from functools import cache
 from uuid import UUID
 
 import psycopg
@@ -107,6 +108,10 @@ def write_deliveries() -> None:
         _send(deliver)
 
 
+# Reading the system's authorities takes longer than most deliveries.
+_tls = cache(web.tls)
+
+
 @shared_task(name="sharing.tasks.deliver")
 def deliver() -> None:
     """Send what is written, webhook by webhook in turn."""
@@ -122,7 +127,7 @@ def deliver_next() -> bool:
         return False
     status, retry_after, error = None, None, ""
     try:
-        with web.Client(internal=claimed.internal, limits=deliveries.LIMITS) as client:
+        with web.Client(internal=claimed.internal, limits=deliveries.LIMITS, context=_tls()) as client:
             answer = client.post(claimed.url, claimed.body, deliveries.headers(claimed))
         status, retry_after = answer.status, answer.retry_after
     except web.WebError as failure:

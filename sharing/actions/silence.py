@@ -38,7 +38,12 @@ def watch(*, now: datetime) -> None:
     """Tell of each source that fell silent since the last look, and of each that sends again."""
     sql.lock("silence")
     _note_returns(now)
+    told = set(
+        Silence.objects.filter(ended_at=None).values_list("organization", "community", "channel", "token")
+    )
     for source in _sources(now):
+        if (source.organization_id, source.community_id, source.channel, source.token_id) in told:
+            continue
         silent_for = now - source.last_received_at
         if source.hours >= HOURS_SENT and silent_for >= HOURS_SILENT:
             usual = f"in {source.hours} of {HOURS} hours"
@@ -46,21 +51,20 @@ def watch(*, now: datetime) -> None:
             usual = f"on {source.days} of {DAYS} days"
         else:
             continue
-        silence, made = Silence.objects.get_or_create(
+        silence = Silence.objects.create(
             organization_id=source.organization_id,
             community_id=source.community_id,
             channel=source.channel,
             token_id=source.token_id,
-            ended_at=None,
-            defaults={"last_received_at": source.last_received_at, "noticed_at": now},
+            last_received_at=source.last_received_at,
+            noticed_at=now,
         )
-        if made:
-            _tell(
-                silence,
-                "source.silent",
-                f"sent {usual} and has sent nothing since {source.last_received_at:%Y-%m-%d %H:%M} UTC.",
-                now,
-            )
+        _tell(
+            silence,
+            "source.silent",
+            f"sent {usual} and has sent nothing since {source.last_received_at:%Y-%m-%d %H:%M} UTC.",
+            now,
+        )
 
 
 def _sources(now: datetime) -> list[_Source]:

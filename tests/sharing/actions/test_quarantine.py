@@ -46,8 +46,8 @@ def poisoned(shop: Shop) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " IF NEW.state = 'ingested' AND position('\\x%s'::bytea IN NEW.body) > 0 THEN"
-            " RAISE EXCEPTION 'no: %%', convert_from(NEW.body, 'UTF8'); END IF; RETURN NEW; END $$" % POISON.hex()
+            f" IF NEW.state = 'ingested' AND position('\\x{POISON.hex()}'::bytea IN NEW.body) > 0 THEN"
+            " RAISE EXCEPTION 'no: %', convert_from(NEW.body, 'UTF8'); END IF; RETURN NEW; END $$"
         )
         cursor.execute(
             "CREATE TRIGGER poison BEFORE UPDATE ON indicators_submission"
@@ -196,7 +196,10 @@ def test_what_was_set_aside_is_taken_when_the_fault_is_mended_and_somebody_says_
     assert state(bad) == "ingested"
     assert SubmittedObject.objects.get(submission_id=bad).reason == "accepted"
     assert AuditEvent.objects.get(action="submission.retry").actor == "member:ana"
-    assert SubmittedObject.objects.get(submission_id=bad).object_id in analyst.get(f"{page}/change/").content.decode()
+    assert (
+        SubmittedObject.objects.get(submission_id=bad).object_id
+        in analyst.get(f"{page}/change/").content.decode()
+    )
 
 
 def test_only_what_is_in_quarantine_is_put_back(shop: Shop, poisoned: None) -> None:
