@@ -146,13 +146,17 @@ def test_a_webhook_is_made_tried_told_and_taken_away(world: World, receiver: Rec
     """The operator marks it as internal, as a test's receiver is; everything else is the partner's own."""
     desk = Desk(world, "analyst")
     (lab_b,) = world.sql("SELECT id FROM accounts_organization WHERE slug = 'lab-b'")
-    desk.page = desk.session.get(f"{desk.url}sharing/webhook/add/", timeout=30)
-    made = desk.send(
+    made = desk.session.post(
         f"{desk.url}sharing/webhook/add/",
-        organization=str(lab_b[0]),
-        url=receiver.url,
-        what=["receipts", "notices"],
-        internal="on",
+        data={
+            "csrfmiddlewaretoken": desk.session.cookies["csrf"],
+            "organization": str(lab_b[0]),
+            "url": receiver.url,
+            "what": ["receipts", "notices"],
+            "internal": "on",
+        },
+        headers={"Referer": desk.url},
+        timeout=60,
     )
     assert made.status_code == 200, made.text[:1000]
     (webhook,) = call(world, "GET", "webhooks/").json()
