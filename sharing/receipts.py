@@ -138,17 +138,23 @@ def table(receipt: Receipt) -> bytes:
     text = io.StringIO(newline="")
     text.write("\ufeff")
     writer = csv.writer(text)
-    writer.writerow(("submission", *Line.__slots__))
+    names = list(Line.__slots__)
+    writer.writerow(("submission", *names))
     for line in receipt.lines:
-        cells = _members(line).values()
-        writer.writerow((receipt.id, *(_harmless("" if cell is None else str(cell)) for cell in cells)))
+        writer.writerow((receipt.id, *(_cell(getattr(line, name)) for name in names)))
     return text.getvalue().encode()
 
 
-def _harmless(cell: str) -> str:
+def _cell(value: object) -> str:
     """A cell that a spreadsheet shows instead of running it (OWASP, "CSV Injection")."""
-    # Spreadsheets take the wide forms for the narrow ones.
-    return f"'{cell}" if unicodedata.normalize("NFKC", cell[:1]) in _FORMULA else cell
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = "" if value is None else str(value)
+    first = text[:1]
+    if not first.isascii():
+        # Spreadsheets take the wide forms for the narrow ones.
+        first = unicodedata.normalize("NFKC", first)
+    return f"'{text}" if first in _FORMULA else text
 
 
 _FORMULA = frozenset("=+-@\t\r\n")
