@@ -77,7 +77,17 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
     )
     if found is None:
         return None
-    *head, community_id = found
+    (
+        identifier,
+        organization,
+        community,
+        state,
+        received_at,
+        ingested_at,
+        object_count,
+        sha256,
+        community_id,
+    ) = found
     ceiling = _widest(organization_id, community_id)
     lines = [
         _line(row, ceiling)
@@ -90,7 +100,9 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
             },
         )
     ]
-    return Receipt(*head, lines)
+    return Receipt(
+        identifier, organization, community, state, received_at, ingested_at, object_count, sha256, lines
+    )
 
 
 def is_decided(receipt: Receipt) -> bool:

@@ -228,7 +228,7 @@ def retry(*, submission_ids: Sequence[UUID], by: Actor, now: datetime) -> list[U
 @transaction.atomic
 def raw_body(*, submission_id: UUID, by: Actor, now: datetime) -> bytes | None:
     """What was sent, byte for byte, for an analyst of the operator; None if there is none such, or it is not kept."""
-    body: bytes | None = Submission.objects.filter(id=submission_id).values_list("body", flat=True).first()
+    body = Submission.objects.filter(id=submission_id).values_list("body", flat=True).first()
     if not body:
         return None
     record(by=by, now=now, action="submission.download", target=f"submission:{submission_id}")

@@ -47,14 +47,15 @@ def verify_receipt(raw: bytes, jws: str, keys: KeySet, *, sent: bytes | None = N
     objects = said.get("object_count")
     if not isinstance(objects, int):
         raise Malformed('"object_count" is not a number')
-    names = ("id", "issuer", "at", "state")
-    return ReceiptReport(*[_text(said, name) for name in names], objects=objects, kid=kid)
+    identifier, issuer, at, state = (_text(said, name) for name in ("id", "issuer", "at", "state"))
+    return ReceiptReport(identifier, issuer, at, state, objects, kid)
 
 
 def verify_delivery(raw: bytes, jws: str, keys: KeySet) -> DeliveryReport:
     """Verifies the JSON text of a delivery, in any layout. Raises VerificationFailed as `verify_receipt`."""
     said, kid = _verified(raw, jws, keys, typ=signatures.DELIVERY)
-    return DeliveryReport(*[_text(said, name) for name in ("id", "kind", "issuer", "at")], kid=kid)
+    identifier, kind, issuer, at = (_text(said, name) for name in ("id", "kind", "issuer", "at"))
+    return DeliveryReport(identifier, kind, issuer, at, kid)
 
 
 def _verified(raw: bytes, jws: str, keys: KeySet, *, typ: str) -> tuple[Mapping[str, object], str]:

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from accounts.models import Notice
 from accounts.queries import Caller
 from sharing.actions import deliveries, webhooks
-from sharing.models import Attempt, Delivery, DeliveryState, Told, Webhook, WebhookState
+from sharing.models import Delivery, DeliveryState, Told, Webhook, WebhookState
 from sharing.tasks import nudge_deliver
 from sharing.views import paging
 from sharing.views.rest import SIGNATURE, AlwaysJson, MaySubmit, TokenCredentials
@@ -25,7 +25,7 @@ _AFTER = OpenApiParameter("after", description="The `next` of the page before.")
 _LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 1,000; 100 unless told.")
 
 
-class WebhookSerializer(serializers.Serializer[Webhook]):
+class WebhookSerializer(serializers.Serializer[Any]):
     """A webhook."""
 
     id = serializers.UUIDField(read_only=True)
@@ -36,7 +36,7 @@ class WebhookSerializer(serializers.Serializer[Webhook]):
     created_at = serializers.DateTimeField(read_only=True)
 
 
-class WebhookChangeSerializer(serializers.Serializer[Webhook]):
+class WebhookChangeSerializer(serializers.Serializer[Any]):
     """What of a webhook can be changed."""
 
     state = serializers.ChoiceField(choices=["active", "paused"], required=False)
@@ -45,7 +45,7 @@ class WebhookChangeSerializer(serializers.Serializer[Webhook]):
     )
 
 
-class AttemptSerializer(serializers.Serializer[Attempt]):
+class AttemptSerializer(serializers.Serializer[Any]):
     """One try to deliver."""
 
     at = serializers.DateTimeField()
@@ -53,7 +53,7 @@ class AttemptSerializer(serializers.Serializer[Attempt]):
     error = serializers.CharField()
 
 
-class DeliverySerializer(serializers.Serializer[Delivery]):
+class DeliverySerializer(serializers.Serializer[Any]):
     """One thing that a webhook is told."""
 
     id = serializers.UUIDField()
@@ -89,7 +89,7 @@ class DeliveryPageSerializer(serializers.Serializer[Any]):
     next = serializers.UUIDField(allow_null=True)
 
 
-class NoticeSerializer(serializers.Serializer[Notice]):
+class NoticeSerializer(serializers.Serializer[Any]):
     """What the organisation was told."""
 
     id = serializers.IntegerField()

@@ -233,7 +233,7 @@ def test_what_the_service_says_to_one_organisation_is_verified_offline(
     what: str, typ: str, log: LogSimulator, keys: str, tmp_path: Path
 ) -> None:
     sent = b'{"objects":[]}'
-    said = {
+    said: dict[str, str | int] = {
         "id": "4b0b", "issuer": "https://hub.example", "at": "2026-03-01T12:00:00Z", "state": "ingested",
         "kind": "receipt.ingested", "object_count": 0, "sha256": hashlib.sha256(sent).hexdigest(),
     }  # fmt: skip
@@ -256,7 +256,7 @@ def test_what_the_service_says_to_one_organisation_is_verified_offline(
 
 
 def test_a_receipt_is_about_the_bytes_that_were_sent(log: LogSimulator, keys: str, tmp_path: Path) -> None:
-    said = {
+    said: dict[str, str | int] = {
         "id": "4b0b", "issuer": "https://hub.example", "at": "2026-03-01T12:00:00Z", "state": "received",
         "object_count": 1, "sha256": hashlib.sha256(b"sent").hexdigest(),
     }  # fmt: skip
