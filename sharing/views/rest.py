@@ -158,6 +158,7 @@ class SubmissionsView(APIView):
     parser_classes = [Raw]
 
     @extend_schema(
+        operation_id="submissions_list",
         responses={200: SentPageSerializer},
         parameters=[
             OpenApiParameter("community", description="Only what was sent to this one."),

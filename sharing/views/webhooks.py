@@ -203,6 +203,7 @@ class DeliveriesView(_Own):
     """What a webhook is told, newest first; kept for thirty days."""
 
     @extend_schema(
+        operation_id="webhooks_deliveries_list",
         responses={200: DeliveryPageSerializer},
         parameters=[_AFTER, _LIMIT, OpenApiParameter("state", enum=DeliveryState.values)],
     )
