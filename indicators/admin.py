@@ -1,4 +1,4 @@
-"""The desk's pages on what was sent, on what resembles what, on what must never be published, and the catalogue."""
+"""The desk's pages on what resembles what, on what must never be published, and the catalogue."""
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,35 +19,7 @@ from indicators.actions import likeness as likenesses
 from indicators.actions.journal import NotMergeable
 from indicators.allowlists.entries import Entry, entry
 from indicators.desk import ShownTemplate, templates_of
-from indicators.models import Allowlist, AllowlistEntry, Likeness, LikenessState, Submission, Technique
-
-
-@admin.register(Submission)
-class SubmissionAdmin(ReadOnly):
-    """Submissions, newest first; those in quarantine say why."""
-
-    list_display = ("id", "organization", "community", "channel", "object_count", "state", "received_at")
-    list_filter = ("state", "channel", "community", "organization")
-    list_select_related = ("organization", "community")
-    ordering = ("-received_at",)
-    fields = (
-        *(
-            "id",
-            "organization",
-            "community",
-            "token",
-            "channel",
-            "object_count",
-            "state",
-            "attempts",
-            "error",
-        ),
-        *("received_at", "ingested_at"),
-    )
-
-    def get_queryset(self, request):  # type: ignore[no-untyped-def]
-        """Without the bodies, which can be large."""
-        return super().get_queryset(request).defer("body")
+from indicators.models import Allowlist, AllowlistEntry, Likeness, LikenessState, Technique
 
 
 @admin.register(Technique)
