@@ -17,11 +17,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 INGEST_QUEUE = "ingest"
 PUBLISH_QUEUE = "publish"
+OUTBOUND_QUEUE = "outbound"
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
-    """A task's queue: ingesting has its own, so that a flood of submissions never delays a publication."""
-    return {"queue": INGEST_QUEUE if name.startswith("sharing.tasks.ingest") else PUBLISH_QUEUE}
+    """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
+
+    What calls other servers runs in a worker that holds no signing key and alone needs a way out.
+    """
+    if name.startswith("sharing.tasks.ingest"):
+        return {"queue": INGEST_QUEUE}
+    return {"queue": OUTBOUND_QUEUE if name.startswith("sharing.tasks.pull") else PUBLISH_QUEUE}
 
 
 app = Celery("stillwatch")
@@ -69,6 +75,7 @@ app.conf.update(
             # A sweep that waited longer has been overtaken by the next one.
             "options": {"expires": 10},
         },
+        "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0, "options": {"expires": 60}},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0, "options": {"expires": 600}},
     },
