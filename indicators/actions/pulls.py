@@ -71,11 +71,14 @@ class _NotProvided(Exception):
 # --- what is pulled ---------------------------------------------------------------------------------------------------
 
 
-def save(*, source: Source, by: Actor, now: datetime) -> Source:
-    """Make or change a source; `SourceInvalid` says what is wrong. Pointed elsewhere, it begins at the beginning."""
-    problems = _problems(source)
-    if problems:
-        raise SourceInvalid(problems)
+def save(*, source: Source, by: Actor, now: datetime) -> tuple[str, ...]:
+    """Make or change a source; the names of what changed. `SourceInvalid` says what is wrong.
+
+    Pointed elsewhere, it begins at the beginning.
+    """
+    found = problems(source)
+    if found:
+        raise SourceInvalid(found)
     with transaction.atomic():
         before = Source.objects.select_for_update().filter(id=source.id).first()
         if before is None:
@@ -88,10 +91,10 @@ def save(*, source: Source, by: Actor, now: datetime) -> Source:
                 target=_target(source.id),
                 detail=_shown(source, _SETTINGS),
             )
-            return source
+            return _SETTINGS
         changed = [name for name in _SETTINGS if getattr(before, name) != getattr(source, name)]
         if not changed:
-            return before
+            return ()
         for name in changed:
             setattr(before, name, getattr(source, name))
         # What a worker fetched under the old settings is not taken any more.
@@ -105,7 +108,7 @@ def save(*, source: Source, by: Actor, now: datetime) -> Source:
         if changed == ["enabled"]:
             action = "source.enable" if before.enabled else "source.disable"
         record(by=by, now=now, action=action, target=_target(source.id), detail=_shown(before, changed))
-        return before
+        return tuple(changed)
 
 
 def set_enabled(*, source_id: UUID, enabled: bool, by: Actor, now: datetime) -> bool:
@@ -154,35 +157,36 @@ _SETTINGS = (
 )
 
 
-def _problems(source: Source) -> dict[str, str]:
-    problems: dict[str, str] = {}
+def problems(source: Source) -> dict[str, str]:
+    """What is wrong with a source, by field; empty if it can be saved."""
+    found: dict[str, str] = {}
     try:
         web.parse(source.url, internal=source.internal)
     except web.BadUrl as error:
-        problems["url"] = error.sentence
+        found["url"] = error.sentence
     if source.kind == SourceKind.TAXII and not source.collection:
-        problems["collection"] = "Say which collection: its id, alias or title."
+        found["collection"] = "Say which collection: its id, alias or title."
     if source.kind == SourceKind.MISP_FEED and source.collection:
-        problems["collection"] = "A MISP feed has no collections: leave this empty."
+        found["collection"] = "A MISP feed has no collections: leave this empty."
     if source.kind == SourceKind.TAXII and "?" in source.url:
-        problems["url"] = "The URL of an API root has no query."
+        found["url"] = "The URL of an API root has no query."
     if source.auth != SourceAuth.NONE and not source.credential:
-        problems["credential"] = "Name the credential that the environment provides."
+        found["credential"] = "Name the credential that the environment provides."
     if source.auth == SourceAuth.BASIC and not source.username:
-        problems["username"] = "Basic needs a user name."
+        found["username"] = "Basic needs a user name."
     if source.auth != SourceAuth.BASIC and source.username:
-        problems["username"] = "Only Basic has a user name: leave this empty."
+        found["username"] = "Only Basic has a user name: leave this empty."
     if ":" in source.username:
-        problems["username"] = "A user name for Basic has no colon."
+        found["username"] = "A user name for Basic has no colon."
     if not 1 <= (source.interval_minutes or 0) <= 10080:
-        problems["interval_minutes"] = "From 1 minute to 10080 (a week)."
+        found["interval_minutes"] = "From 1 minute to 10080 (a week)."
     if not Membership.objects.filter(
         organization_id=source.organization_id, community_id=source.community_id
     ).exists():
-        problems["organization"] = "This organisation is not a member of the community."
+        found["organization"] = "This organisation is not a member of the community."
     if Source.objects.filter(~Q(id=source.id), name=source.name).exists():
-        problems["name"] = "Another source has this name."
-    return problems
+        found["name"] = "Another source has this name."
+    return found
 
 
 # --- pulling ----------------------------------------------------------------------------------------------------------

@@ -420,9 +420,12 @@ LARGE = {
 @pytest.mark.parametrize("bytes_sent", LARGE.values(), ids=LARGE)
 def test_an_answer_that_is_too_large_is_given_up(bytes_sent: bytes) -> None:
     limits = Limits(seconds=20, received=1_000_000, unpacked=1_000_000)
-    with listening(says(bytes_sent)) as upstream, near(limits) as client:
-        with pytest.raises((TooLarge, BadAnswer)) as refusal:
-            client.get(url(upstream))
+    with (
+        listening(says(bytes_sent)) as upstream,
+        near(limits) as client,
+        pytest.raises((TooLarge, BadAnswer)) as refusal,
+    ):
+        client.get(url(upstream))
     assert isinstance(refusal.value, TooLarge) or bytes_sent is LARGE["one long header"]
 
 
@@ -444,9 +447,12 @@ def test_a_bomb_is_never_unpacked_beyond_the_limit(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(web.zlib, "decompressobj", Counting)
     limits = Limits(received=1_000_000, unpacked=100_000)
-    with listening(says(answer(BOMB, Content_Encoding="gzip"))) as upstream, near(limits) as client:
-        with pytest.raises(TooLarge):
-            client.get(url(upstream))
+    with (
+        listening(says(answer(BOMB, Content_Encoding="gzip"))) as upstream,
+        near(limits) as client,
+        pytest.raises(TooLarge),
+    ):
+        client.get(url(upstream))
     assert sum(unpacked) == 100_001
 
 
@@ -475,9 +481,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("bytes_sent", BROKEN.values(), ids=BROKEN)
 def test_a_broken_answer_is_a_clear_error(bytes_sent: bytes) -> None:
-    with listening(says(bytes_sent)) as upstream, near() as client:
-        with pytest.raises((BadAnswer, Unreachable)) as refusal:
-            client.get(url(upstream))
+    with (
+        listening(says(bytes_sent)) as upstream,
+        near() as client,
+        pytest.raises((BadAnswer, Unreachable)) as refusal,
+    ):
+        client.get(url(upstream))
     assert refusal.value.sentence.endswith(".")
 
 
