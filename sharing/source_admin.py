@@ -26,15 +26,18 @@ from sharing import tasks
 _OVERDUE = timedelta(minutes=2)
 
 
+_FIELDS = (
+    *("name", "kind", "community", "organization", "url", "collection"),
+    *("auth", "username", "credential", "internal", "interval_minutes", "enabled"),
+)
+
+
 class SourceForm(forms.ModelForm):  # type: ignore[type-arg] # it is no generic at run time
     """A source as it is set up; no secret is asked for, only the name under which the environment provides it."""
 
     class Meta:
         model = Source
-        fields = (
-            *("name", "kind", "community", "organization", "url", "collection"),
-            *("auth", "username", "credential", "internal", "interval_minutes", "enabled"),
-        )
+        fields = _FIELDS
         labels = {"url": "URL", "interval_minutes": "Interval in minutes"}
         widgets = {"url": forms.TextInput(attrs={"size": 80})}
 
@@ -45,14 +48,14 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg] # it is no generic 
         """What the action would refuse, at its field."""
         cleaned = super().clean() or {}
         if not self.errors:
-            source = Source(id=self.instance.id, **{name: cleaned[name] for name in self.Meta.fields})
+            source = Source(id=self.instance.id, **{name: cleaned[name] for name in _FIELDS})
             for name, sentence in pulls.problems(source).items():
                 self.add_error(name, sentence)
         return cleaned
 
     def _post_clean(self) -> None:
         """The action writes, and has looked at everything; Django's own look would say it in database terms."""
-        for name in self.Meta.fields:
+        for name in _FIELDS:
             if name in self.cleaned_data:
                 setattr(self.instance, name, self.cleaned_data[name])
 
@@ -63,7 +66,17 @@ class SourceAdmin(ReadOnly):
 
     form = SourceForm
     list_display = (
-        *("name", "state", "kind", "organization", "last_success_at", "lag", "object_count", "last_error"),
+        *(
+            "name",
+            "state",
+            "kind",
+            "organization",
+            "last_success_at",
+            "lag",
+            "object_count",
+            "refused",
+            "last_error",
+        ),
         *("next_at", "community"),
     )
     list_filter = ("enabled", "kind", "community", "organization")
@@ -85,7 +98,8 @@ class SourceAdmin(ReadOnly):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
         """With the number of items that could not be taken."""
-        return super().get_queryset(request).annotate(refused=Count("items", filter=~Q(items__error="")))
+        found: QuerySet[Source] = super().get_queryset(request)
+        return found.annotate(refused=Count("items", filter=~Q(items__error="")))
 
     # --- who may ---
 
@@ -104,6 +118,10 @@ class SourceAdmin(ReadOnly):
     @admin.display(description="Lag", ordering="latest_at")
     def lag(self, source: Source) -> str:
         return lag_of(source, timezone.now())
+
+    @admin.display(description="Not taken", ordering="refused")
+    def refused(self, source: Source) -> int:
+        return int(getattr(source, "refused", 0))
 
     @admin.display(description="Items that could not be taken")
     def not_taken(self, source: Source) -> str:
@@ -189,12 +207,6 @@ class SourceAdmin(ReadOnly):
         )
         tasks.nudge_pull()
         self.message_user(request, f"{'Enabled' if enabled else 'Disabled'}: {changed}.", messages.SUCCESS)
-
-    def log_addition(self, *args: Any) -> None:
-        """The audit trail has it, from the action."""
-
-    def log_change(self, *args: Any) -> None:
-        """The audit trail has it, from the action."""
 
 
 def state_of(source: Source, now: datetime) -> str:

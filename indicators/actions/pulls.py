@@ -5,6 +5,7 @@ received → at the end, or after a good part, the source is released with the t
 """
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ MAX_WAITING = 200
 """Submissions that may wait for ingest before pulling pauses."""
 _PAUSE_UNDER_PRESSURE = timedelta(seconds=30)
 _SERVICE = "service:pull"
+_CREDENTIAL = re.compile(r"[A-Z][A-Z0-9_]*")
 
 Inbox = Callable[[UUID, UUID], UUID]
 """Organisation and community to the collection that takes what it sends."""
@@ -172,6 +174,8 @@ def problems(source: Source) -> dict[str, str]:
         found["url"] = "The URL of an API root has no query."
     if source.auth != SourceAuth.NONE and not source.credential:
         found["credential"] = "Name the credential that the environment provides."
+    if source.credential and not _CREDENTIAL.fullmatch(source.credential):
+        found["credential"] = "A name in capital letters, digits and underscores."
     if source.auth == SourceAuth.BASIC and not source.username:
         found["username"] = "Basic needs a user name."
     if source.auth != SourceAuth.BASIC and source.username:

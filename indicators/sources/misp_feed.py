@@ -99,8 +99,8 @@ def _event(client: Client, target: Target, uuid: str, version: int, *, is_last: 
     except TooLarge as error:
         return Delta((), {}, taken=(Taken(uuid, version, str(error)),), is_last=is_last)
     if answer.status in {403, 404, 410}:
-        error = f"The manifest lists this event, but its file answers {answer.status}."
-        return Delta((), {}, taken=(Taken(uuid, version, error),), is_last=is_last)
+        missing = f"The manifest lists this event, but its file answers {answer.status}."
+        return Delta((), {}, taken=(Taken(uuid, version, missing),), is_last=is_last)
     _refuse_status(answer, f"{uuid}.json")
     return Delta(
         bodies=(answer.body,),

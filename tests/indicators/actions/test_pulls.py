@@ -15,6 +15,7 @@ from indicators.models import Source, SourceItem, Submission
 from indicators.sources import formats, web
 from indicators.sources.formats import Format
 from indicators.sources.web import Client
+from indicators.stix.json import Refused
 from tests.indicators.actions.conftest import BY, Trust
 from tests.indicators.sources.upstreams import (
     COLLECTION,
@@ -80,7 +81,7 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[MispFeed]:
     def split(body: bytes, *, max_bytes: int) -> list[bytes]:
         found = json.loads(body) if body.startswith(b"{") else None
         if not isinstance(found, dict) or "Event" not in found:
-            raise formats.json.Refused("not-an-event", "", "there is no Event here")
+            raise Refused("not-an-event", "", "there is no Event here")
         return [body]
 
     monkeypatch.setitem(formats.FORMATS, "misp", Format("misp", "MISP event", "attributes", (), split))

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -240,7 +241,7 @@ def test_a_url_is_read_once_and_host_and_port_are_what_it_says() -> None:
 
 @pytest.mark.parametrize("address", [PUBLIC, PUBLIC_6, "1.1.1.1", "2001:4860:4860::8888", "100.128.0.1"])
 def test_public_addresses_are_public(address: str) -> None:
-    assert web.not_public(web.ip_address(address)) is None
+    assert web.not_public(ip_address(address)) is None
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_a_bomb_is_never_unpacked_beyond_the_limit(monkeypatch: pytest.MonkeyPat
         def __getattr__(self, name: str) -> object:
             return getattr(self._stream, name)
 
-    monkeypatch.setattr(web.zlib, "decompressobj", Counting)
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
     limits = Limits(received=1_000_000, unpacked=100_000)
     with (
         listening(says(answer(BOMB, Content_Encoding="gzip"))) as upstream,
