@@ -109,6 +109,10 @@ class SourceAdmin(ReadOnly):
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return _may_administer(request)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:
+        """What is not there yet has no health."""
+        return self.fieldsets if obj is not None else self.fieldsets[:-1]
+
     # --- how it fares ---
 
     @admin.display(description="State")

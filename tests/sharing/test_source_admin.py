@@ -70,6 +70,7 @@ def test_an_admin_of_the_operator_adds_and_changes_a_source(
 ) -> None:
     client = signed_in(hub, "admin")
 
+    assert client.get(f"{LIST}add/").status_code == 200
     assert client.post(f"{LIST}add/", form(hub, community)).status_code == 302
     made = Source.objects.get()
     assert (made.name, made.credential, made.enabled) == ("Upstream", "PARTNER_X", True)
