@@ -28,10 +28,10 @@ WRONG_FILES = {
     ),
     "communities: [{slug: shop, title: F, members: [lab-a], collections:"
     " [{alias: shelf, title: A, kind: open, ceiling: green}]}]": "communities[shop].collections[shelf].ceiling",
-    "communities: [{slug: shop, title: Shop, members: [lab-a], sources:"
-    " [{name: S, kind: taxii, organization: lab-b, url: 'https://x.example/', collection: c}]}]": "lab-b are no members",
-    "communities: [{slug: shop, title: Shop, members: [lab-a], sources:"
-    " [{name: S, kind: taxii, organization: lab-a, url: 'http://x.example/', collection: c}]}]": "sources[S]: The scheme",
+    "communities: [{slug: shop, title: S, members: [lab-a], sources:"
+    " [{name: S, kind: taxii, organization: lab-b, url: 'https://x.test/', collection: c}]}]": "lab-b are no members",
+    "communities: [{slug: shop, title: S, members: [lab-a], sources:"
+    " [{name: S, kind: taxii, organization: lab-a, url: 'http://x.test/', collection: c}]}]": "sources[S]: The scheme",
     "organizations: [": "YAML",
     "- 1": "object",
 }
@@ -80,9 +80,7 @@ def test_a_file_makes_and_changes_sources_and_leaves_those_that_it_does_not_name
         (f"[{{name: Second, {source}}}]", {"First": 60, "Second": 15}),
         (f"[{{name: Second, {source}}}]", {"First": 60, "Second": 15}),
     ):
-        file.write_text(
-            f"communities: [{{slug: shop, title: Shop, members: [lab-a], review: {{auto_release: all}}, sources: {text}}}]"
-        )
+        file.write_text(f"communities: [{{slug: shop, title: Shop, members: [lab-a], sources: {text}}}]")
         call_command("apply_community", str(file))
         assert dict(Source.objects.values_list("name", "interval_minutes")) == standing
 
