@@ -37,6 +37,7 @@ TURN, TURN_TIME = 200, timedelta(seconds=60)
 """Deltas that a worker takes from a source, and how long it goes on, before others have their turn."""
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
+_LONGEST_WISH = timedelta(days=1)
 MAX_WAITING = 200
 """Submissions that may wait for ingest before pulling pauses."""
 _PAUSE_UNDER_PRESSURE = timedelta(seconds=30)
@@ -406,7 +407,7 @@ def _fail(
     failures = leased.source.failures + 1
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE) * (0.5 + chance() / 2)
     if retry_after is not None:
-        pause = min(max(pause, timedelta(seconds=min(retry_after, 86400.0))), LONGEST_PAUSE)
+        pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_WISH))
     log.warning("pull_refused", source=str(leased.source.id), failures=failures)
     _update(leased, next_at=now + pause, failures=failures, last_error=sentence[:1000])
 

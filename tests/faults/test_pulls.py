@@ -38,7 +38,7 @@ def test_ten_thousand_objects_are_pulled_with_kills_in_between(frail: World, med
     chance, kills = random.Random(20261), 0
 
     for name in names:
-        for _ in range(4):
+        for _ in range(2):
             kills += kill_in_mid_pull(frail, name, chance)
         medallion.kill()
         medallion.start()

@@ -129,7 +129,7 @@ def connect(world: World, medallion: Medallion, *, auth: str = "basic") -> list[
         {
             "name": f"upstream-{medallion.port}-{number}",
             "kind": "taxii",
-            "organization": "lab-a",
+            "organization": "cloud-c",
             "url": medallion.root,
             "collection": one,
             "auth": auth,
@@ -199,11 +199,11 @@ def assert_all_there_once(world: World, medallion: Medallion) -> None:
     stands = world.sql(
         "SELECT e.object_id, count(*) FROM sharing_entry e JOIN sharing_collection k ON k.id = e.collection_id"
         " JOIN accounts_community c ON c.id = k.community_id JOIN accounts_organization o ON o.id = k.owner_id"
-        " WHERE k.kind = 'inbox' AND c.slug = 'allies' AND o.slug = 'lab-a' GROUP BY 1"
+        " WHERE k.kind = 'inbox' AND c.slug = 'allies' AND o.slug = 'cloud-c' GROUP BY 1"
     )
     counts = dict(stands)
     ids = {one_id for one_id, _ in wanted}
     assert ids <= counts.keys()
     assert {counts[one_id] for one_id in ids} == {1}
-    served = steps.by_id(world.objects("lab-a", "inbox", community="allies", query="limit=5000"))
+    served = steps.by_id(world.objects("cloud-c", "inbox", community="allies", query="limit=5000"))
     assert all(steps.same(one, served[one["id"]]) for one in everything)

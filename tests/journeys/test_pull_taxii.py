@@ -56,3 +56,5 @@ def test_a_collection_is_pulled_with_kills_and_restarts_in_between(
         "SELECT last_error, failures FROM indicators_source WHERE name = %s", (name,)
     )
     assert (error, failures) == ("", 0)
+    # Its upstream ends with this test, and other tests use this world too.
+    world.sql("UPDATE indicators_source SET enabled = false WHERE name = %s", (name,))

@@ -238,10 +238,13 @@ def test_failures_wait_twice_as_long_each_time_up_to_six_hours_and_success_forge
 
 
 def test_a_server_that_says_when_to_come_back_is_not_asked_before(trust: Trust, server: TaxiiServer) -> None:
-    server.fails = [(429, {"Retry-After": "1800"})]
+    server.fails = [(429, {"Retry-After": "28800"}), (503, {"Retry-After": "999999999"})]
     desk = Desk(trust, server)
     desk.pull()
-    assert desk.source.next_at == NOW + timedelta(seconds=1800)
+    assert desk.source.next_at == NOW + timedelta(hours=8)
+    desk.now = desk.source.next_at
+    desk.pull()
+    assert desk.source.next_at == desk.now + timedelta(days=1)
 
 
 def test_pauses_are_spread(trust: Trust, server: TaxiiServer) -> None:
