@@ -60,6 +60,8 @@ CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
 SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
 SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
 """Opens the signing keys. Only processes that sign have it: the web server, ingest and publish."""
+READ_SECRET = env.secret
+"""Reads what a source's credential names, when it is needed: SOURCE_SECRET_<NAME> and its like, or their files."""
 
 if MODE == "production":
     _required = {

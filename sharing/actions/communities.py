@@ -14,7 +14,9 @@ from accounts.actions.audit import record
 from accounts.actions.grades import first_grade
 from accounts.actor import Actor
 from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
+from indicators.actions import pulls
 from indicators.actions.observations import queue_all_folds
+from indicators.models import Source
 from indicators.stix.markings import TLP
 from sharing.actions.ageing import regrade, reweigh
 from sharing.models import Collection, CollectionGrant, Kind, Profile
@@ -77,6 +79,20 @@ class _CollectionSpec(_Strict, kw_only=True):
     write: list[_Slug] | None = None
 
 
+class _SourceSpec(_Strict, kw_only=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    kind: Literal["taxii", "misp-feed"]
+    organization: _Slug
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    collection: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    auth: Literal["none", "basic", "bearer", "mtls"] = "none"
+    username: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    credential: Annotated[str, msgspec.Meta(max_length=50, pattern="^([A-Z][A-Z0-9_]*)?$")] = ""
+    internal: bool = False
+    interval_minutes: Annotated[int, msgspec.Meta(ge=1, le=10080)] = 15
+    enabled: bool = True
+
+
 class _CommunitySpec(_Strict, kw_only=True):
     slug: _Slug
     title: _Title
@@ -86,6 +102,7 @@ class _CommunitySpec(_Strict, kw_only=True):
     personal_data: Literal["refuse", "allow"] = "refuse"
     review: _ReviewSpec = msgspec.field(default_factory=_ReviewSpec)
     collections: list[_CollectionSpec] = []
+    sources: list[_SourceSpec] = []
 
 
 class CommunityFile(_Strict):
@@ -119,6 +136,7 @@ def parse(text: str) -> CommunityFile:
 def _check(parsed: CommunityFile) -> None:
     _unique("organizations", [one.slug for one in parsed.organizations])
     _unique("communities", [one.slug for one in parsed.communities])
+    _unique("sources", [one.name for community in parsed.communities for one in community.sources])
     for organization in parsed.organizations:
         _unique(f"organizations[{organization.slug}].tokens", [one.name for one in organization.tokens])
     for community in parsed.communities:
@@ -126,6 +144,9 @@ def _check(parsed: CommunityFile) -> None:
         _unique(f"{place}.members", community.members)
         _unique(f"{place}.collections alias", [one.alias for one in community.collections])
         _unique(f"{place}.collections title", [one.title for one in community.collections])
+        strangers = sorted({one.organization for one in community.sources} - set(community.members))
+        if strangers:
+            raise InvalidFile(f"{place}.sources: {', '.join(strangers)} are no members of the community")
         for one in community.collections:
             where = f"{place}.collections[{one.alias}]"
             if one.alias == "inbox":
@@ -319,6 +340,8 @@ class _Apply:
                 "collection.close", f"community:{community.id}", f"closed collection {spec.slug}/{alias}"
             )
         closed.delete()
+        for source in spec.sources:
+            self._source(community, source, members)
 
     def _memberships(self, community: Community, slugs: list[str]) -> dict[str, Organization]:
         members = {one.slug: one for one in Organization.objects.filter(slug__in=slugs)}
@@ -348,6 +371,22 @@ class _Apply:
             )
         left.delete()
         return members
+
+    def _source(self, community: Community, spec: _SourceSpec, members: dict[str, Organization]) -> None:
+        """What the file does not name was made at the desk, and stays."""
+        source = Source.objects.filter(name=spec.name).first() or Source(name=spec.name)
+        made = source.created_at is None
+        source.community, source.organization = community, members[spec.organization]
+        for name in msgspec.structs.asdict(spec).keys() - {"organization", "name"}:
+            setattr(source, name, getattr(spec, name))
+        try:
+            changed = pulls.save(source=source, by=self.by, now=self.now)
+        except pulls.SourceInvalid as error:
+            raise InvalidFile(f"communities[{community.slug}].sources[{spec.name}]: {error}") from error
+        if changed:
+            self.result.changes.append(
+                f"made source {spec.name}" if made else f"changed source {spec.name}: {', '.join(changed)}"
+            )
 
     def _collection(
         self, community: Community, spec: _CollectionSpec, members: dict[str, Organization]
