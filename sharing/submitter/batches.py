@@ -90,7 +90,7 @@ def _checked(number: int, text: bytes) -> Line:
 
 
 def objects_of(text: str) -> Iterator[Line]:
-    """The objects of one JSON text, as they stand there: of its list `objects` (bundle, envelope), of a list, or itself.
+    """The objects of one JSON text, as they stand there: of its list `objects`, of a list, or itself.
 
     `Unreadable` if it is none of these.
     """
