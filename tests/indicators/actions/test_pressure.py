@@ -1,5 +1,6 @@
 """Back-pressure: the mark above which nobody is let in, and what a submission costs its token."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from tests.indicators.actions.conftest import BY, NOW, Trust
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
-    """No answer of another test is remembered."""
+def fresh() -> Iterator[None]:
+    """No answer of another test is remembered, and none of ours by others."""
+    pressure.forget()
+    yield
     pressure.forget()
 
 
