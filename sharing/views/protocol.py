@@ -192,6 +192,9 @@ def body_of(request: HttpRequest) -> bytes:
         raise errors.BadRequest("The body did not arrive whole.") from error
     if len(body) > limit:
         raise errors.TooLarge(f"A body may have {limit} bytes at most.")
+    if length and len(body) < int(length):
+        # A connection that broke in mid-body reads as its end; half a body is not what was sent.
+        raise errors.BadRequest("The body did not arrive whole.")
     return body
 
 
