@@ -81,7 +81,7 @@ _TOKENS = (
         b"x" * 5_000,
     ),
 )
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,

@@ -142,7 +142,10 @@ def _earlier(organization_id: UUID, key: str) -> _Earlier | None:
         " WHERE organization_id = %s AND idempotency_key = %s",
         (organization_id, key),
     )
-    return None if found is None else _Earlier(*found[:3], request=found[3:])
+    if found is None:
+        return None
+    submission_id, count, received_at, sha256, collection_id, body_format = found
+    return _Earlier(submission_id, count, received_at, (sha256, collection_id, body_format))
 
 
 def _answers(earlier: _Earlier, organization_id: UUID, now: datetime) -> bool:

@@ -6,7 +6,8 @@ import os
 import random
 from collections import Counter
 from datetime import timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -90,12 +91,12 @@ def _taken(shop: Shop, name: str, body: bytes, *, whole: bool) -> str:
     return fate
 
 
-def _failed(submission_id: object) -> bool:
+def _failed(submission_id: UUID) -> bool:
     return SubmittedObject.objects.filter(submission_id=submission_id, reason="not-understood").exists()
 
 
 def _read(shop: Shop, name: str, body: bytes) -> str:
-    known = {
+    known: dict[str, Any] = {
         "id": uuid4(),
         "community_id": shop.community.id,
         "organization_id": shop.lab_a.id,

@@ -117,7 +117,12 @@ def test_a_silent_stream_ticks() -> None:
     with os.fdopen(ours, "rb", buffering=0) as stream:
         found = batches.lines_of(cast(BinaryIO, stream), max_bytes=100, ticking=True)
         assert next(found) is None
-        threading.Timer(0.01, lambda: (os.write(theirs, b"a\n"), os.close(theirs))).start()
+
+        def speak() -> None:
+            os.write(theirs, b"a\n")
+            os.close(theirs)
+
+        threading.Timer(0.01, speak).start()
 
         assert [one for one in found if one] == [Line(1, b"a")]
 
