@@ -39,7 +39,7 @@ def test_every_format_has_samples_to_mutate() -> None:
         assert formats.split(fuzz.SEEDS[name](chance), name), name
 
 
-@pytest.mark.parametrize("count", [600, pytest.param(MANY, marks=pytest.mark.slow)], ids=["some", "many"])
+@pytest.mark.parametrize("count", [400, pytest.param(MANY, marks=pytest.mark.slow)], ids=["some", "many"])
 def test_no_input_of_any_format_is_more_than_refused(shop: Shop, count: int) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
@@ -51,7 +51,7 @@ def test_no_input_of_any_format_is_more_than_refused(shop: Shop, count: int) -> 
             gc.collect()
             before = process.memory_info().rss
         try:
-            fates[f"{name}: {_taken(shop, name, body, whole=number // len(FORMATS) % _WHOLE == 0)}"] += 1
+            fates[f"{name}: {_taken(shop, name, body, whole=number // 20 % _WHOLE == 0)}"] += 1
         except Exception as error:
             raise AssertionError(f"seed {seed}, number {number}, {name}: {body[:2_000]!r}") from error
     gc.collect()
