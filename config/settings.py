@@ -101,6 +101,16 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH + 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH
 
+# ------------------------------------------------------------------------------------------------ the pressure
+
+QUOTA_REQUESTS_PER_MINUTE = env.integer("QUOTA_REQUESTS_PER_MINUTE", 30_000, minimum=1, maximum=2**31 - 1)
+QUOTA_OBJECTS_PER_HOUR = env.integer("QUOTA_OBJECTS_PER_HOUR", 10_000_000, minimum=1, maximum=2**31 - 1)
+QUOTA_BYTES_PER_HOUR = env.integer("QUOTA_BYTES_PER_HOUR", 20 * 1024**3, minimum=1, maximum=2**62)
+"""What a token may submit, unless the community file gives it other quotas."""
+HIGH_WATER_OBJECTS = env.integer("HIGH_WATER_OBJECTS", 1_000_000, minimum=1)
+HIGH_WATER_BYTES = env.integer("HIGH_WATER_BYTES", 4 * 1024**3, minimum=1)
+"""As long as more than this waits for ingest, nothing more is taken from anybody."""
+
 # -------------------------------------------------------------------------------------------------- the hosts
 
 _public_host = urlsplit(PUBLIC_URL).hostname or ""

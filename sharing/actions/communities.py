@@ -46,6 +46,9 @@ class _TokenSpec(_Strict, kw_only=True):
     name: _Slug
     scopes: Annotated[list[Literal["feed:read", "submit", "lookup", "admin"]], msgspec.Meta(min_length=1)]
     expires_at: datetime | None = None
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    objects_per_hour: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    bytes_per_hour: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
 
 
 class _OrganizationSpec(_Strict, kw_only=True):
@@ -131,6 +134,15 @@ def parse(text: str) -> CommunityFile:
         raise InvalidFile(str(error)) from error
     _check(parsed)
     return parsed
+
+
+def _quotas(spec: _TokenSpec) -> dict[str, int | None]:
+    """A token's own quotas; None is the service's default."""
+    return {
+        "requests_per_minute": spec.requests_per_minute,
+        "objects_per_hour": spec.objects_per_hour,
+        "bytes_per_hour": spec.bytes_per_hour,
+    }
 
 
 def _check(parsed: CommunityFile) -> None:
@@ -287,6 +299,7 @@ class _Apply:
             for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
         }
         for spec in specs:
+            quotas = _quotas(spec)
             label = f"{organization.slug}/{spec.name}"
             token = standing.pop(spec.name, None)
             if token is None:
@@ -295,16 +308,27 @@ class _Apply:
                     name=spec.name,
                     scopes=spec.scopes,
                     expires_at=spec.expires_at,
+                    quotas=quotas,
                     by=self.by,
                     now=self.now,
                 )
                 self.result.secrets[label] = {"id": str(token.id), "secret": secret}
                 self.result.changes.append(f"made token {label}")
-            elif token.scopes != sorted(spec.scopes) or token.expires_at != spec.expires_at:
+            elif (
+                token.scopes != sorted(spec.scopes)
+                or token.expires_at != spec.expires_at
+                or any(getattr(token, name) != quota for name, quota in quotas.items())
+            ):
                 token.scopes, token.expires_at = sorted(spec.scopes), spec.expires_at
-                token.save(update_fields=["scopes", "expires_at"])
+                for name, quota in quotas.items():
+                    setattr(token, name, quota)
+                token.save(update_fields=["scopes", "expires_at", *quotas])
                 self._changed(
-                    "token.change", f"token:{token.id}", f"changed token {label}", scopes=token.scopes
+                    "token.change",
+                    f"token:{token.id}",
+                    f"changed token {label}",
+                    scopes=token.scopes,
+                    **quotas,
                 )
         for token in standing.values():
             tokens.revoke(token_id=token.id, by=self.by, now=self.now)
