@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,15 +14,22 @@ from indicators.dedup.identity import indicator_key
 from indicators.dedup.remarks import REMARKS, remarks_of
 from indicators.stix.objects import StixObject
 
+IS_LIMITED = "coalesce(d.tier = 'review' OR d.limited_at IS NOT NULL, false)"
+"""SQL for "is limited to review" of the detector `d`, which may be none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body."""
+    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body.
+
+    `detector_id` where a detector's finding says it.
+    """
 
     object: StixObject
     tlp: int
     key: bytes
     signature: str
+    detector_id: int | None = None
 
 
 def subject_key(stix: StixObject) -> bytes:
@@ -64,9 +71,9 @@ def absorb(
             newest[item.object.id] = item
     places = _places(community_id, observed)
     held = {
-        object_id: (claim_id, version, digest, _Place(*place), withdrawn)
-        for object_id, claim_id, version, digest, withdrawn, *place in sql.rows(
-            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL,"
+        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id)
+        for object_id, claim_id, version, digest, withdrawn, detector_id, *place in sql.rows(
+            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL, detector_id,"
             " coalesce(home_id, subject_id), subject_id FROM indicators_claim"
             f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
             (community_id, organization_id, sql.joined(newest)),
@@ -76,14 +83,17 @@ def absorb(
     changed: list[tuple[int, Observed, _Place]] = []
     stale: dict[int, None] = {}
     moved: list[str] = []
+    echoed: dict[int, int | None] = {}
     for object_id, item in newest.items():
         before = held.get(object_id)
         place = places[item.key]
         if before is None:
             fresh.append(item)
         else:
-            claim_id, version, digest, stood, withdrawn = before
+            claim_id, version, digest, stood, withdrawn, detector_id = before
             if not _supersedes(item.object, version, digest, withdrawn):
+                if detector_id not in {None, item.detector_id} and not version:
+                    echoed[claim_id] = item.detector_id
                 continue
             place = _next_place(stood, place)
             changed.append((claim_id, item, place))
@@ -93,11 +103,32 @@ def absorb(
         stale[place.subject] = None
     _insert(community_id, organization_id, submission_id, fresh, places, now)
     _update(submission_id, changed, now)
+    stale |= dict.fromkeys(_vouch(echoed))
     _remark(community_id, organization_id, [*fresh, *(item for _, item, _ in changed)], now)
     queue_folds(community_id=community_id, subject_ids=stale)
     # What refers to a claim that speaks of something else now has to point there.
     queue_referring(community_id=community_id, object_ids=moved, but=stale)
     return {key: place.identity for key, place in places.items()}
+
+
+def _vouch(echoed: Mapping[int, int | None]) -> list[int]:
+    """Let an observable count as said by whoever is limited least; the subjects of which that changes something.
+
+    `echoed` has claims of detectors, by id, and the detector that says the same now; None if it came otherwise.
+    """
+    if not echoed:
+        return []
+    return [
+        subject_id
+        for (subject_id,) in sql.rows(
+            "UPDATE indicators_claim c SET detector_id = e.detector_id"
+            " FROM unnest(%s::int8[], %s::int8[]) AS e(claim_id, detector_id), indicators_detector d"
+            f" WHERE c.id = e.claim_id AND d.id = c.detector_id AND {IS_LIMITED}"
+            " AND NOT EXISTS (SELECT 1 FROM indicators_detector d"
+            f" WHERE d.id = e.detector_id AND {IS_LIMITED}) RETURNING c.subject_id",
+            (list(echoed), list(echoed.values())),
+        )
+    ]
 
 
 def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: datetime) -> bool:
@@ -120,13 +151,15 @@ def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, 
     """Let the organisation's claim say again what an older version says, after the newer one was deleted."""
     sql.share(journal_lock(community_id))
     found = sql.row(
-        "SELECT id, submission_id, version, coalesce(home_id, subject_id), subject_id FROM indicators_claim"
+        "SELECT id, submission_id, version, detector_id, coalesce(home_id, subject_id), subject_id"
+        " FROM indicators_claim"
         " WHERE community_id = %s AND organization_id = %s AND object_id = %s",
         (community_id, organization_id, observed.object.id),
     )
     if found is None or found[2] == (observed.object.version_key or ""):
         return
-    claim_id, submission_id, _, *place = found
+    claim_id, submission_id, _, detector_id, *place = found
+    observed = replace(observed, detector_id=detector_id)
     stood = _Place(*place)
     (there,) = _places(community_id, [observed]).values()
     there = _next_place(stood, there)
@@ -267,6 +300,7 @@ def _insert(
             "first_received_at",
             "received_at",
             "revoked",
+            "detector_id",
         ),
         (
             "uuid",
@@ -283,6 +317,7 @@ def _insert(
             "timestamptz",
             "timestamptz",
             "bool",
+            "int8",
         ),
         (
             (
@@ -300,6 +335,7 @@ def _insert(
                 now,
                 now,
                 item.object.revoked,
+                item.detector_id,
             )
             for item in fresh
         ),
@@ -311,7 +347,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
             b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s,'
-            b" withdrawn_at = NULL WHERE id = %s",
+            b" withdrawn_at = NULL, detector_id = %s WHERE id = %s",
             [
                 (
                     place.subject,
@@ -324,6 +360,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
                     item.signature,
                     now,
                     item.object.revoked,
+                    item.detector_id,
                     claim_id,
                 )
                 for claim_id, item, place in changed
@@ -341,16 +378,16 @@ def _remark(community_id: UUID, organization_id: UUID, observed: Iterable[Observ
         "indicators_remark",
         (
             *("community_id", "organization_id", "object_id", "target", "tlp", "stance"),
-            *("seen_at", "received_at", "confidence", "fpr", "families", "is_live"),
+            *("seen_at", "received_at", "confidence", "fpr", "families", "is_live", "detector_id"),
         ),
         (
             *("uuid", "uuid", "text", "text", "int2", "text"),
-            *("timestamptz", "timestamptz", "int2", "float8", "text[]", "bool"),
+            *("timestamptz", "timestamptz", "int2", "float8", "text[]", "bool", "int8"),
         ),
         (
             (
                 *(community_id, organization_id, item.object.id, said.target, item.tlp, said.stance),
-                *(said.seen_at, now, said.confidence, said.fpr, said.families, True),
+                *(said.seen_at, now, said.confidence, said.fpr, said.families, True, item.detector_id),
             )
             for item in speaking
             for said in remarks_of(item.object, now)
