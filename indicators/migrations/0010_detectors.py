@@ -7,39 +7,11 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_prompt_text'),
-        ('indicators', '0006_allowlists'),
+        ('accounts', '0004_notices'),
+        ('indicators', '0007_formats'),
     ]
 
     operations = [
-        migrations.CreateModel(
-            name='DetectorHour',
-            fields=[
-                ('pk', models.CompositePrimaryKey('detector_id', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('hour', models.DateTimeField(help_text='Its beginning.')),
-                ('findings', models.IntegerField(help_text='New ones and new versions.')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Finding',
-            fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('uid', models.TextField(help_text='OCSF finding_info.uid.')),
-                ('object_id', models.TextField(help_text='STIX id of its indicator.')),
-                ('created', models.TextField(help_text='Of its first version; every later one repeats it.')),
-                ('version', models.TextField(help_text='`modified` of its latest version.')),
-                ('state', models.CharField(choices=[('live', 'Live'), ('withdrawn', 'Withdrawn'), ('false-positive', 'False positive')], default='live', max_length=14)),
-                ('received_at', models.DateTimeField(help_text='When its latest version came.')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Judgement',
-            fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('confirmed', models.BooleanField(help_text='Approved by an analyst; not: rejected, or taken back by its source.')),
-                ('decided_at', models.DateTimeField()),
-            ],
-        ),
         migrations.CreateModel(
             name='Detector',
             fields=[
@@ -63,6 +35,41 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization')),
             ],
         ),
+        migrations.CreateModel(
+            name='DetectorHour',
+            fields=[
+                ('pk', models.CompositePrimaryKey('detector_id', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('hour', models.DateTimeField(help_text='Its beginning.')),
+                ('findings', models.IntegerField(help_text='New ones and new versions.')),
+                ('detector', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Finding',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('uid', models.TextField(help_text='OCSF finding_info.uid.')),
+                ('object_id', models.TextField(help_text='STIX id of its indicator.')),
+                ('created', models.TextField(help_text='Of its first version; every later one repeats it.')),
+                ('version', models.TextField(help_text='`modified` of its latest version.')),
+                ('state', models.CharField(choices=[('live', 'Live'), ('withdrawn', 'Withdrawn'), ('false-positive', 'False positive')], default='live', max_length=14)),
+                ('received_at', models.DateTimeField(help_text='When its latest version came.')),
+                ('community', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.community')),
+                ('detector', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='indicators.detector')),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization')),
+                ('submission', models.ForeignKey(db_index=False, help_text='That brought its latest version.', on_delete=django.db.models.deletion.PROTECT, to='indicators.submission')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Judgement',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('confirmed', models.BooleanField(help_text='Approved by an analyst; not: rejected, or taken back by its source.')),
+                ('decided_at', models.DateTimeField()),
+                ('detector', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector')),
+                ('subject', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.subject')),
+            ],
+        ),
         migrations.AddField(
             model_name='claim',
             name='detector',
@@ -76,41 +83,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='claim',
             index=models.Index(condition=models.Q(('detector__isnull', False)), fields=['detector'], name='claim_detector'),
-        ),
-        migrations.AddField(
-            model_name='detectorhour',
-            name='detector',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector'),
-        ),
-        migrations.AddField(
-            model_name='finding',
-            name='community',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.community'),
-        ),
-        migrations.AddField(
-            model_name='finding',
-            name='detector',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='indicators.detector'),
-        ),
-        migrations.AddField(
-            model_name='finding',
-            name='organization',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization'),
-        ),
-        migrations.AddField(
-            model_name='finding',
-            name='submission',
-            field=models.ForeignKey(db_index=False, help_text='That brought its latest version.', on_delete=django.db.models.deletion.PROTECT, to='indicators.submission'),
-        ),
-        migrations.AddField(
-            model_name='judgement',
-            name='detector',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector'),
-        ),
-        migrations.AddField(
-            model_name='judgement',
-            name='subject',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.subject'),
         ),
         migrations.AddConstraint(
             model_name='detector',
