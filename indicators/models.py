@@ -185,7 +185,9 @@ class Detector(models.Model):
     id = models.BigAutoField(primary_key=True)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
     analytic = models.TextField(help_text="OCSF finding_info.analytic: its uid, else its name.")
-    version = models.TextField(blank=True, help_text="OCSF finding_info.analytic.version; empty if it says none.")
+    version = models.TextField(
+        blank=True, help_text="OCSF finding_info.analytic.version; empty if it says none."
+    )
     name = models.TextField(blank=True, help_text="What people call it.")
     method = models.CharField(
         max_length=32,
@@ -194,7 +196,9 @@ class Detector(models.Model):
         help_text="How it finds: a method of the detection context; empty if unknown.",
     )
     false_positive_rate = models.FloatField(
-        null=True, blank=True, help_text="As measured by its organisation, 0 to 1; it weighs in the confidence."
+        null=True,
+        blank=True,
+        help_text="As measured by its organisation, 0 to 1; it weighs in the confidence.",
     )
     tier = models.CharField(max_length=8, choices=Tier.choices, default=Tier.REVIEW)
     min_precision = models.FloatField(
@@ -228,7 +232,9 @@ class Detector(models.Model):
                 name="detector_rate_in_range",
             ),
             models.CheckConstraint(
-                condition=Q(min_precision__gte=0, min_precision__lte=1, min_decisions__gte=1, min_decisions__lte=100),
+                condition=Q(
+                    min_precision__gte=0, min_precision__lte=1, min_decisions__gte=1, min_decisions__lte=100
+                ),
                 name="detector_threshold_in_range",
             ),
             models.CheckConstraint(
@@ -312,7 +318,9 @@ class Judgement(models.Model):
     id = models.BigAutoField(primary_key=True)
     detector = models.ForeignKey(Detector, on_delete=models.CASCADE, db_index=False)
     subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
-    confirmed = models.BooleanField(help_text="Approved by an analyst; not: rejected, or taken back by its source.")
+    confirmed = models.BooleanField(
+        help_text="Approved by an analyst; not: rejected, or taken back by its source."
+    )
     decided_at = models.DateTimeField()
 
     class Meta:

@@ -12,7 +12,7 @@ from indicators.allowlists.watched import watched
 from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
 from indicators.dedup.remarks import REMARKS, remarks_of
-from indicators.stix.objects import StixObject
+from indicators.stix.objects import StixObject, read
 
 IS_LIMITED = "coalesce(d.tier = 'review' OR d.limited_at IS NOT NULL, false)"
 """SQL for "is limited to review" of the detector `d`, which may be none."""
@@ -145,6 +145,81 @@ def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: 
     _unremark(community_id, organization_id, [object_id])
     queue_folds(community_id=community_id, subject_ids=[found[0]])
     return True
+
+
+def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
+    """Take back all that a detector's findings say, and have it folded; how many claims, by type.
+
+    Observables stay: they say nothing of anybody, and others may have seen the same. The caller holds the
+    organisation's locks.
+    """
+    _share_journals(detector_id)
+    sql.execute(
+        "UPDATE indicators_remark SET is_live = false WHERE detector_id = %s AND is_live", (detector_id,)
+    )
+    return dict(
+        sql.rows(  # type: ignore[arg-type] # two columns
+            "WITH withdrawn AS (UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
+            f" WHERE {_FOUND} RETURNING community_id, subject_id, object_id),"
+            " queued AS (INSERT INTO indicators_pendingfold (community_id, subject_id)"
+            " SELECT DISTINCT community_id, subject_id FROM withdrawn ORDER BY subject_id)"
+            " SELECT split_part(object_id, '--', 1) AS object_type, count(*) FROM withdrawn GROUP BY 1 ORDER BY 1",
+            (now, now, detector_id),
+        )
+    )
+
+
+def count_found(*, detector_id: int) -> dict[str, int]:
+    """How many claims `withdraw_found` would take back, by type."""
+    return dict(
+        sql.rows(  # type: ignore[arg-type] # two columns
+            "SELECT split_part(object_id, '--', 1) AS object_type, count(*) FROM indicators_claim"
+            f" WHERE {_FOUND} GROUP BY 1 ORDER BY 1",
+            (detector_id,),
+        )
+    )
+
+
+_FOUND = "detector_id = %s AND version <> '' AND withdrawn_at IS NULL AND NOT revoked"
+
+
+def restore_found(*, detector_id: int, withdrawn_at: datetime, now: datetime) -> dict[str, int]:
+    """Let a detector's findings say again what `withdraw_found` took back then; how many claims, by type."""
+    _share_journals(detector_id)
+    counts: dict[str, int] = {}
+    speaking: dict[tuple[UUID, UUID], list[Observed]] = {}
+    for community_id, organization_id, object_type, number in sql.rows(
+        "WITH restored AS (UPDATE indicators_claim SET withdrawn_at = NULL, received_at = greatest(received_at, %s)"
+        " WHERE detector_id = %s AND withdrawn_at = %s RETURNING community_id, organization_id, subject_id, object_id),"
+        " queued AS (INSERT INTO indicators_pendingfold (community_id, subject_id)"
+        " SELECT DISTINCT community_id, subject_id FROM restored ORDER BY subject_id)"
+        " SELECT community_id, organization_id, split_part(object_id, '--', 1), count(*) FROM restored"
+        " GROUP BY 1, 2, 3 ORDER BY 3",
+        (now, detector_id, withdrawn_at),
+    ):
+        counts[object_type] = counts.get(object_type, 0) + number
+        if object_type in REMARKS:
+            speaking.setdefault((community_id, organization_id), [])
+    for community_id, organization_id in speaking:
+        # Those that were not deleted as their targets were folded are doubled by none: they are no more live.
+        said = [
+            Observed(read(bytes(body)), tlp, b"", "", detector_id)
+            for body, tlp in sql.rows(
+                "SELECT body, tlp FROM indicators_claim WHERE community_id = %s AND organization_id = %s"
+                " AND detector_id = %s AND withdrawn_at IS NULL AND NOT revoked"
+                " AND (object_id LIKE 'sighting--%%' OR object_id LIKE 'opinion--%%')",
+                (community_id, organization_id, detector_id),
+            )
+        ]
+        _remark(community_id, organization_id, said, now)
+    return counts
+
+
+def _share_journals(detector_id: int) -> None:
+    for (community_id,) in sql.rows(
+        "SELECT DISTINCT community_id FROM indicators_claim WHERE detector_id = %s ORDER BY 1", (detector_id,)
+    ):
+        sql.share(journal_lock(community_id))
 
 
 def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, now: datetime) -> None:

@@ -32,8 +32,8 @@ from sharing.tlog.statements import Reason
 class Claim:
     """A row of `indicators_claim` with its organisation's grade.
 
-    `home_id` as there; `split_off`: the subject is none that an id leads to, but was split off from one; `limited`: it
-    is of a detector that is limited to review.
+    `home_id` and `detector_id` as there; `split_off`: the subject is none that an id leads to, but was split off from
+    one; `limited`: its detector is limited to review.
     """
 
     subject_id: int
@@ -54,6 +54,7 @@ class Claim:
     home_id: int | None
     split_off: bool
     platforms: list[str]
+    detector_id: int | None
     limited: bool
 
     @property
@@ -167,7 +168,7 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
         ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
         " c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
-        f" {IS_LIMITED}"
+        f" c.detector_id, {IS_LIMITED}"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " LEFT JOIN indicators_detector d ON d.id = c.detector_id"
@@ -178,7 +179,9 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     return claims
 
 
-def load_remarks(community_id: UUID, names: Iterable[str]) -> dict[str, list[Remark]]:
+def load_remarks(
+    community_id: UUID, names: Iterable[str], *, without_detector: int | None = None
+) -> dict[str, list[Remark]]:
     """What was seen and thought of indicators, by the ids that it names.
 
     Of each organisation, TLP and kind the latest; where that is of a limited detector, also the latest that is not.
@@ -191,8 +194,9 @@ def load_remarks(community_id: UUID, names: Iterable[str]) -> dict[str, list[Rem
         " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
         " LEFT JOIN indicators_detector d ON d.id = r.detector_id"
         f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF} AND r.is_live"
+        " AND (%s::int8 IS NULL OR r.detector_id IS DISTINCT FROM %s::int8)"
         f" ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED}, r.seen_at DESC, r.id DESC",
-        (community_id, sql.joined(names)),
+        (community_id, sql.joined(names), without_detector, without_detector),
     ):
         remarks.setdefault(row[0], []).append(Remark(*row))
     return remarks
@@ -476,7 +480,9 @@ def _unaided(
     said = [claim for claim in seen if not claim.limited]
     if not any(claim.is_live for claim in said):
         return Unaided(0, 0)
-    view = folds.of(said, _latest([remark for remark in heard if not remark.limited]), ticked_at, unaided=True).view
+    view = folds.of(
+        said, _latest([remark for remark in heard if not remark.limited]), ticked_at, unaided=True
+    ).view
     return Unaided(view.confidence, view.sources)
 
 

@@ -7,8 +7,8 @@ pending subjects → their claims, and what of them is on an allow-list
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -129,10 +129,10 @@ def publish(
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
         listed = {view.standing.subject_id: _listed(view, hits) for view in views}
-        wanted = _wanted(community_id, ceiling, views)
+        wanted, leading = _wanted(community_id, ceiling, views), _leading(community_id, views)
         verdicts = {
             view.standing.subject_id: _decide(
-                view, rule, opinions, listed[view.standing.subject_id], wanted
+                view, rule, opinions, listed[view.standing.subject_id], wanted, leading
             )
             for view in views
         }
@@ -208,6 +208,54 @@ def publish(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What one audience would see of an indicator: the view and its verdict; and how it stands now.
+
+    `standing` is None where nothing was decided yet; `pending` says that an analyst's case is open.
+    """
+
+    ceiling: int
+    standing: Standing | None
+    pending: bool
+    view: View
+    verdict: policy.Verdict
+
+
+def foresee(
+    *,
+    community_id: UUID,
+    claims: Mapping[int, Sequence[Claim]],
+    ceilings: Sequence[int],
+    without_detector: int | None = None,
+) -> Iterator[Foreseen]:
+    """What each audience would see of indicators if these were the claims on them; changes nothing.
+
+    `without_detector`: one whose sightings and opinions are left out.
+    """
+    rule, author = _rule(community_id), publisher_id()
+    hits, folds = allowlists.hits(claims), Folds(author)
+    standings_at = _load_standings(claims, ceilings)
+    hearing = _Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
+    for ceiling in ceilings:
+        standings = standings_at[ceiling]
+        before = {subject_id: replace(standing) for subject_id, standing in standings.items()}
+        ids = [standing.id for standing in before.values()]
+        opinions, pending = cases.opinions(ids), cases.pending(ids)
+        for view in views_at(
+            ceiling=ceiling,
+            community_id=community_id,
+            claims=claims,
+            standings=standings,
+            publisher_id=author,
+            heard=hearing.at(ceiling),
+            folds=folds,
+        ):
+            standing = before.get(view.standing.subject_id)
+            verdict = _decide(view, rule, opinions, _listed(view, hits))
+            yield Foreseen(ceiling, standing, standing is not None and standing.id in pending, view, verdict)
+
+
 def _rule(community_id: UUID) -> policy.Rule:
     found = sql.row(
         "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s",
@@ -264,6 +312,27 @@ def _wanted(community_id: UUID, ceiling: int, views: Sequence[View]) -> set[int]
     }
 
 
+def _leading(community_id: UUID, views: Sequence[View]) -> set[int]:
+    """The observed data of limited detectors that no claim refers to: of findings without an indicator."""
+    observed = {
+        name: view.standing.subject_id
+        for view in views
+        if view.object_type == "observed-data" and _is_aside(view)
+        for name in view.aliases
+    }
+    if not observed:
+        return set()
+    referred = {
+        target
+        for (targets,) in sql.rows(
+            f'SELECT "references" FROM indicators_claim WHERE community_id = %s AND "references" && {sql.LIST}',
+            (community_id, sql.joined(observed)),
+        )
+        for target in targets
+    }
+    return set(observed.values()) - {observed[name] for name in referred & observed.keys()}
+
+
 def _fetch(community_id: UUID, ceiling: int, released: Iterable[View]) -> None:
     """Have looked at again what may follow these now: what waits for context that was kept aside wants it."""
     absent = {
@@ -291,7 +360,8 @@ def _decide(
     rule: policy.Rule,
     opinions: Mapping[int, cases.Opinion],
     listed: policy.Listed | None,
-    wanted: Container[int],
+    wanted: Container[int] = (),
+    leading: Container[int] = (),
 ) -> policy.Verdict:
     opinion = opinions.get(view.standing.id)
     approved = opinion is not None and opinion.approved
@@ -318,6 +388,7 @@ def _decide(
         approved=approved,
         rejected=rejected,
         alone=_is_aside(view) and view.standing.subject_id not in wanted,
+        follows=view.standing.subject_id not in leading,
     )
 
 
@@ -396,6 +467,8 @@ class _Hearing:
         community_id: UUID,
         claims: Mapping[int, Sequence[Claim]],
         standings: Iterable[Mapping[int, Standing]],
+        *,
+        without_detector: int | None = None,
     ) -> None:
         self._names: dict[int, list[tuple[str, int]]] = {
             subject_id: [(claim.object_id, claim.tlp) for claim in said]
@@ -410,7 +483,9 @@ class _Hearing:
         for subject_id, published_id, ceiling in _published_before_merging(merged):
             self._names[subject_id].append((published_id, ceiling))
         self._remarks = load_remarks(
-            community_id, {name for names in self._names.values() for name, _ in names}
+            community_id,
+            {name for names in self._names.values() for name, _ in names},
+            without_detector=without_detector,
         )
 
     def at(self, ceiling: int) -> dict[int, list[Remark]]:

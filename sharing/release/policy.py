@@ -65,8 +65,8 @@ def decide_indicator(
 
     `confidence` in 0 to 100; `sources` counts organisations; `stands` says that an earlier version is in the feed;
     `approved` and `rejected` are an analyst's standing decision. What is `listed` is withheld whatever else holds;
-    if it stands, it is taken back. Where detectors limited to review say it too, what is new leaves only if it would
-    `unaided` by them.
+    if it stands, it is taken back. Where detectors limited to review say it too, `unaided` is what the others say:
+    something new leaves by the rule only if that does.
     """
     if listed is not None:
         return allow_listed(listed)
@@ -79,9 +79,7 @@ def decide_indicator(
             alone = _by_rule(rule, unaided.confidence, unaided.sources)
             if alone.decision is Decision.RELEASE:
                 return alone
-        return Verdict(
-            Decision.REVIEW, "detector-limited", "A detector that is limited to review says it: an analyst decides."
-        )
+        return _LIMITED
     if rule.mode == "all":
         return _RULE_ALL
     if stands:
@@ -121,12 +119,14 @@ def decide_context(
     approved: bool,
     rejected: bool,
     alone: bool = False,
+    follows: bool = True,
 ) -> Verdict:
     """The verdict on what is not an indicator.
 
     The rule's thresholds measure indicators; context leaves with them, unless it says who did it: that is an
     allegation by a competitor and never automatic (model.md, "who did it"). `listed` as in `decide_indicator`; `alone`:
-    only detectors limited to review say it, and nothing that leaves refers to it.
+    only detectors limited to review say it, and nothing that leaves refers to it; it `follows` an indicator, unless
+    its finding has none.
     """
     if listed is not None:
         return allow_listed(listed)
@@ -135,6 +135,8 @@ def decide_context(
     if approved or rejected:
         return _decided(approved)
     if alone and not stands and rule.mode != "none":
+        if not follows:
+            return _LIMITED
         return Verdict(
             Decision.WITHHOLD,
             "awaits-indicator",
@@ -153,6 +155,9 @@ def decide_context(
     return Verdict(Decision.RELEASE, "context", "Context leaves with the indicators that it belongs to.")
 
 
+_LIMITED = Verdict(
+    Decision.REVIEW, "detector-limited", "A detector that is limited to review says it: an analyst decides."
+)
 _RULE_ALL = Verdict(
     Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
 )
