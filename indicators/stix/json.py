@@ -497,6 +497,29 @@ def split_lines(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     return lines
 
 
+def split_array(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
+    """The raw bytes of each element of a JSON array, unparsed: only their grammar is looked at, as in `split`."""
+    _check_body(body, max_bytes)
+    start = _after_space(body, 0)
+    if body[start : start + 1] != b"[":
+        raise _broken(body, start, "a list was expected")
+    try:
+        elements = [bytes(element) for element in _decoders().elements.decode(body)]
+    except (RecursionError, ValueError):  # msgspec's errors are ValueErrors
+        elements, end = _elements_by_brackets(body, start)
+        end = _after_space(body, end)
+        if end < len(body):
+            raise _broken(body, end, "the end of the text was expected") from None
+    if len(elements) > MAX_OBJECTS:
+        raise _too_many()
+    return elements
+
+
+def find_grammar_fault(body: bytes) -> Refused | None:
+    """Where a body breaks JSON's grammar, as far as it is read; None where it does not."""
+    return _grammar_fault(body, 0)
+
+
 def _check_body(body: bytes, max_bytes: int) -> None:
     if len(body) > max_bytes:
         raise Refused(
