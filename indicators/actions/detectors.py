@@ -30,6 +30,9 @@ FLOOD_RATE = 10
 HISTORY = timedelta(days=14)
 HISTORY_MINIMUM = timedelta(hours=24)
 
+#: The detector of findings that name no analytic.
+UNNAMED = "unnamed"
+
 _HOUR = timedelta(hours=1)
 _SERVICE = Actor("service:detectors")
 
@@ -221,7 +224,7 @@ def note_findings(
     organization_id: UUID,
     submission_id: UUID,
     findings: Sequence[Found],
-    detectors: Mapping[tuple[str, str], int],
+    registered: Mapping[tuple[str, str], int],
     now: datetime,
 ) -> None:
     """Note findings with their latest version, count them, and limit what floods, in the caller's transaction.
@@ -247,7 +250,7 @@ def note_findings(
         " RETURNING detector_id, uid",
         (
             *(community_id, organization_id, submission_id, now, uids),
-            [detectors[found.key] for found in noted],
+            [registered[found.key] for found in noted],
             [found.object_id for found in noted],
             [found.created for found in noted],
             [found.version for found in noted],
@@ -258,13 +261,11 @@ def note_findings(
     for detector_id, _ in counted:
         counts[detector_id] = counts.get(detector_id, 0) + 1
     _count(counts, now)
+    _refute(community_id, organization_id, [newest[uid] for _, uid in counted], now)
 
 
-def refute(*, community_id: UUID, organization_id: UUID, findings: Iterable[Found], now: datetime) -> None:
-    """Take a source's own word that findings were false as decisions on what their detectors found.
-
-    Called once their claims are absorbed.
-    """
+def _refute(community_id: UUID, organization_id: UUID, findings: Iterable[Found], now: datetime) -> None:
+    """Take a source's own word that findings were false as decisions on what their detectors found before."""
     refuted = [found.object_id for found in findings if found.state == FindingState.FALSE_POSITIVE]
     if not refuted:
         return
@@ -299,23 +300,13 @@ def _count(counts: Mapping[int, int], now: datetime) -> None:
         (hour, ids, [counts[detector_id] for detector_id in ids]),
     )
     for detector_id, latest, mean in sql.rows(
-        # The hour that ends now: this one, and of the one before what of it lies within.
-        "WITH told AS (SELECT d.id, greatest(d.first_finding_at, %(horizon)s) AS since,"
-        " coalesce(sum(h.findings) FILTER (WHERE h.hour = %(hour)s), 0)"
-        " + coalesce(sum(h.findings) FILTER (WHERE h.hour = %(before)s AND h.hour > coalesce(d.judged_from, '-infinity')),"
-        " 0) * (1 - %(passed)s::float8) AS latest,"
-        " coalesce(sum(h.findings) FILTER (WHERE h.hour < %(hour)s), 0) AS earlier"
-        " FROM indicators_detector d JOIN indicators_detectorhour h ON h.detector_id = d.id AND h.hour >= %(horizon)s"
-        " WHERE d.id = ANY(%(ids)s) AND d.limited_at IS NULL AND d.first_finding_at <= %(old)s"
-        # After a limit was lifted, what came in that hour is forgiven.
-        " AND coalesce(date_trunc('hour', d.judged_from) < %(hour)s, true) GROUP BY d.id)"
-        " SELECT id, latest::float8,"
-        " (earlier / greatest(1, extract(epoch FROM %(hour)s - since) / 3600))::float8 FROM told",
+        _RATES,
         {
             "ids": ids,
             "hour": hour,
             "before": hour - _HOUR,
-            "passed": (now - hour) / _HOUR,
+            # Of the hour that ends now, so much lies in the clock hour before.
+            "rest": 1 - (now - hour) / _HOUR,
             "horizon": now - HISTORY,
             "old": now - HISTORY_MINIMUM,
         },
@@ -327,6 +318,22 @@ def _count(counts: Mapping[int, int], now: datetime) -> None:
                 by=_SERVICE,
                 now=now,
             )
+
+
+# Findings of the hour that ends now, and the mean of an hour before this one, quiet hours included. Without detectors
+# that are limited or too young; and where a limit was lifted, without that clock hour and what came before it.
+_RATES = """
+SELECT d.id,
+       (coalesce(sum(h.findings) FILTER (WHERE h.hour = %(hour)s), 0)
+        + coalesce(sum(h.findings) FILTER (WHERE h.hour = %(before)s
+                   AND h.hour > coalesce(d.judged_from, '-infinity')), 0) * %(rest)s::float8)::float8,
+       (coalesce(sum(h.findings) FILTER (WHERE h.hour < %(hour)s), 0)
+        / greatest(1, extract(epoch FROM %(hour)s - greatest(d.first_finding_at, %(horizon)s)) / 3600))::float8
+FROM indicators_detector d JOIN indicators_detectorhour h ON h.detector_id = d.id AND h.hour >= %(horizon)s
+WHERE d.id = ANY(%(ids)s) AND d.limited_at IS NULL AND d.first_finding_at <= %(old)s
+  AND coalesce(d.judged_from < %(hour)s, true)
+GROUP BY d.id
+"""
 
 
 # --- Limits

@@ -6,6 +6,7 @@ What the parts become is said by `indicators.actions.adapters`, at ingest.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from indicators.sources import ocsf
 from indicators.stix import json
 
 
@@ -39,6 +40,13 @@ FORMATS = {
             "objects",
             ("application/x-ndjson", "application/ndjson", "application/jsonl"),
             json.split_lines,
+        ),
+        Format(
+            "ocsf",
+            "OCSF Detection Findings: one, an array, or one a line",
+            "findings",
+            ("application/ocsf+json",),
+            ocsf.split,
         ),
     )
 }

@@ -225,7 +225,8 @@ def preview(*, detector_id: int, now: datetime) -> Preview:
 def _audiences(community_id: UUID) -> dict[int, AudiencePreview]:
     told: dict[int, AudiencePreview] = {}
     for community, ceiling, title in sql.rows(
-        "SELECT c.title, k.ceiling, k.title FROM sharing_collection k JOIN accounts_community c ON c.id = k.community_id"
+        "SELECT c.title, k.ceiling, k.title FROM sharing_collection k"
+        " JOIN accounts_community c ON c.id = k.community_id"
         " WHERE k.community_id = %s AND k.kind = 'feed' ORDER BY k.ceiling, k.profile DESC, k.title",
         (community_id,),
     ):

@@ -117,7 +117,8 @@ class Observables:
             [self._add("prompt-template", prompt, self.tlp) for prompt in given.get("prompts", ())],
         )
         sources = [
-            self._source(f"{place}/sources/{index}", text) for index, text in enumerate(given.get("sources", ()))
+            self._source(f"{place}/sources/{index}", text)
+            for index, text in enumerate(given.get("sources", ()))
         ]
         if "asn" in given:
             sources.append(self._add("autonomous-system", {"number": given["asn"]}, self.tlp))
@@ -158,7 +159,9 @@ class Observables:
         known = self.by_id.get(identifier)
         if known is None:
             if len(self.by_id) >= MAX_OBSERVABLES:
-                reason = f"it names more than the {MAX_OBSERVABLES:,} observables that are taken; a sample will do"
+                reason = (
+                    f"it names more than the {MAX_OBSERVABLES:,} observables that are taken; a sample will do"
+                )
                 raise Refused("too-many-observables", "/evidences", reason)
             self.by_id[identifier] = self._object(kind, identifier, said, tlp)
         else:
@@ -193,10 +196,14 @@ class Observables:
             name, observed = anomaly["observation_parameter"], anomaly["observations"]
             number = _measure(observed[0]["value"]) if observed else None
             if number is None or not _is_feature(name):
-                self.notes.append(f"{place}/anomalies/{index}: it is no feature of traffic with a number; left out")
+                self.notes.append(
+                    f"{place}/anomalies/{index}: it is no feature of traffic with a number; left out"
+                )
                 continue
             if len(observed) > 1:
-                self.notes.append(f"{place}/anomalies/{index}: the first of {len(observed)} observations is taken")
+                self.notes.append(
+                    f"{place}/anomalies/{index}: the first of {len(observed)} observations is taken"
+                )
             features.setdefault(name, number)
         if features:
             window.said["features"] = features | window.said.get("features", {})
@@ -216,7 +223,11 @@ class _Window:
 
 def address(text: str) -> tuple[str, str] | None:
     """The type and normal value of an address: IPv4, IPv6, a CIDR block or a domain name; None for anything else."""
-    for kind, normal in (("ipv4-addr", values.ipv4), ("ipv6-addr", values.ipv6), ("domain-name", values.domain)):
+    for kind, normal in (
+        ("ipv4-addr", values.ipv4),
+        ("ipv6-addr", values.ipv6),
+        ("domain-name", values.domain),
+    ):
         try:
             return kind, normal(text)
         except ValueError:

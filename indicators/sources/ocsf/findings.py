@@ -222,7 +222,9 @@ def read(raw: bytes) -> Finding:
             campaigns.append((f"/osint/{index}/campaign", entry["campaign"]["name"]))
         for place, name in _actors(entry):
             shown = f"“{_cut(name)}”"
-            notes.append(f"/osint/{index}/{place}: names {shown} as who did it; an analyst sees it, nothing is linked")
+            notes.append(
+                f"/osint/{index}/{place}: names {shown} as who did it; an analyst sees it, nothing is linked"
+            )
     context, remark = _context(value, analytic, observed)
     if remark:
         notes.append(remark)
@@ -349,7 +351,9 @@ def _pattern(
         if entry.get("detection_pattern"):
             kind = _pattern_type(entry)
             if kind is None:
-                notes.append(f"/osint/{index}/detection_pattern: it does not say what type of pattern it is; left out")
+                notes.append(
+                    f"/osint/{index}/detection_pattern: it does not say what type of pattern it is; left out"
+                )
             else:
                 written.append((kind, index, entry))
     if written:

@@ -55,7 +55,9 @@ def item(finding: Finding, place: str, known: Known) -> Item:
         notes.append(_CLOSED)
     is_said = finding.state != FALSE_POSITIVE
     indicator = indicator_id(known.organization_id, finding.uid)
-    observed = derived_id("observed-data", known.organization_id, finding.uid) if finding.observables else None
+    observed = (
+        derived_id("observed-data", known.organization_id, finding.uid) if finding.observables else None
+    )
     if is_said and not finding.is_withdrawn:
         objects.found += [_encode(one) for one in finding.observables]
     if is_said or finding.is_withdrawn:
@@ -157,11 +159,15 @@ class _Objects:
         notes = []
         targets: dict[str, None] = {}
         for technique in self.finding.techniques:
-            found = next((self.known.techniques[one] for one in technique if one in self.known.techniques), None)
+            found = next(
+                (self.known.techniques[one] for one in technique if one in self.known.techniques), None
+            )
             if found is not None:
                 targets[found] = None
             elif technique:
-                notes.append(f"The technique {technique[0][:80]} is not in the service's catalogue; nothing is linked.")
+                notes.append(
+                    f"The technique {technique[0][:80]} is not in the service's catalogue; nothing is linked."
+                )
         for place, name in self.finding.campaigns:
             found = self.known.campaigns.get(name) or self.known.campaigns.get(name.casefold())
             if found is not None:
@@ -196,9 +202,7 @@ class _Objects:
 
     def _relationship(self, kind: str, source: str, target: str) -> None:
         role = () if kind == "based-on" else (target,)
-        identifier = derived_id(
-            "relationship", self.known.organization_id, self.finding.uid, kind, *role
-        )
+        identifier = derived_id("relationship", self.known.organization_id, self.finding.uid, kind, *role)
         self._add(
             "relationship",
             identifier,
