@@ -188,13 +188,14 @@ class Loss:
 
 @dataclass(slots=True)
 class AudiencePreview:
-    """What a withdrawal changes for the feeds of one ceiling."""
+    """What a withdrawal changes for the feeds of one ceiling; `losses` are the first of those that `lose`."""
 
     community: str
     ceiling: int
     feeds: list[str]
     revoked: int = 0
     stay: int = 0
+    lose: int = 0
     cases_closed: int = 0
     losses: list[Loss] = field(default_factory=list)
 
@@ -287,14 +288,11 @@ def _look_ahead(
                 audience.stay += 1
                 before = (standing.confidence or 0, standing.sources)
                 after = (seen.view.confidence or 0, seen.view.sources)
+                audience.lose += after != before
                 if after != before and len(audience.losses) < SHOWN:
+                    confidence, sources = zip(before, after, strict=True)
                     audience.losses.append(
-                        Loss(
-                            standing.subject_id,
-                            standing.published_id,
-                            (before[0], after[0]),
-                            (before[1], after[1]),
-                        )
+                        Loss(standing.subject_id, standing.published_id, confidence, sources)
                     )
         if seen.pending and seen.verdict.decision is not Decision.REVIEW:
             audience.cases_closed += 1

@@ -491,7 +491,8 @@ def test_the_registered_false_positive_rate_weighs_in_the_confidence(lab: Lab) -
         .values_list("confidence", flat=True)
     )
 
-    assert weak is not None and strong is not None
+    assert weak is not None
+    assert strong is not None
     assert weak < strong
 
 
@@ -522,7 +523,8 @@ def test_the_withdrawal_of_a_version_does_what_its_preview_says(lab: Lab) -> Non
         (loss,) = audience.losses
         release = Release.objects.get(published_id=loss.published_id)
         assert (release.confidence, release.sources) == (loss.confidence[1], loss.sources[1])
-        assert loss.confidence[0] > loss.confidence[1] and loss.sources == (2, 1)
+        assert loss.confidence[0] > loss.confidence[1]
+        assert loss.sources == (2, 1)
     assert {audience.ceiling: audience.revoked for audience in ahead.audiences} == {GREEN: 1, AMBER: 2}
     detector.refresh_from_db()
     assert "withdrawn: Broken rule" in detector.limited_reason
