@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from indicators.dedup import sigma
 from indicators.patterns import canonical
@@ -9,6 +10,7 @@ from indicators.patterns import canonical
 _READINGS: dict[str, Callable[[str], str]] = {"stix": canonical, "sigma": sigma.finding}
 
 
+@lru_cache(maxsize=2048)
 def indicator_key(pattern_type: str, pattern: str) -> bytes:
     """SHA-256 over pattern type, NUL and the canonical pattern: 32 bytes.
 

@@ -131,6 +131,7 @@ _plain_decoder = json.JSONDecoder(
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
 )
+_CONTAINERS = frozenset((dict, list))
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -181,14 +182,12 @@ def _holds_forbidden_characters(value: Any) -> bool:
 
 
 def _is_too_deep(value: Any) -> bool:
-    containers = [value] if isinstance(value, dict | list) else []
+    containers = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
-        containers = [
-            child
-            for container in containers
-            for child in (container.values() if isinstance(container, dict) else container)
-            if isinstance(child, dict | list)
-        ]
+        children: list[Any] = []
+        for container in containers:
+            children += container.values() if type(container) is dict else container
+        containers = [child for child in children if type(child) in _CONTAINERS]
         if not containers:
             return False
     return True

@@ -19,6 +19,7 @@ from indicators.stix.timestamps import to_sortable
 #: A finding shows a sample; more observables than these are refused.
 MAX_OBSERVABLES = 1000
 
+_ADDRESSES = (("ipv6-addr", values.ipv6), ("ipv4-addr", values.ipv4), ("domain-name", values.domain))
 _FEATURE_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 _number = msgspec.json.Decoder(int | float)
 
@@ -223,11 +224,8 @@ class _Window:
 
 def address(text: str) -> tuple[str, str] | None:
     """The type and normal value of an address: IPv4, IPv6, a CIDR block or a domain name; None for anything else."""
-    for kind, normal in (
-        ("ipv4-addr", values.ipv4),
-        ("ipv6-addr", values.ipv6),
-        ("domain-name", values.domain),
-    ):
+    kinds = _ADDRESSES if ":" in text else _ADDRESSES[::-1] if text[-1:].isalpha() else _ADDRESSES[1:]
+    for kind, normal in kinds:
         try:
             return kind, normal(text)
         except ValueError:

@@ -21,7 +21,6 @@ CODES = (
     "not-a-detection-finding",
     "not-blinded",
     "not-findings",
-    "nothing-to-share",
     "too-many-observables",
     "unsupported-ocsf-version",
 )
@@ -201,14 +200,7 @@ def read(raw: bytes) -> Finding:
         tlp = TLP.AMBER_STRICT
         notes.append("Its pattern names what is blinded: marked TLP:AMBER+STRICT.")
     if pattern is None and not is_false:
-        if not observables:
-            reason = "there is neither a pattern or value in osint, nor evidence that can be shared"
-            raise Refused("nothing-to-share", "", reason)
-        notes.append(
-            "It withdraws what it observed; an indicator is withdrawn by a finding that repeats its pattern."
-            if is_withdrawn
-            else "It has no pattern in osint: it is kept as observed data, without an indicator."
-        )
+        notes.append(_without_pattern(is_withdrawn, bool(observables)))
 
     count = value.get("count", 1)
     if count < 1:
@@ -239,7 +231,7 @@ def read(raw: bytes) -> Finding:
         is_withdrawn=is_withdrawn,
         created=created,
         version=version,
-        notes=tuple(notes),
+        notes=tuple(note if note.endswith(".") else f"{note}." for note in notes),
         value=value,
         title=said.get("title") or value.get("message") or None,
         description=said.get("desc") or None,
@@ -278,7 +270,17 @@ def _check_class(value: dict[str, Any]) -> Iterator[str]:
 def _shown_unknown(places: tuple[str, ...], shown: int = 10) -> str:
     more = f" and {len(places) - shown:,} more" if len(places) > shown else ""
     listed = ", ".join(_cut(place) for place in places[:shown])
-    return f"Not read, as OCSF {schema.VERSION} with the profiles osint and security_control does not know it: {listed}{more}."
+    return (
+        f"Not read, for OCSF {schema.VERSION} with the profiles osint and security_control: {listed}{more}."
+    )
+
+
+def _without_pattern(is_withdrawn: bool, is_observed: bool) -> str:
+    if is_withdrawn:
+        return "An indicator that it made is withdrawn by a finding that repeats its pattern in osint."
+    if is_observed:
+        return "It has no pattern in osint: it is kept as observed data, without an indicator."
+    return "There is neither a pattern or value in osint nor evidence that could be shared."
 
 
 def _verdict(value: Mapping[str, Any]) -> int | None:

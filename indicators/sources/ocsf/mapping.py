@@ -27,10 +27,10 @@ _encode = msgspec.json.Encoder().encode
 class Known:
     """What the mapping looks up; whoever calls it fills it for all findings of a body at once.
 
-    `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say. `techniques`
-    are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the time of the first
-    version, as it was said, of findings that were sent before, by uid; `rates` are registered false-positive rates by
-    (uid or else name, version) of the analytic.
+    `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say.
+    `techniques` are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the
+    time of the first version, as it was said, of findings that were sent before, by uid; `rates` are registered
+    false-positive rates by (uid or else name, version) of the analytic, with "" for what it does not say.
     """
 
     organization_id: str
@@ -173,7 +173,7 @@ class _Objects:
             if found is not None:
                 targets[found] = None
             else:
-                notes.append(f"{place}: no campaign “{name[:120]}” is known here; nothing is linked")
+                notes.append(f"{place}: no campaign “{name[:120]}” is known here; nothing is linked.")
         for target in targets:
             self._relationship("indicates", indicator, target)
         if observed is not None:

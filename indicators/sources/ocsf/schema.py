@@ -1,4 +1,4 @@
-"""What a finding must look like: OCSF's schema of the class, and the profile's own for what `evidences[].data` carries."""
+"""What a finding must look like: OCSF's schema of the class, and the profile's for what `evidences[].data` holds."""
 
 from __future__ import annotations
 
