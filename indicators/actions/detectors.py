@@ -247,6 +247,9 @@ def note_findings(
         " ON CONFLICT (community_id, organization_id, uid) DO UPDATE SET detector_id = excluded.detector_id,"
         " version = excluded.version, state = excluded.state, submission_id = excluded.submission_id,"
         " received_at = excluded.received_at WHERE indicators_finding.version < excluded.version"
+        # Sent again after all of its detector was withdrawn.
+        " OR (indicators_finding.version, indicators_finding.state, excluded.state)"
+        " = (excluded.version, 'withdrawn', 'live')"
         " RETURNING detector_id, uid",
         (
             *(community_id, organization_id, submission_id, now, uids),

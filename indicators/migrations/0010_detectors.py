@@ -5,139 +5,352 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_notices'),
-        ('indicators', '0007_formats'),
+        ("accounts", "0004_notices"),
+        ("indicators", "0007_formats"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Detector',
+            name="Detector",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('analytic', models.TextField(help_text='OCSF finding_info.analytic: its uid, else its name.')),
-                ('version', models.TextField(blank=True, help_text='OCSF finding_info.analytic.version; empty if it says none.')),
-                ('name', models.TextField(blank=True, help_text='What people call it.')),
-                ('method', models.CharField(blank=True, choices=[('rule', 'Rule'), ('behavioral', 'Behavioural'), ('statistical', 'Statistical'), ('learning', 'Learning'), ('fingerprinting', 'Fingerprinting'), ('tagging', 'Tagging'), ('keyword-match', 'Keyword match'), ('regular-expressions', 'Regular expressions'), ('exact-data-match', 'Exact data match'), ('partial-data-match', 'Partial data match'), ('indexed-data-match', 'Indexed data match'), ('manual-analysis', 'Manual analysis'), ('other', 'Other')], help_text='How it finds: a method of the detection context; empty if unknown.', max_length=32)),
-                ('false_positive_rate', models.FloatField(blank=True, help_text='As measured by its organisation, 0 to 1; it weighs in the confidence.', null=True)),
-                ('tier', models.CharField(choices=[('trusted', "Trusted: what it finds leaves by the community's rule"), ('review', 'Limited to review: an analyst decides what it finds')], default='review', max_length=8)),
-                ('min_precision', models.FloatField(default=0.8, help_text='Below this share of confirmed decisions it is limited to review, 0 to 1.')),
-                ('min_decisions', models.SmallIntegerField(default=20, help_text='How many decisions it takes to judge it by its precision.')),
-                ('limited_at', models.DateTimeField(null=True)),
-                ('limited_reason', models.TextField(blank=True)),
-                ('judged_from', models.DateTimeField(help_text='When a limit was lifted: what was decided or counted before weighs no more.', null=True)),
-                ('withdrawn_at', models.DateTimeField(help_text='When all its findings were withdrawn.', null=True)),
-                ('registered_at', models.DateTimeField()),
-                ('registered_by', models.TextField(help_text='The actor, as in the audit trail.')),
-                ('first_finding_at', models.DateTimeField(null=True)),
-                ('last_finding_at', models.DateTimeField(null=True)),
-                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "analytic",
+                    models.TextField(help_text="OCSF finding_info.analytic: its uid, else its name."),
+                ),
+                (
+                    "version",
+                    models.TextField(
+                        blank=True, help_text="OCSF finding_info.analytic.version; empty if it says none."
+                    ),
+                ),
+                ("name", models.TextField(blank=True, help_text="What people call it.")),
+                (
+                    "method",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("rule", "Rule"),
+                            ("behavioral", "Behavioural"),
+                            ("statistical", "Statistical"),
+                            ("learning", "Learning"),
+                            ("fingerprinting", "Fingerprinting"),
+                            ("tagging", "Tagging"),
+                            ("keyword-match", "Keyword match"),
+                            ("regular-expressions", "Regular expressions"),
+                            ("exact-data-match", "Exact data match"),
+                            ("partial-data-match", "Partial data match"),
+                            ("indexed-data-match", "Indexed data match"),
+                            ("manual-analysis", "Manual analysis"),
+                            ("other", "Other"),
+                        ],
+                        help_text="How it finds: a method of the detection context; empty if unknown.",
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "false_positive_rate",
+                    models.FloatField(
+                        blank=True,
+                        help_text="As measured by its organisation, 0 to 1; it weighs in the confidence.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[
+                            ("trusted", "Trusted: what it finds leaves by the community's rule"),
+                            ("review", "Limited to review: an analyst decides what it finds"),
+                        ],
+                        default="review",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "min_precision",
+                    models.FloatField(
+                        default=0.8,
+                        help_text="Below this share of confirmed decisions it is limited to review, 0 to 1.",
+                    ),
+                ),
+                (
+                    "min_decisions",
+                    models.SmallIntegerField(
+                        default=20, help_text="How many decisions it takes to judge it by its precision."
+                    ),
+                ),
+                ("limited_at", models.DateTimeField(null=True)),
+                ("limited_reason", models.TextField(blank=True)),
+                (
+                    "judged_from",
+                    models.DateTimeField(
+                        help_text="When a limit was lifted: what was decided or counted before weighs no more.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "withdrawn_at",
+                    models.DateTimeField(help_text="When all its findings were withdrawn.", null=True),
+                ),
+                ("registered_at", models.DateTimeField()),
+                ("registered_by", models.TextField(help_text="The actor, as in the audit trail.")),
+                ("first_finding_at", models.DateTimeField(null=True)),
+                ("last_finding_at", models.DateTimeField(null=True)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DetectorHour',
+            name="DetectorHour",
             fields=[
-                ('pk', models.CompositePrimaryKey('detector_id', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('hour', models.DateTimeField(help_text='Its beginning.')),
-                ('findings', models.IntegerField(help_text='New ones and new versions.')),
-                ('detector', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "detector_id", "hour", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("hour", models.DateTimeField(help_text="Its beginning.")),
+                ("findings", models.IntegerField(help_text="New ones and new versions.")),
+                (
+                    "detector",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.detector"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('uid', models.TextField(help_text='OCSF finding_info.uid.')),
-                ('object_id', models.TextField(help_text='STIX id of its indicator.')),
-                ('created', models.TextField(help_text='Of its first version; every later one repeats it.')),
-                ('version', models.TextField(help_text='`modified` of its latest version.')),
-                ('state', models.CharField(choices=[('live', 'Live'), ('withdrawn', 'Withdrawn'), ('false-positive', 'False positive')], default='live', max_length=14)),
-                ('received_at', models.DateTimeField(help_text='When its latest version came.')),
-                ('community', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.community')),
-                ('detector', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='indicators.detector')),
-                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.organization')),
-                ('submission', models.ForeignKey(db_index=False, help_text='That brought its latest version.', on_delete=django.db.models.deletion.PROTECT, to='indicators.submission')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("uid", models.TextField(help_text="OCSF finding_info.uid.")),
+                ("object_id", models.TextField(help_text="STIX id of its indicator.")),
+                ("created", models.TextField(help_text="Of its first version; every later one repeats it.")),
+                ("version", models.TextField(help_text="`modified` of its latest version.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("live", "Live"),
+                            ("withdrawn", "Withdrawn"),
+                            ("false-positive", "False positive"),
+                        ],
+                        default="live",
+                        max_length=14,
+                    ),
+                ),
+                ("received_at", models.DateTimeField(help_text="When its latest version came.")),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
+                (
+                    "detector",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="indicators.detector"),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="That brought its latest version.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="indicators.submission",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Judgement',
+            name="Judgement",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('confirmed', models.BooleanField(help_text='Approved by an analyst; not: rejected, or taken back by its source.')),
-                ('decided_at', models.DateTimeField()),
-                ('detector', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.detector')),
-                ('subject', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='indicators.subject')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "confirmed",
+                    models.BooleanField(
+                        help_text="Approved by an analyst; not: rejected, or taken back by its source."
+                    ),
+                ),
+                ("decided_at", models.DateTimeField()),
+                (
+                    "detector",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.detector"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='claim',
-            name='detector',
-            field=models.ForeignKey(db_index=False, help_text="Whose finding says it; nobody's where the organisation says it otherwise too.", null=True, on_delete=django.db.models.deletion.PROTECT, to='indicators.detector'),
+            model_name="claim",
+            name="detector",
+            field=models.ForeignKey(
+                db_index=False,
+                help_text="Whose finding says it; nobody's where the organisation says it otherwise too.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="indicators.detector",
+            ),
         ),
         migrations.AddField(
-            model_name='remark',
-            name='detector',
-            field=models.ForeignKey(db_index=False, help_text='Whose finding says it.', null=True, on_delete=django.db.models.deletion.PROTECT, to='indicators.detector'),
+            model_name="remark",
+            name="detector",
+            field=models.ForeignKey(
+                db_index=False,
+                help_text="Whose finding says it.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="indicators.detector",
+            ),
         ),
         migrations.AddIndex(
-            model_name='claim',
-            index=models.Index(condition=models.Q(('detector__isnull', False)), fields=['detector'], name='claim_detector'),
+            model_name="claim",
+            index=models.Index(
+                condition=models.Q(("detector__isnull", False)), fields=["detector"], name="claim_detector"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.UniqueConstraint(fields=('organization', 'analytic', 'version'), name='detector_once'),
+            model_name="detector",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "analytic", "version"), name="detector_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(('analytic', ''), _negated=True), name='detector_has_analytic'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("analytic", ""), _negated=True), name="detector_has_analytic"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(('tier__in', ['trusted', 'review'])), name='detector_tier_known'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tier__in", ["trusted", "review"])), name="detector_tier_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(('method__in', ['', 'rule', 'behavioral', 'statistical', 'learning', 'fingerprinting', 'tagging', 'keyword-match', 'regular-expressions', 'exact-data-match', 'partial-data-match', 'indexed-data-match', 'manual-analysis', 'other'])), name='detector_method_known'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "method__in",
+                        [
+                            "",
+                            "rule",
+                            "behavioral",
+                            "statistical",
+                            "learning",
+                            "fingerprinting",
+                            "tagging",
+                            "keyword-match",
+                            "regular-expressions",
+                            "exact-data-match",
+                            "partial-data-match",
+                            "indexed-data-match",
+                            "manual-analysis",
+                            "other",
+                        ],
+                    )
+                ),
+                name="detector_method_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(('false_positive_rate__isnull', True), models.Q(('false_positive_rate__gte', 0), ('false_positive_rate__lte', 1)), _connector='OR'), name='detector_rate_in_range'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("false_positive_rate__isnull", True),
+                    models.Q(("false_positive_rate__gte", 0), ("false_positive_rate__lte", 1)),
+                    _connector="OR",
+                ),
+                name="detector_rate_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(('min_decisions__gte', 1), ('min_decisions__lte', 100), ('min_precision__gte', 0), ('min_precision__lte', 1)), name='detector_threshold_in_range'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("min_decisions__gte", 1),
+                    ("min_decisions__lte", 100),
+                    ("min_precision__gte", 0),
+                    ("min_precision__lte", 1),
+                ),
+                name="detector_threshold_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('limited_at__isnull', True), ('limited_reason', '')), models.Q(('limited_at__isnull', False), models.Q(('limited_reason', ''), _negated=True)), _connector='OR'), name='detector_limited_with_reason'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("limited_at__isnull", True), ("limited_reason", "")),
+                    models.Q(("limited_at__isnull", False), models.Q(("limited_reason", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="detector_limited_with_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detector',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('first_finding_at__isnull', True), ('last_finding_at__isnull', True)), ('last_finding_at__gte', models.F('first_finding_at')), _connector='OR'), name='detector_finding_times_ordered'),
+            model_name="detector",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("first_finding_at__isnull", True), ("last_finding_at__isnull", True)),
+                    ("last_finding_at__gte", models.F("first_finding_at")),
+                    _connector="OR",
+                ),
+                name="detector_finding_times_ordered",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='detectorhour',
-            constraint=models.CheckConstraint(condition=models.Q(('findings__gt', 0)), name='detector_hour_not_empty'),
+            model_name="detectorhour",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("findings__gt", 0)), name="detector_hour_not_empty"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.UniqueConstraint(fields=('community', 'organization', 'uid'), name='finding_once'),
+            model_name="finding",
+            constraint=models.UniqueConstraint(
+                fields=("community", "organization", "uid"), name="finding_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['live', 'withdrawn', 'false-positive'])), name='finding_state_known'),
+            model_name="finding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["live", "withdrawn", "false-positive"])),
+                name="finding_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.CheckConstraint(condition=models.Q(('uid', ''), _negated=True), name='finding_has_uid'),
+            model_name="finding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("uid", ""), _negated=True), name="finding_has_uid"
+            ),
         ),
         migrations.AddIndex(
-            model_name='judgement',
-            index=models.Index(fields=['detector', '-decided_at'], name='judgement_latest'),
+            model_name="judgement",
+            index=models.Index(fields=["detector", "-decided_at"], name="judgement_latest"),
         ),
         migrations.AddConstraint(
-            model_name='judgement',
-            constraint=models.UniqueConstraint(fields=('detector', 'subject'), name='judgement_once'),
+            model_name="judgement",
+            constraint=models.UniqueConstraint(fields=("detector", "subject"), name="judgement_once"),
         ),
     ]
