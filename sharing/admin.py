@@ -637,27 +637,24 @@ class DetectorAdmin(ReadOnly):
         return None
 
     def _do(self, request: HttpRequest, detector: Detector, action: str, reason: str) -> tuple[int, str]:
-        known = {"detector_id": detector.id, "reason": reason, "by": _actor(request), "now": timezone.now()}
+        by, now = _actor(request), timezone.now()
         if action == "limit":
-            done = register.limit(**known)
+            done = register.limit(detector_id=detector.id, reason=reason, by=by, now=now)
             return (
                 (messages.SUCCESS, "limited to review.")
                 if done
                 else (messages.WARNING, "it is limited already.")
             )
         if action == "lift":
-            done = detectors.lift(**known)
+            done = detectors.lift(detector_id=detector.id, reason=reason, by=by, now=now)
             return (
                 (messages.SUCCESS, "the limit is lifted.")
                 if done
                 else (messages.WARNING, "no limit is put on it.")
             )
+        act = detectors.withdraw_version if action == "withdraw" else detectors.restore_version
         try:
-            changed = (
-                detectors.withdraw_version(**known)
-                if action == "withdraw"
-                else detectors.restore_version(**known)
-            )
+            changed = act(detector_id=detector.id, reason=reason, by=by, now=now)
         except detectors.NotWithdrawn as refusal:
             return messages.WARNING, f"{refusal}."
         for community_id in changed.communities:

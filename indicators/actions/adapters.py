@@ -3,13 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+import msgspec
+
+from accounts import sql
 from indicators.actions import detectors
 from indicators.actions.detectors import Found
 from indicators.actions.submissions import ClaimedSubmission
-from indicators.models import BodyFormat, Technique
-from indicators.sources import formats, ocsf
+from indicators.models import BodyFormat
+from indicators.sources import csv, formats, misp, ocsf
 from indicators.sources.items import Item
+from indicators.sources.known import Known, Technique
 from indicators.stix.json import Refused
 
 Campaigns = Callable[[], Mapping[str, str]]
@@ -22,7 +27,41 @@ def items_of(submission: ClaimedSubmission, *, campaigns: Campaigns, now: dateti
     parts = formats.split(body, submission.format, max_bytes=len(body))
     if submission.format == BodyFormat.OCSF:
         return _findings(submission, parts, campaigns, now)
-    return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts)]
+    adapter = _ADAPTERS.get(submission.format)
+    if adapter is None:
+        return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts)]
+    return [
+        *adapter(
+            parts,
+            organization_id=str(submission.organization_id),
+            # When it came, not when it is ingested: what is tried again becomes the same again.
+            now=submission.received_at,
+            known=known_to(submission),
+        )
+    ]
+
+
+_ADAPTERS = {"misp": misp.items, "csv": csv.items}
+
+
+def known_to(submission: ClaimedSubmission) -> Known:
+    """What the adapters of a submission's sender are told: one query, and one for each batch of its objects."""
+
+    def held(object_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {
+            object_id: msgspec.json.decode(bytes(body))
+            for object_id, body in sql.rows(
+                "SELECT object_id, body FROM indicators_claim"
+                f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}"
+                " AND withdrawn_at IS NULL",
+                (submission.community_id, submission.organization_id, sql.joined(object_ids)),
+            )
+        }
+
+    techniques = sql.rows(
+        "SELECT atlas_id, object_id, phase FROM indicators_technique WHERE atlas_id IS NOT NULL ORDER BY atlas_id"
+    )
+    return Known({atlas_id: Technique(object_id, phase) for atlas_id, object_id, phase in techniques}, held)
 
 
 def _findings(
@@ -42,7 +81,7 @@ def _findings(
     organization_id = submission.organization_id
     known = ocsf.Known(
         organization_id=str(organization_id),
-        techniques=_techniques(),
+        techniques={atlas_id: found.object_id for atlas_id, found in known_to(submission).techniques.items()},
         campaigns=campaigns() if any(finding.campaigns for _, finding in read) else {},
         created=detectors.created_of(
             community_id=submission.community_id,
@@ -79,9 +118,3 @@ def _found(submission: ClaimedSubmission, finding: ocsf.Finding) -> Found:
         analytic_name=finding.analytic_name or "",
         method=finding.context.get("method", ""),
     )
-
-
-def _techniques() -> dict[str, str]:
-    """The service's attack-patterns by ATLAS id."""
-    found = Technique.objects.filter(atlas_id__isnull=False).values_list("atlas_id", "object_id")
-    return {atlas_id: object_id for atlas_id, object_id in found if atlas_id}

@@ -311,10 +311,37 @@ def _schema(uri: str) -> jsonschema_rs.Validator:
 # Plain words for what a schema found
 
 
+#: Values with more members and elements than this are told one fault only: to list all can take seconds.
+_LARGE = 500
+
+
 def first_fault(schema: jsonschema_rs.Validator, value: Any) -> tuple[str, str, str] | None:
-    """Of what a schema finds wrong the fault that tells most: code, place and reason. None if there is none."""
-    found = min(_faults(schema.iter_errors(value)), key=lambda fault: fault.rank, default=None)
+    """Of what a schema finds wrong the fault that tells most: code, place and reason. None if there is none.
+
+    Of a large value it is the first fault that the schema comes to.
+    """
+    found = min(_faults(_errors(schema, value)), key=lambda fault: fault.rank, default=None)
     return None if found is None else (found.code, found.place, found.reason)
+
+
+def _errors(schema: jsonschema_rs.Validator, value: Any) -> Iterator[ValidationError]:
+    if not _is_large(value):
+        yield from schema.iter_errors(value)
+        return
+    try:
+        schema.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        yield error
+
+
+def _is_large(value: Any) -> bool:
+    seen, containers = 0, [value]
+    while containers and seen <= _LARGE:
+        container = containers.pop()
+        if type(container) in (dict, list):
+            seen += len(container)
+            containers += container.values() if type(container) is dict else container
+    return seen > _LARGE
 
 
 def _explain(schema: jsonschema_rs.Validator, obj: dict[str, Any], at: str = "") -> Invalid:

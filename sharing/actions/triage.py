@@ -276,7 +276,7 @@ def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.
 
 
 def _is_aside(view: View) -> bool:
-    """Whether only limited detectors say it, and nothing in it holds it until an indicator stands.
+    """Whether only limited detectors say it, it stands nowhere yet, and nothing in it has it wait for an indicator.
 
     What refers to the indicator of its finding waits for that anyway.
     """
@@ -284,6 +284,8 @@ def _is_aside(view: View) -> bool:
         view.confidence is None
         and view.unaided is not None
         and not view.unaided.sources
+        and not view.revoked
+        and not view.standing.stands
         and not any(_is_indicator(target) for target in view.references)
     )
 

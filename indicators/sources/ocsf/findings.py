@@ -29,7 +29,6 @@ LIVE, WITHDRAWN, FALSE_POSITIVE = "live", "withdrawn", "false-positive"
 #: `count` of sightings and `number_observed` go up to here (STIX 2.1 §4.14, §5.2).
 MAX_COUNT = 999_999_999
 MAX_NAME = 256
-MAX_NOTES = 20
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_TIME = 946_684_800_000  # 2000-01-01, in milliseconds; seconds since 1970 are below
@@ -172,12 +171,10 @@ def read(raw: bytes) -> Finding:
         notes.append(_shown_unknown(unknown))
     said = value["finding_info"]
     analytic = said.get("analytic", {})
-    for place, text in (
-        ("/finding_info/uid", said["uid"]),
-        *((f"/finding_info/analytic/{name}", analytic.get(name)) for name in ("uid", "name", "version")),
-    ):
-        if text is not None and not 0 < len(text) <= MAX_NAME:
-            raise Refused("invalid-finding", place, f"it must be 1 to {MAX_NAME} characters long")
+    _check_name("/finding_info/uid", said["uid"])
+    for name in ("uid", "name", "version"):
+        if name in analytic:
+            _check_name(f"/finding_info/analytic/{name}", analytic[name])
 
     entries = value.get("osint", ())
     verdict = _verdict(value)
@@ -220,8 +217,6 @@ def read(raw: bytes) -> Finding:
     context, remark = _context(value, analytic, observed)
     if remark:
         notes.append(remark)
-    if len(notes) > MAX_NOTES:
-        notes[MAX_NOTES - 1 :] = [f"And {len(notes) - MAX_NOTES + 1} more."]
     return Finding(
         uid=said["uid"],
         analytic_uid=analytic.get("uid"),
@@ -265,6 +260,11 @@ def _check_class(value: dict[str, Any]) -> Iterator[str]:
             reason = f"only findings of OCSF 1.x are taken; they are read as {schema.VERSION}"
             raise Refused("unsupported-ocsf-version", "/metadata/version", reason)
         yield f"/metadata/version: it was read as OCSF {schema.VERSION}"
+
+
+def _check_name(place: str, text: str) -> None:
+    if not 0 < len(text) <= MAX_NAME:
+        raise Refused("invalid-finding", place, f"it must be 1 to {MAX_NAME} characters long")
 
 
 def _shown_unknown(places: tuple[str, ...], shown: int = 10) -> str:

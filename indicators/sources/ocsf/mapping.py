@@ -20,6 +20,9 @@ _AI_SERVICE_PROXIES = "AML.T0008.005"
 _CLOSED = "This is withdrawn: the finding was suppressed, archived or deleted."
 _FALSE = "Its verdict is false positive: an opinion that disagrees, and a sighting of nothing."
 
+#: More notes are only counted.
+MAX_NOTES = 20
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -74,6 +77,8 @@ def item(finding: Finding, place: str, known: Known) -> Item:
         if finding.verdict is not None and finding.state != WITHDRAWN:
             # What may have been called a false positive before is none.
             objects.opinion(indicator, "neutral")
+    if len(notes) > MAX_NOTES:
+        notes[MAX_NOTES - 1 :] = [f"And {len(notes) - MAX_NOTES + 1:,} more."]
     if any(len(one) > MAX_OBJECT_BYTES for one in objects.found):
         reason = f"an object of STIX that it makes is larger than the {MAX_OBJECT_BYTES:,} bytes allowed"
         return Item(place, refusal=Refused("too-large", "", reason), notes=tuple(notes))

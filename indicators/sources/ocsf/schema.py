@@ -91,7 +91,7 @@ def _objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _data() -> dict[str, Any]:
-    """OCSF takes any JSON value for `data`; these two members of an object are ours (model.md, "Detector input")."""
+    """OCSF takes any JSON value for `data`; these two members of an object are ours (docs/detectors.md)."""
     activity = _properties("llm-api-activity.json")
     template = _properties("prompt-template.json")
     blinded = _properties("blinded-identifier.json")

@@ -65,7 +65,7 @@ def value(number: int) -> Value:
 
 
 def read(finding: Value) -> ocsf.Finding:
-    return ocsf.read(json.dumps(finding).encode())
+    return ocsf.read(json.dumps(finding, separators=(",", ":")).encode())
 
 
 def mapped(finding: Value, known: ocsf.Known = KNOWN) -> Item:
@@ -357,6 +357,22 @@ def test_depth_and_size_are_limited() -> None:
     assert refusal(changed(2, "message", "m" * 300_000)).code == "too-large"
     many = [f"10.0.{number // 250}.{number % 250}" for number in range(1100)]
     assert refusal(changed(6, f"{TRAFFIC}/sources", many)).code == "too-many-observables"
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "sentence"),
+    [
+        ("evidences", [1] * 100_000, "/evidences/0: it must be an object."),
+        ("osint", [{}] * 80_000, '/osint/0/type_id: the property "type_id" is missing.'),
+        ("evidences", [{}] * 80_000, "/evidences/0: one of these properties is missing: actor, api, "),
+    ],
+)
+def test_a_finding_that_is_wrong_in_many_places_is_told_one_of_them_and_soon(
+    name: str, new: list[Any], sentence: str
+) -> None:
+    # Listing them all would take minutes, and time the tests out.
+    refused = refusal(value(1) | {name: new})
+    assert refused.sentence.startswith(sentence)
 
 
 def test_the_schema_is_compiled_with_the_profiles_asked_for_and_all_that_they_reach() -> None:
@@ -719,6 +735,13 @@ def test_a_technique_that_is_not_in_the_catalogue_is_told() -> None:
     ]
 
 
+def test_of_many_notes_most_are_only_counted() -> None:
+    finding = value(2) | {"attacks": [{"technique": {"uid": f"T{number}"}} for number in range(2000)]}
+    item = mapped(finding)
+    assert len(item.notes) == 20
+    assert item.notes[-1] == "And 1,981 more."
+
+
 # ----------------------------------------------------------------------------------------------------
 # Evidence
 
@@ -832,7 +855,7 @@ def mutated(draw: Callable[..., Any]) -> bytes:
             for step in found[draw(st.integers(1, len(found) - 1))]:
                 other = other[step]
             target[place[-1]] = copy.deepcopy(other)
-    return json.dumps(finding).encode()
+    return json.dumps(finding, separators=(",", ":")).encode()
 
 
 LATER = st.fixed_dictionaries(
