@@ -121,7 +121,7 @@ def describe(*, detector_id: int, by: Actor, now: datetime, **said: Any) -> Dete
 
 def meet(*, organization_id: UUID, findings: Iterable[Found], now: datetime) -> dict[tuple[str, str], int]:
     """The detectors of findings, by key; one that nobody registered is, limited to review, and the sender is told."""
-    first = {}
+    first: dict[tuple[str, str], Found] = {}
     for found in findings:
         first.setdefault(found.key, found)
     wanted = sorted(first)
@@ -196,7 +196,7 @@ def _is_share(value: object, name: str) -> bool:
 def created_of(*, community_id: UUID, organization_id: UUID, uids: Sequence[str]) -> dict[str, str]:
     """`created` of the findings that came before, by uid: every version of an object repeats it (STIX 2.1 §3.6)."""
     return dict(
-        sql.rows(  # type: ignore[arg-type] # two columns
+        sql.rows(
             "SELECT uid, created FROM indicators_finding"
             " WHERE community_id = %s AND organization_id = %s AND uid = ANY(%s)",
             (community_id, organization_id, list(uids)),

@@ -158,7 +158,7 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
         "UPDATE indicators_remark SET is_live = false WHERE detector_id = %s AND is_live", (detector_id,)
     )
     return dict(
-        sql.rows(  # type: ignore[arg-type] # two columns
+        sql.rows(
             "WITH withdrawn AS (UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
             f" WHERE {_FOUND} RETURNING community_id, subject_id, object_id),"
             " queued AS (INSERT INTO indicators_pendingfold (community_id, subject_id)"
@@ -172,7 +172,7 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
 def count_found(*, detector_id: int) -> dict[str, int]:
     """How many claims `withdraw_found` would take back, by type."""
     return dict(
-        sql.rows(  # type: ignore[arg-type] # two columns
+        sql.rows(
             "SELECT split_part(object_id, '--', 1) AS object_type, count(*) FROM indicators_claim"
             f" WHERE {_FOUND} GROUP BY 1 ORDER BY 1",
             (detector_id,),

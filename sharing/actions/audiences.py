@@ -443,7 +443,7 @@ def _merged(
         subject_id, ceiling, _new_id("indicator"), standings
     )
     unaided = None
-    if any(said.limited for said in (*seen, *heard)):
+    if any(claim.limited for claim in seen) or any(remark.limited for remark in heard):
         unaided = _unaided(seen, heard, standing.ticked_at, folds)
         heard = _latest(heard)
     fold = folds.of(seen, heard, standing.ticked_at)

@@ -193,5 +193,4 @@ def _said(serializer: type[DescribedSerializer], request: Request) -> dict[str, 
 
 def _shown(*found: Detector) -> list[Any]:
     precisions = detectors.precisions([detector.id for detector in found])
-    shown = DetectorSerializer(found, many=True, context={"precisions": precisions})
-    return list(shown.data)
+    return [DetectorSerializer(one, context={"precisions": precisions}).data for one in found]
