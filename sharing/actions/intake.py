@@ -8,7 +8,7 @@ claim the row → its items (indicators.actions.adapters) → per object: strict
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
+from sharing import queries
 from sharing.actions import deliveries, publication
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
@@ -76,7 +77,12 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
-        lines = [line for item in adapters.items_of(submission) for line in _lines_of(item, house, signer)]
+        items = adapters.items_of(
+            submission,
+            campaigns=lambda: queries.known_campaigns(submission.community_id, submission.organization_id),
+            now=now,
+        )
+        lines = [line for item in items for line in _lines_of(item, house, signer)]
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
         if not house.takes_personal_data:
@@ -121,6 +127,10 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
     else:
         lines = [_examine(item.place, raw, house, signer) for raw in item.objects]
     lines[0].note = " ".join(item.notes)
+    if item.detector_id is not None:
+        for line in lines:
+            if line.observed is not None:
+                line.observed = replace(line.observed, detector_id=item.detector_id)
     return lines
 
 
