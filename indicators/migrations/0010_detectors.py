@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0004_notices"),
-        ("indicators", "0007_formats"),
+        ("indicators", "0009_sources"),
     ]
 
     operations = [
