@@ -138,7 +138,7 @@ def test_no_cell_of_the_table_is_a_formula(shop: Shop) -> None:
 
 
 def test_one_organisations_submissions_are_listed_newest_first_page_by_page(shop: Shop) -> None:
-    ids = [sent(shop) for _ in range(5)]
+    ids = [sent(shop, BODY + b" " * number) for number in range(5)]
     for number, submission_id in enumerate(ids):
         # Two stand at one time.
         Submission.objects.filter(id=submission_id).update(received_at=NOW + timedelta(hours=number // 2))
