@@ -225,6 +225,30 @@ class Token(models.Model):
         return f"{self.organization_id}/{self.name}"
 
 
+class Notice(models.Model):
+    """What an organisation is told: a detector of its was limited, a source fell silent, a submission failed.
+
+    The operator reads everybody's.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=64, help_text="A documented code, such as detector.limited.")
+    target = models.CharField(max_length=200, help_text="What it is about, as in the audit trail.")
+    sentence = models.TextField()
+    detail = models.JSONField(default=dict)
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(sentence=""), name="notice_says_something"),
+        ]
+        indexes = [models.Index(fields=["organization", "-id"], name="notice_by_organization")]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class AuditEvent(models.Model):
     """Who changed what, written in the transaction of the change."""
 

@@ -19,6 +19,18 @@ class Channel(models.TextChoices):
     TAXII = "taxii", "TAXII"
     REST = "rest", "REST"
     FILE = "file", "File"
+    FORM = "form", "The desk"
+    PULL = "pull", "Pulled"
+
+
+class BodyFormat(models.TextChoices):
+    """What a body is written in (`indicators.sources.formats`)."""
+
+    STIX = "stix", "STIX bundle or TAXII envelope"
+    NDJSON = "ndjson", "STIX objects, one a line"
+    OCSF = "ocsf", "OCSF Detection Findings"
+    MISP = "misp", "MISP events"
+    CSV = "csv", "CSV"
 
 
 class SubmissionState(models.TextChoices):
@@ -50,13 +62,13 @@ class Submission(models.Model):
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True)
     channel = models.CharField(max_length=8, choices=Channel.choices)
     collection_id = models.UUIDField(help_text="The inbox or open collection that it was posted to.")
-    lines = models.BooleanField(
-        default=False, help_text="One object a line instead of an envelope or bundle."
-    )
+    format = models.CharField(max_length=8, choices=BodyFormat.choices, default=BodyFormat.STIX)
     body = models.BinaryField()
     body_sha256 = models.BinaryField(max_length=32)
     idempotency_key = models.CharField(max_length=255, null=True)
-    object_count = models.IntegerField()
+    object_count = models.IntegerField(
+        help_text="Its parts as the sender counts them: objects, findings, rows."
+    )
     state = models.CharField(max_length=12, choices=SubmissionState.choices, default=SubmissionState.RECEIVED)
     attempts = models.SmallIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -68,6 +80,7 @@ class Submission(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=SubmissionState.values), name="submission_state_known"
             ),
+            models.CheckConstraint(condition=Q(format__in=BodyFormat.values), name="submission_format_known"),
             models.CheckConstraint(
                 condition=Q(state="ingested", ingested_at__isnull=False) | ~Q(state="ingested"),
                 name="submission_ingested_at_set",
@@ -96,6 +109,10 @@ class SubmittedObject(models.Model):
     outcome = models.CharField(max_length=12, choices=Outcome.choices)
     reason = models.CharField(max_length=64)
     sentence = models.TextField()
+    place = models.TextField(default="", help_text="Where in the body it stands, or what it was made of.")
+    note = models.TextField(
+        default="", help_text="What was left out, or is worth knowing; it refused nothing."
+    )
     subject = models.ForeignKey("Subject", on_delete=models.PROTECT, null=True, db_index=False)
 
     class Meta:

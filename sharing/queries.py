@@ -350,7 +350,7 @@ class SubmissionStatus:
     community_id: UUID
     state: str
     received_at: datetime
-    lines: bool
+    format: str
     body: bytes
 
 
@@ -359,7 +359,7 @@ def submission(
 ) -> SubmissionStatus | None:
     """A submission of this organisation; its body only while it has not been ingested."""
     found = sql.row(
-        "SELECT s.id, s.community_id, s.state, s.received_at, s.lines,"
+        "SELECT s.id, s.community_id, s.state, s.received_at, s.format,"
         " CASE WHEN s.state = 'ingested' THEN ''::bytea ELSE s.body END FROM indicators_submission s"
         " JOIN accounts_community c ON c.id = s.community_id"
         " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = s.organization_id"

@@ -4,8 +4,10 @@ Only what that organisation's widest feed shows is looked at, so a receipt says 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from accounts import sql
@@ -29,6 +31,8 @@ class Line:
     sentence: str
     published_id: str | None
     merged: bool
+    place: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
 
 # A line is about what the claim counts for now: the journal may have moved it since it came in.
 _LINES = """
-SELECT o.object_id, o.version, o.outcome, o.reason, o.sentence, o.subject_id, mine.tlp,
+SELECT o.object_id, o.version, o.place, o.note, o.outcome, o.reason, o.sentence, o.subject_id, mine.tlp,
        r.decision, r.reason, r.sentence, r.published_id, r.digest IS NOT NULL, r.missing,
        EXISTS (SELECT 1 FROM indicators_claim c WHERE c.subject_id = present.id
                AND c.organization_id <> %(organization)s AND c.tlp <= %(ceiling)s
@@ -98,31 +102,41 @@ WHERE o.submission_id = %(submission)s ORDER BY o.ordinal
 """
 
 
+class _Fate(NamedTuple):
+    outcome: str
+    reason: str
+    sentence: str
+    published_id: str | None
+    merged: bool
+
+
 def _line(row: sql.Row, ceiling: int | None) -> Line:
-    object_id, version, outcome, reason, sentence, subject_id, tlp, *released, merged, rejection = row
+    object_id, version, place, note, *rest = row
+    return Line(object_id, version, *_fate(rest, ceiling), place, note)
+
+
+def _fate(row: Sequence[Any], ceiling: int | None) -> _Fate:
+    outcome, reason, sentence, subject_id, tlp, *released, merged, rejection = row
     decision, why, because, published_id, stands, missing = released
     if outcome in {"rejected", "duplicate"} or subject_id is None:
-        shown = published_id if stands else None
-        return Line(object_id, version, outcome, reason, sentence, shown, bool(merged))
+        return _Fate(outcome, reason, sentence, published_id if stands else None, bool(merged))
     outcome = "merged" if merged else "new"
     if ceiling is None or (tlp is not None and tlp > ceiling):
-        return Line(object_id, version, "withheld", "above-ceiling", SENTENCES["above-ceiling"], None, False)
+        return _Fate("withheld", "above-ceiling", SENTENCES["above-ceiling"], None, False)
     if decision is None and reason == "allow-listed":
-        return Line(object_id, version, "withheld", reason, sentence, None, bool(merged))
+        return _Fate("withheld", reason, sentence, None, bool(merged))
     if decision is None:
-        return Line(object_id, version, outcome, "triage", SENTENCES["triage"], None, bool(merged))
+        return _Fate(outcome, "triage", SENTENCES["triage"], None, bool(merged))
     if decision == "release" and missing:
         waiting = SENTENCES["waiting-for-reference"].format(missing=", ".join(missing))
-        return Line(object_id, version, "withheld", "waiting-for-reference", waiting, None, bool(merged))
+        return _Fate("withheld", "waiting-for-reference", waiting, None, bool(merged))
     if decision == "release":
-        return Line(
-            object_id, version, "released", why, because, published_id if stands else None, bool(merged)
-        )
+        return _Fate("released", why, because, published_id if stands else None, bool(merged))
     if decision == "review":
-        return Line(object_id, version, "pending-review", why, because, None, bool(merged))
+        return _Fate("pending-review", why, because, None, bool(merged))
     if why == "review-rejected" and rejection:
         because = f"An analyst rejected it: {rejection}"
-    return Line(object_id, version, "withheld", why, because, None, bool(merged))
+    return _Fate("withheld", why, because, None, bool(merged))
 
 
 def _widest(organization_id: UUID, community_id: UUID) -> int | None:

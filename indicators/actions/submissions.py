@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from indicators.models import Submission, SubmissionState
+from indicators.models import BodyFormat, Submission, SubmissionState
+from indicators.sources import formats
 from indicators.stix import json
 
 MAX_ATTEMPTS = 3
@@ -39,15 +40,15 @@ def receive(
     body: bytes,
     by: Actor,
     now: datetime,
-    lines: bool = False,
+    body_format: str = BodyFormat.STIX,
     idempotency_key: str | None = None,
     max_bytes: int = json.MAX_BODY_BYTES,
 ) -> Received:
-    """Store a body for ingest; `json.Refused` if it is no envelope, bundle or (with `lines`) NDJSON at all.
+    """Store a body for ingest; `json.Refused` if it is nothing of its format at all.
 
     The same organisation's Idempotency-Key answers with the first submission; with another body it is `KeyReused`.
     """
-    objects = split(body, lines=lines, max_bytes=max_bytes)
+    parts = formats.split(body, body_format, max_bytes=max_bytes)
     sha256 = hashlib.sha256(body).digest()
     try:
         with transaction.atomic():
@@ -58,11 +59,11 @@ def receive(
                 token_id=token_id,
                 channel=channel,
                 collection_id=collection_id,
-                lines=lines,
+                format=body_format,
                 body=body,
                 body_sha256=sha256,
                 idempotency_key=idempotency_key,
-                object_count=len(objects),
+                object_count=len(parts),
                 received_at=now,
             )
             record(
@@ -70,7 +71,7 @@ def receive(
                 now=now,
                 action="submission.receive",
                 target=f"submission:{submission.id}",
-                detail={"objects": len(objects), "sha256": sha256.hex(), "channel": channel},
+                detail={"objects": len(parts), "sha256": sha256.hex(), "channel": channel},
             )
     except IntegrityError:
         if idempotency_key is None:
@@ -83,12 +84,7 @@ def receive(
                 f"Idempotency-Key {idempotency_key!r} was used before with another body"
             ) from None
         return Received(earlier.id, earlier.object_count, repeated=True)
-    return Received(submission.id, len(objects))
-
-
-def split(body: bytes, *, lines: bool, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
-    """The raw bytes of each object of a body; `json.Refused` if it has no such parts."""
-    return json.split_lines(body, max_bytes=max_bytes) if lines else json.split(body, max_bytes=max_bytes)
+    return Received(submission.id, len(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +95,14 @@ class ClaimedSubmission:
     community_id: UUID
     organization_id: UUID
     collection_id: UUID
-    lines: bool
+    format: str
     body: bytes
 
 
 def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done or another worker has it."""
     found = sql.row(
-        "SELECT id, community_id, organization_id, collection_id, lines, body FROM indicators_submission"
+        "SELECT id, community_id, organization_id, collection_id, format, body FROM indicators_submission"
         " WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
         (submission_id,),
     )

@@ -1,6 +1,7 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
-claim the row → split → per object: strict read, identity, privacy, ceiling → accepted or rejected with a reason
+claim the row → its items (indicators.actions.adapters) → per object: strict read, identity, privacy, ceiling
+→ accepted or rejected with a reason
 → publication.append to the inbox or open collection → claims (absorb) → prompt templates compared (likeness)
 → what is on an allow-list → receipt lines → done
 """
@@ -14,14 +15,16 @@ import structlog
 from django.db import transaction
 
 from accounts import sql
-from indicators.actions import allowlists, likeness, submissions
+from indicators.actions import adapters, allowlists, likeness, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.dedup.sketches import Unreadable
-from indicators.models import Outcome
+from indicators.models import BodyFormat, Outcome
 from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
 from indicators.privacy.check import check, may_hold
+from indicators.sources import formats
+from indicators.sources.items import Item
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
@@ -39,15 +42,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Line:
-    """A receipt line in the making."""
+    """A receipt line in the making; `raw` is the object, or the part of the body that became none."""
 
-    ordinal: int
+    raw: bytes
+    place: str
     object_id: str
     version: str
     outcome: Outcome
     reason: str
     sentence: str
     observed: Observed | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
-        raws = submissions.split(submission.body, lines=submission.lines, max_bytes=len(submission.body))
-        lines = [_examine(ordinal, raw, house, signer) for ordinal, raw in enumerate(raws)]
-        holds_personal_data = _holds_personal_data(lines, raws, house)
+        lines = [line for item in adapters.items_of(submission) for line in _lines_of(item, house, signer)]
+        holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
@@ -95,7 +99,21 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
     return submission.community_id
 
 
-def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
+def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
+    """A line for each object of an item, or one for the item where it became none; the first bears its notes."""
+    if item.refusal is not None:
+        code, sentence = item.refusal.code, item.refusal.sentence
+        lines = [_Line(b"", item.place, item.place, "", Outcome.REJECTED, code, sentence)]
+    elif not item.objects:
+        said = "Read; there is nothing in it to share."
+        lines = [_Line(b"", item.place, item.place, "", Outcome.DUPLICATE, "nothing-to-share", said)]
+    else:
+        lines = [_examine(item.place, raw, house, signer) for raw in item.objects]
+    lines[0].note = " ".join(item.notes)
+    return lines
+
+
+def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
     """Read one object; every refusal becomes a line, never an exception."""
     try:
         stix = read(raw)
@@ -109,28 +127,23 @@ def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
         code = "invalid-sketch" if isinstance(refusal, Unreadable) else "invalid-pattern"
         if isinstance(refusal, json.Refused):
             code = refusal.code
-        return _Line(
-            ordinal,
-            object_id or f"objects/{ordinal}",
-            modified or created or "",
-            Outcome.REJECTED,
-            code,
-            refusal.sentence,
-        )
+        version = modified or created or ""
+        return _Line(raw, place, object_id or place, version, Outcome.REJECTED, code, refusal.sentence)
     except Exception:
         # A fault of ours, and no reason to lose its neighbours with it.
-        log.exception("object_not_understood", ordinal=ordinal)
+        log.exception("object_not_understood", place=place)
         object_id, modified, created = json.head(raw)
         return _Line(
-            ordinal,
-            object_id or f"objects/{ordinal}",
+            raw,
+            place,
+            object_id or place,
             modified or created or "",
             Outcome.REJECTED,
             "not-understood",
             "The service failed on this object, and its operator is told; the others were taken.",
         )
     tlp = house.default_tlp if stix.tlp is None else int(stix.tlp)
-    line = _Line(ordinal, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
+    line = _Line(raw, place, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
     if house.kind == Kind.OPEN and tlp > house.ceiling:
         line.outcome, line.reason = Outcome.REJECTED, "above-ceiling"
         counts, takes = TLP(tlp).label.upper(), TLP(house.ceiling).label.upper()
@@ -140,13 +153,23 @@ def _examine(ordinal: int, raw: bytes, house: _House, signer: Signer) -> _Line:
     return line
 
 
-def _holds_personal_data(lines: Sequence[_Line], raws: Sequence[bytes], house: _House) -> bool:
-    """Whether a refused object was refused for that, or may hold it and was refused for something else first."""
-    return not house.takes_personal_data and any(
-        line.reason in PERSONAL_CODES or may_hold(raw, prompt_text=house.takes_prompt_text)
-        for line, raw in zip(lines, raws, strict=True)
+def _holds_personal_data(submission: ClaimedSubmission, lines: Sequence[_Line], house: _House) -> bool:
+    """Whether a refused object was refused for that, or may hold it and was refused for something else first.
+
+    Of what came in other clothes than STIX the objects hold only a part: the body itself is looked at.
+    """
+    if house.takes_personal_data:
+        return False
+    if any(
+        line.reason in PERSONAL_CODES or may_hold(line.raw, prompt_text=house.takes_prompt_text)
+        for line in lines
         # What is above the ceiling was looked at.
         if line.outcome is Outcome.REJECTED and line.reason != "above-ceiling"
+    ):
+        return True
+    return submission.format not in {BodyFormat.STIX, BodyFormat.NDJSON} and any(
+        may_hold(part, prompt_text=house.takes_prompt_text)
+        for part in formats.split(submission.body, submission.format, max_bytes=len(submission.body))
     )
 
 
@@ -244,19 +267,35 @@ def _house(submission: ClaimedSubmission) -> _House:
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:
     sql.copy(
         "indicators_submittedobject",
-        ("submission_id", "ordinal", "object_id", "version", "outcome", "reason", "sentence", "subject_id"),
-        ("uuid", "int4", "text", "text", "text", "text", "text", "int8"),
+        _RECEIPT_COLUMNS,
+        ("uuid", "int4", "text", "text", "text", "text", "text", "text", "text", "int8"),
         (
             (
                 submission_id,
-                line.ordinal,
+                ordinal,
                 line.object_id,
                 line.version,
                 line.outcome,
                 line.reason,
                 line.sentence,
+                line.place,
+                line.note,
                 None if line.observed is None else subjects[line.observed.key],
             )
-            for line in lines
+            for ordinal, line in enumerate(lines)
         ),
     )
+
+
+_RECEIPT_COLUMNS = (
+    "submission_id",
+    "ordinal",
+    "object_id",
+    "version",
+    "outcome",
+    "reason",
+    "sentence",
+    "place",
+    "note",
+    "subject_id",
+)

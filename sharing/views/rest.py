@@ -22,20 +22,12 @@ from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
 from indicators.models import Channel
+from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
 from indicators.stix import json
 from sharing import queries, receipts
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views.protocol import authenticate, body_of
-
-FORMATS = {
-    "application/json": "stix",
-    "application/stix+json": "stix",
-    "application/taxii+json": "stix",
-    "application/x-ndjson": "ndjson",
-    "application/ndjson": "ndjson",
-    "application/jsonl": "ndjson",
-}
 
 
 class TokenCredentials(BaseAuthentication):
@@ -99,6 +91,8 @@ class LineSerializer(serializers.Serializer[receipts.Line]):
     )
     reason = serializers.CharField(help_text="A documented reason code.")
     sentence = serializers.CharField()
+    place = serializers.CharField(help_text="Where in the body it stands, or what it was made of.")
+    note = serializers.CharField(help_text="What was left out or is worth knowing; mostly empty.")
     published_id = serializers.CharField(allow_null=True)
     merged = serializers.BooleanField(help_text="Whether another organisation had said the same.")
 
@@ -129,14 +123,14 @@ class SubmissionsView(APIView):
         responses={202: ReceiptSerializer},
         parameters=[
             OpenApiParameter("community", description="Needed where the caller is in more than one."),
-            OpenApiParameter("format", enum=["stix", "ndjson"], description="Instead of the Content-Type."),
+            OpenApiParameter("format", enum=[*FORMATS], description="Instead of the Content-Type."),
             OpenApiParameter("Idempotency-Key", location=OpenApiParameter.HEADER),
         ],
     )
     def post(self, request: Request) -> Response:
         known: Caller = request.user  # type: ignore[assignment]
         community = _community(known, request.query_params.get("community"))
-        lines = _format(request) == "ndjson"
+        body_format = _format(request)
         key = request.headers.get("Idempotency-Key")
         if key is not None and not 0 < len(key) <= 255:
             return _refused("idempotency-key", "Idempotency-Key has 1 to 255 characters.", 400)
@@ -150,7 +144,7 @@ class SubmissionsView(APIView):
                 body=body_of(request._request),
                 by=known.actor,
                 now=timezone.now(),
-                lines=lines,
+                body_format=body_format,
                 idempotency_key=key,
             )
         except json.Refused as refusal:
@@ -199,13 +193,13 @@ def _community(known: Caller, slug: str | None) -> queries.ApiRoot:
 def _format(request: Request) -> str:
     named = request.query_params.get("format")
     if named is not None:
-        if named not in {"stix", "ndjson"}:
-            raise exceptions.ValidationError({"format": "one of stix, ndjson"})
+        if named not in FORMATS:
+            raise exceptions.ValidationError({"format": f"one of {', '.join(FORMATS)}"})
         return named
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type not in FORMATS:
+    if media_type not in BY_MEDIA_TYPE:
         raise exceptions.UnsupportedMediaType(media_type or "none")
-    return FORMATS[media_type]
+    return BY_MEDIA_TYPE[media_type].name
 
 
 def _refused(code: str, sentence: str, http_status: int) -> Response:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
-from indicators.models import Channel, SubmissionState
+from indicators.models import BodyFormat, Channel, SubmissionState
+from indicators.sources import formats
 from indicators.stix import json, timestamps
 from sharing import queries
 from sharing.actions import deletion, publication
@@ -105,7 +106,7 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
     except json.Refused as refusal:
         raise unprocessable(refusal) from refusal
     nudge_ingest(received.id)
-    return Answer(_pending(received.id, body, lines=False, received_at=now), status=202)
+    return Answer(_pending(received.id, body, BodyFormat.STIX, received_at=now), status=202)
 
 
 def _status(request: HttpRequest, known: Caller, community: str, status: str) -> Answer:
@@ -117,11 +118,11 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
         raise _unknown()
     if found.state == SubmissionState.QUARANTINED:
         failed = _pending_details(
-            found.body, lines=found.lines, received_at=found.received_at, message=_QUARANTINED
+            found.body, found.format, received_at=found.received_at, message=_QUARANTINED
         )
         return Answer(resources.status(id=found.id, requested_at=_micros(found.received_at), failures=failed))
     if found.state != SubmissionState.INGESTED:
-        return Answer(_pending(found.id, found.body, lines=found.lines, received_at=found.received_at))
+        return Answer(_pending(found.id, found.body, found.format, received_at=found.received_at))
     successes, failures = [], []
     received_at = timestamps.from_micros(_micros(found.received_at))
     for line in queries.receipt_lines(found.id):
@@ -142,20 +143,21 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
 _QUARANTINED = "quarantined: It could not be ingested; the operator looks into it, and nothing is lost."
 
 
-def _pending(submission_id: UUID, body: bytes, *, lines: bool, received_at: datetime) -> bytes:
+def _pending(submission_id: UUID, body: bytes, body_format: str, *, received_at: datetime) -> bytes:
     """The status of what was not looked into yet: every object is pending, under the id that it says it has."""
-    pendings = _pending_details(body, lines=lines, received_at=received_at)
+    pendings = _pending_details(body, body_format, received_at=received_at)
     return resources.status(id=submission_id, requested_at=_micros(received_at), pendings=pendings)
 
 
 def _pending_details(
-    body: bytes, *, lines: bool, received_at: datetime, message: str | None = None
+    body: bytes, body_format: str, *, received_at: datetime, message: str | None = None
 ) -> list[resources.StatusDetail]:
     details = []
-    for ordinal, raw in enumerate(submissions.split(body, lines=lines, max_bytes=len(body))):
+    noun = formats.FORMATS[body_format].noun
+    for ordinal, raw in enumerate(formats.split(body, body_format, max_bytes=len(body))):
         object_id, modified, created = json.head(raw)
         version = modified or created or timestamps.from_micros(_micros(received_at))
-        details.append(resources.StatusDetail(object_id or f"objects/{ordinal}", version, message))
+        details.append(resources.StatusDetail(object_id or f"{noun}/{ordinal}", version, message))
     return details
 
 

@@ -94,8 +94,8 @@ def reason_codes() -> set[str]:
         *privacy.CODES,
         *receipts.SENTENCES,
         *strings("sharing/release/policy.py", of_call="Verdict", position=1),
-        *strings("sharing/actions/intake.py", of_call="_Line", position=4),
-        *strings("sharing/receipts.py", of_call="Line", position=3),
+        *strings("sharing/actions/intake.py", of_call="_Line", position=5),
+        *strings("sharing/receipts.py", of_call="_Fate", position=1),
         *assigned("sharing/actions/intake.py", "reason", "code"),
     }
 

@@ -55,7 +55,9 @@ class Command(BaseCommand):
                 body=body,
                 by=Actor("service:import_stix", sender.id),
                 now=timezone.now(),
-                lines=file.suffix in {".ndjson", ".jsonl"} or _holds_lines(body),
+                body_format="ndjson"
+                if file.suffix in {".ndjson", ".jsonl"} or _holds_lines(body)
+                else "stix",
                 max_bytes=MAX_BYTES,
             )
         except json.Refused as refusal:

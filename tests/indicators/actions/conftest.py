@@ -31,7 +31,7 @@ class Trust:
         *,
         organization: Organization | None = None,
         key: str | None = None,
-        lines: bool = False,
+        body_format: str = "stix",
     ) -> Received:
         """A submission of lab-a, unless another organisation is given."""
         return submissions.receive(
@@ -43,7 +43,7 @@ class Trust:
             body=body,
             by=BY,
             now=NOW,
-            lines=lines,
+            body_format=body_format,
             idempotency_key=key,
         )
 

@@ -1,0 +1,26 @@
+"""What organisations are told, in the transaction of what they are told of."""
+
+from datetime import datetime
+from uuid import UUID
+
+from accounts.models import Notice
+
+
+def tell(
+    *,
+    organization_id: UUID,
+    kind: str,
+    target: str,
+    sentence: str,
+    now: datetime,
+    detail: dict[str, object] | None = None,
+) -> Notice:
+    """Tell an organisation something about what is its own; `kind` is a code of docs/api.md, "Notices"."""
+    return Notice.objects.create(
+        organization_id=organization_id,
+        kind=kind,
+        target=target,
+        sentence=sentence,
+        detail=detail or {},
+        told_at=now,
+    )
