@@ -122,8 +122,8 @@ class Submission(models.Model):
         Upload, on_delete=models.CASCADE, null=True, db_index=False, related_name="submissions"
     )
     part = models.IntegerField(null=True, help_text="Its number among the parts of an upload, from 1.")
-    before = models.IntegerField(
-        db_default=0, help_text="How many objects of an upload come before its first."
+    offset = models.IntegerField(
+        db_default=0, help_text="How much further on in the file of an upload its places are than in the body."
     )
 
     class Meta:

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import sql
 from accounts.actor import Actor
-from indicators.actions import submissions
+from indicators.actions import submissions, uploads
 from sharing.actions import ageing, intake, triage
 from sharing.actions.keys import NoSigningKey, current_signer
 
@@ -96,6 +96,12 @@ def age() -> None:
     """Let time pass for indicators whose confidence is due to fall; the sweep publishes what follows."""
     while ageing.age(now=timezone.now()):
         pass
+
+
+@shared_task(name="sharing.tasks.discard_drafts")
+def discard_drafts() -> None:
+    """Let uploads go that were looked at and never submitted."""
+    uploads.discard_old(now=timezone.now())
 
 
 def _ingest(submission_id: UUID) -> None:

@@ -1,7 +1,9 @@
 """What an adapter makes of a body: items, as their sender counts them, each with the STIX objects that it becomes."""
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from indicators.stix.json import Refused
@@ -32,3 +34,21 @@ def derived_id(object_type: str, *parts: str) -> str:
     digest[6] = digest[6] & 0x0F | 0x40
     digest[8] = digest[8] & 0x3F | 0x80
     return f"{object_type}--{UUID(bytes=bytes(digest))}"
+
+
+def further_on(items: Iterable[Item], offset: int) -> Iterator[Item]:
+    """The items of a part of a file, with their places as in the whole file: so many elements or lines later."""
+    for item in items:
+        if not offset:
+            yield item
+            continue
+        place = _NUMBER.sub(lambda number: str(int(number[0]) + offset), item.place, count=1)
+        refusal = item.refusal
+        if refusal is not None and refusal.place.startswith(item.place):
+            refusal = Refused(
+                refusal.code, place + refusal.place.removeprefix(item.place), refusal.reason
+            )
+        yield replace(item, place=place, refusal=refusal)
+
+
+_NUMBER = re.compile("[0-9]+")

@@ -9,9 +9,11 @@ import codecs
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
+from indicators.sources import csv
 from indicators.stix import json
 from indicators.stix.json import Refused
 
@@ -31,11 +33,11 @@ MAX_ENVELOPE_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A body, how many elements it holds, and how many of the file come before them."""
+    """A body and how many elements it holds; its places are `offset` further on in the file (elements, lines of CSV)."""
 
     body: bytes
     count: int
-    before: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ _TO_BRACKETS = re.compile(
     re.DOTALL,
 )
 _BRACKETS = re.compile(rb"[\[{]++|[\]}]++")
+_HEAD_BYTES = 8192
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _NOTHING = -1
 _QUOTE, _COMMA, _COLON, _LIST, _LIST_END, _OBJECT, _OBJECT_END = b'",:[]{}'
@@ -177,41 +180,26 @@ class _Text:
             yield line
 
     def records(self, *, delimiter: bytes, limit: int) -> Iterator[bytes]:
-        """Each record of CSV with its end: a line, and what of the next ones its quotes hold."""
-        in_quotes = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
-        other = re.escape(delimiter)
-        # Quotes mean something where a field begins, nowhere else.
-        fields = re.compile(
-            rb'(?:(?:"[^"]*+(?:""[^"]*+)*+"|(?!"))[^%b\r\n]*+(?:%b|\r?\n|\r|\Z))*+' % (other, other)
-        )
-        after_quotes = re.compile(rb"[^%b\r\n]*+(?:%b|\r?\n|\r|\Z)" % (other, other))
+        """Lines of CSV with their ends, each with those that its quotes hold, as Python's strict reader has them."""
+        tokens = _Csv(delimiter)
         while True:
-            length = 0
-            quoted = False
+            length, in_quotes = 0, False
             while True:
                 start = length
-                length = self._length_of_line(length, limit)
-                if length == start:
-                    break
+                try:
+                    length = self._length_of_line(length, limit)
+                except Refused:
+                    if in_quotes:
+                        break
+                    raise
                 line = bytes(self.held[self.position + start : self.position + length])
-                if not quoted and b'"' not in line:
+                in_quotes = tokens.leaves_open(line, in_quotes)
+                if not line or not in_quotes:
                     break
-                at = 0
-                while at < len(line):
-                    if quoted:
-                        at = _end(in_quotes, line, at)
-                        if at == len(line):
-                            break
-                        quoted = False
-                        at = _end(after_quotes, line, at + 1)
-                    else:
-                        at = _end(fields, line, at)
-                        if at < len(line):
-                            quoted, at = True, at + 1
-                if not quoted:
-                    break
-            if quoted:
-                raise Refused("not-csv", self.place(self.position), "a quote opens in this row and never closes")
+            if in_quotes:
+                line_number = self._after(self.position)[0]
+                reason = "a quotation mark of the row that begins here is never closed"
+                raise Refused("csv-quoting", f"line {line_number}", reason)
             if not length:
                 return
             record = bytes(self.held[self.position : self.position + length])
@@ -308,6 +296,38 @@ class _Text:
             self.position = 0
 
 
+class _Csv:
+    """What opens and closes quotes in CSV: quotes mean something where a cell begins, nowhere else."""
+
+    def __init__(self, delimiter: bytes) -> None:
+        end = rb"(?:%b|\r?\n|\r|\Z)" % re.escape(delimiter)
+        plain = rb'(?!")[^%b\r\n]*+' % re.escape(delimiter)
+        self._quoted = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
+        self._cells = re.compile(rb'(?:(?:"[^"]*+(?:""[^"]*+)*+"|%b)%b)*+' % (plain, end))
+        self._end = re.compile(end)
+        # After a fault in a row, the reader goes on with the next line.
+        self._to_next_line = re.compile(rb"[^\r\n]*+(?:\r?\n|\r|\Z)")
+
+    def leaves_open(self, line: bytes, in_quotes: bool) -> bool:
+        """Whether quotes are open after a line, where they were or were not before it."""
+        if not in_quotes and b'"' not in line:
+            return False
+        at = 0
+        while at < len(line):
+            if not in_quotes:
+                at = _end(self._cells, line, at)
+                if at < len(line):
+                    in_quotes, at = True, at + 1
+                continue
+            at = _end(self._quoted, line, at)
+            if at == len(line):
+                break
+            in_quotes, at = False, at + 1
+            closed = self._end.match(line, at)
+            at = closed.end() if closed else _end(self._to_next_line, line, at)
+        return in_quotes
+
+
 def _end(pattern: re.Pattern[bytes], text: bytes | bytearray, position: int) -> int:
     """Where a pattern that always matches ends."""
     match = pattern.match(text, position)
@@ -326,31 +346,41 @@ class _Gathering:
     head: bytes
     between: bytes
     tail: bytes
-    before: int = 0
+    lines: bool = False
+    offset: int = 0
+    total: int = 0
     size: int = 0
-    raws: list[bytes] = field(default_factory=list)
+    count: int = 0
+    pieces: list[bytes] = field(default_factory=list)
 
     def add(self, raw: bytes) -> Iterator[Part]:
         """Take an element; the part that it no longer has room in."""
-        if self.raws and (
-            len(self.raws) >= self.sizes.part_elements or self.size + len(raw) > self.sizes.part_bytes
+        if self.count and (
+            self.count >= self.sizes.part_elements or self.size + len(raw) > self.sizes.part_bytes
         ):
             yield from self.rest()
-        if self.before + len(self.raws) >= self.sizes.elements:
+        if self.total >= self.sizes.elements:
             raise Refused(
                 "too-many-objects", "", f"the file holds more than the {self.sizes.elements:,} that are taken"
             )
-        self.raws.append(raw)
+        self.pieces += (raw,) if not self.count else (self.between, raw)
+        self.count += 1
+        self.total += 1
         self.size += len(raw) + len(self.between)
 
     def rest(self) -> Iterator[Part]:
         """The part of what is left."""
-        if self.raws:
-            count = len(self.raws)
-            body = b"".join((self.head, self.between.join(self.raws), self.tail))
-            self.raws, self.size = [], 0
-            before, self.before = self.before, self.before + count
-            yield Part(body, count, before)
+        if not self.count:
+            return
+        offset, count = self.offset, self.count
+        self.offset += sum(map(_lines_in, self.pieces)) if self.lines else count
+        body = b"".join((self.head, *self.pieces, self.tail))
+        self.pieces, self.count, self.size = [], 0, 0
+        yield Part(body, count, offset)
+
+
+def _lines_in(record: bytes) -> int:
+    return record.count(b"\n") + record.count(b"\r") - record.count(b"\r\n")
 
 
 def _gathered(raws: Iterable[bytes], part: _Gathering) -> Iterator[Part]:
@@ -412,12 +442,26 @@ def _ndjson(text: _Text, sizes: Sizes) -> Iterator[Part]:
 
 def _csv(text: _Text, sizes: Sizes) -> Iterator[Part]:
     """Rows below a header, which every part repeats."""
-    records = text.records(delimiter=b",", limit=sizes.element_bytes)
-    header = next(records, b"")
-    if not header.endswith(b"\n"):
-        header += b"\n"
-    rows = (row for row in records if row.strip())
-    yield from _gathered(rows, _Gathering(sizes, header, b"", b""))
+    try:
+        while len(text.held) < _HEAD_BYTES and text.more():
+            pass
+        head = text.held[:_HEAD_BYTES].decode("utf-8-sig", "ignore")
+        start, delimiter = csv.dialect(head)
+        records = text.records(delimiter=delimiter.encode(), limit=sizes.element_bytes)
+        header = b"".join(islice(records, 2 if start else 1))
+        if not header.endswith(b"\n"):
+            header += b"\n"
+        part = _Gathering(sizes, header, b"", b"", lines=True)
+        yield from _gathered(records, part)
+    except Refused as refusal:
+        if refusal.code == "invalid-utf8":
+            # The whole of what is wrong is said by whoever reads CSV.
+            place = refusal.place.partition(",")[0]
+            reason = f'{refusal.reason.removesuffix(" here")}; save it as "CSV UTF-8"'
+            raise Refused("csv-encoding", place, reason) from None
+        raise
+    if not part.offset:
+        yield Part(header, 0, 0)
 
 
 def _start_of_object(text: _Text, otherwise: str) -> None:

@@ -9,6 +9,7 @@ claim the row → its items (indicators.actions.adapters) → per object: strict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -24,7 +25,7 @@ from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
 from indicators.privacy.check import check, may_hold
 from indicators.sources import formats
-from indicators.sources.items import Item
+from indicators.sources.items import Item, further_on
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
@@ -75,7 +76,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
-        lines = [line for item in adapters.items_of(submission) for line in _lines_of(item, house, signer)]
+        items = further_on(adapters.items_of(submission), submission.offset)
+        lines = [line for item in items for line in _lines_of(item, house, signer)]
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
         accepted = [line for line in lines if line.observed is not None]
@@ -97,6 +99,37 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # What is refused for what it holds, or would have been next, is not kept either.
         submissions.finish(submission_id=submission.id, keep_body=not holds_personal_data, now=now)
     return submission.community_id
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a part of a body would become: an object, or the reason why it would be refused."""
+
+    place: str
+    accepted: bool
+    reason: str
+    sentence: str
+    note: str
+    value: dict[str, Any]
+    tlp: str
+
+
+def foresee(*, submission: ClaimedSubmission, signer: Signer) -> list[Foreseen]:
+    """What a submission would become as far as its own text decides; nothing is stored."""
+    house = _house(submission)
+    lines = [line for item in adapters.items_of(submission) for line in _lines_of(item, house, signer)]
+    return [
+        Foreseen(
+            line.place,
+            line.outcome is not Outcome.REJECTED,
+            line.reason,
+            line.sentence,
+            line.note,
+            {} if line.observed is None else line.observed.object.value,
+            "" if line.observed is None else TLP(line.observed.tlp).label.upper(),
+        )
+        for line in lines
+    ]
 
 
 def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -22,6 +22,8 @@ from sharing.taxii import errors, media_types
 from sharing.taxii.errors import TaxiiError
 
 log = structlog.get_logger(__name__)
+
+_STREAM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,33 @@ def body_of(request: HttpRequest) -> bytes:
     if len(body) > limit:
         raise errors.TooLarge(f"A body may have {limit} bytes at most.")
     return body
+
+
+def stream_of(request: HttpRequest, *, max_bytes: int) -> Iterator[bytes]:
+    """The request's body as it comes, with or without a length; `TooLarge` at the first byte too many."""
+    length = request.headers.get("Content-Length", "")
+    if length and (not length.isascii() or not length.isdigit()):
+        raise errors.BadRequest("Content-Length is not a number.")
+    if length and int(length) > max_bytes:
+        raise errors.TooLarge(f"A file may have {max_bytes} bytes at most.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise errors.UnsupportedMediaType("Send the body without Content-Encoding.")
+    # Django reads nothing where a body comes in chunks, without a length.
+    source = request if length else request.META["wsgi.input"]
+    size = 0
+    while True:
+        try:
+            chunk = source.read(_STREAM_BYTES)
+        except (OSError, RawPostDataException) as error:
+            raise errors.BadRequest("The body did not arrive whole.") from error
+        if not chunk:
+            break
+        size += len(chunk)
+        if size > max_bytes:
+            raise errors.TooLarge(f"A file may have {max_bytes} bytes at most.")
+        yield chunk
+    if length and size < int(length):
+        raise errors.BadRequest("The body did not arrive whole.")
 
 
 def unprocessable(refusal: Refused) -> errors.Unprocessable:
