@@ -28,7 +28,9 @@ from indicators.stix.canonical import canonical_parsed
 from indicators.stix.markings import TLP, marking_id
 
 DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
-PRIVATE_REFERENCES = frozenset(("dix-canonical-key",))
+#: References that stay with the source: a key of our making, its own reference for what it sent, its MISP event.
+PRIVATE_REFERENCES = frozenset(("dix-canonical-key", "own-reference", "misp-event"))
+_NO_REPORTS = PRIVATE_REFERENCES - {"misp-event"}
 # What only a detection of one's own has, and what is cited as a classification rather than as a report.
 _OWN_FINDING = frozenset(("finding_uid", "analytic_uid", "analytic_name", "score", "estimated_fpr"))
 _TAXONOMIES = ("mitre", "capec", "cve", "cwe", "atlas")
@@ -338,7 +340,7 @@ def _upstream(value: Mapping[str, Any], context: Mapping[str, Any]) -> str | Non
     cited = [
         reference.get("url") or f"{reference['source_name']} {reference['external_id']}"
         for reference in references
-        if reference["source_name"] not in PRIVATE_REFERENCES
+        if reference["source_name"] not in _NO_REPORTS
         and not reference["source_name"].startswith(_TAXONOMIES)
         and (reference.get("url") or reference.get("external_id"))
     ]

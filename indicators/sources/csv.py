@@ -189,7 +189,7 @@ def _columns(reader: Iterator[list[str]], lines: int, delimiter: str) -> tuple[l
 def _fault(error: csv.Error, line: int) -> tuple[str, str]:
     if "field limit" in str(error):
         reason = (
-            f"a cell of the row is longer than {MAX_CELL:,} characters; is a quotation mark never closed?"
+            f"a cell of the row is longer than {MAX_CELL:,} characters: a quotation mark may never be closed"
         )
         raise Refused("csv-quoting", f"line {line}", reason) from None
     if "unexpected end" in str(error):
@@ -197,8 +197,7 @@ def _fault(error: csv.Error, line: int) -> tuple[str, str]:
         raise Refused("csv-quoting", f"line {line}", reason) from None
     return (
         "csv-quoting",
-        "in a cell in quotation marks, a quotation mark must be doubled, and the delimiter or the end of the line follow"
-        " the last one",
+        "inside quotation marks a quotation mark must be doubled, and after the last one the cell must end",
     )
 
 
@@ -225,12 +224,17 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
             one
             for _, draft, _ in read
             if isinstance(draft, Draft)
-            for one in ids(draft, organization_id=organization_id, known=known)
+            for one in ids(draft.indicator["id"], organization_id=organization_id, known=known)
         ]
         held = known.held(wanted) if wanted else {}
         for place, draft, notes in read:
             if isinstance(draft, Refused):
                 yield Item(place, refusal=draft, notes=notes)
+                continue
+            fault = _passed(draft, held, modified)
+            if fault is not None:
+                place_of = f"{place}, column valid_until"
+                yield Item(place, refusal=Refused("csv-bad-cell", place_of, fault), notes=notes)
                 continue
             try:
                 made = tuple(
@@ -240,6 +244,15 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
                 yield Item(place, refusal=Refused(refusal.code, place, refusal.reason), notes=notes)
                 continue
             yield Item(place, objects=made, notes=notes)
+
+
+def _passed(draft: Draft, held: Mapping[str, Any], modified: str) -> str | None:
+    indicator = draft.indicator
+    if "valid_from" in indicator or "valid_until" not in indicator or indicator["id"] in held:
+        return None
+    if to_sortable(indicator["valid_until"]) > to_sortable(modified):
+        return None
+    return "it has passed already; where that is meant, valid_from must stand beside it"
 
 
 def _read(
@@ -320,15 +333,23 @@ def _name(text: str) -> str:
     return text
 
 
+def _tlp(text: str) -> TLP:
+    try:
+        return TLP.parse(text)
+    except ValueError:
+        raise ValueError(f"it is not one of {', '.join(level.label for level in TLP)}") from None
+
+
 def _confidence(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= 100):
-        raise ValueError(f"{text[:40]!r} is not a whole number from 0 to 100")
+        raise ValueError("it is not a whole number from 0 to 100")
     return int(text)
 
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)\s?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
+    r"\s?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
 
 
@@ -343,7 +364,7 @@ def _moment(text: str, of_day: str) -> str:
     except (ValueError, OverflowError):
         pass
     raise ValueError(
-        f"{text[:40]!r} is neither a date such as 2026-01-31 nor a time such as 2026-01-31T12:00:00Z, with its zone"
+        "it is neither a date such as 2026-01-31 nor a time with its zone, such as 2026-01-31T12:00:00Z"
     )
 
 
@@ -364,7 +385,7 @@ _READINGS: Mapping[str, Callable[[str], Any]] = {
     "name": _name,
     "description": str,
     "confidence": _confidence,
-    "tlp": TLP.parse,
+    "tlp": _tlp,
     "valid_from": lambda text: _moment(text, "T00:00:00.000Z"),
     # A day on which it is valid until is the last one on which it is.
     "valid_until": lambda text: _moment(text, "T23:59:59.999Z"),
@@ -379,7 +400,7 @@ def _techniques(text: str, known: Known) -> tuple[str, ...]:
         if one not in known.techniques:
             raise _BadCell(
                 "techniques",
-                f"{one[:40]!r} is no technique of the catalogue: {', '.join(sorted(known.techniques)) or 'it is empty'}",
+                f"it names what is none of the techniques: {', '.join(sorted(known.techniques))}",
             )
     return found
 

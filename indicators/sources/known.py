@@ -46,9 +46,8 @@ class Draft:
     techniques: tuple[str, ...] = ()
 
 
-def ids(draft: Draft, *, organization_id: str, known: Known) -> list[str]:
-    """The ids under which the sender may have said this before."""
-    indicator_id = draft.indicator["id"]
+def ids(indicator_id: str, *, organization_id: str, known: Known) -> list[str]:
+    """The ids under which the sender may have said this before: of the indicator, and of what it indicates."""
     return [
         indicator_id,
         *(_link_id(indicator_id, one, organization_id) for one in known.techniques.values()),
@@ -66,8 +65,7 @@ def objects(
 ) -> Iterator[bytes]:
     """The indicator and its `indicates` relationships; what was held as it is now comes out byte for byte.
 
-    `modified` is when the draft was written, as far as anybody knows. Where something else is held of that version or a
-    later one, `changed` stands instead, or else the millisecond after it.
+    `modified` and `changed` as in `settled`.
     """
     indicator = dict(draft.indicator)
     before = held.get(indicator["id"])
@@ -80,37 +78,65 @@ def objects(
         ]
     yield canonical(settled(indicator, before, modified=modified, changed=changed))
     for atlas_id, technique in known.techniques.items():
+        link_id = _link_id(indicator["id"], technique, organization_id)
+        before = held.get(link_id)
+        if atlas_id not in draft.techniques:
+            yield from _revoked(before, modified=modified, changed=changed)
+            continue
         link: dict[str, Any] = {
             "type": "relationship",
             "spec_version": "2.1",
-            "id": _link_id(indicator["id"], technique, organization_id),
+            "id": link_id,
             "relationship_type": "indicates",
             "source_ref": indicator["id"],
             "target_ref": technique.object_id,
         }
         if "object_marking_refs" in indicator:
             link["object_marking_refs"] = indicator["object_marking_refs"]
-        before = held.get(link["id"])
-        if atlas_id not in draft.techniques or indicator.get("revoked"):
-            if before is None or before.get("revoked"):
-                continue
-            link["revoked"] = True
         yield canonical(settled(link, before, modified=modified, changed=changed))
+
+
+def withdrawn(
+    object_ids: Sequence[str],
+    *,
+    held: Mapping[str, Mapping[str, Any]],
+    modified: str,
+    changed: str | None = None,
+) -> Iterator[bytes]:
+    """Revoked versions of what is held under these ids (`ids`), for what its sender no longer says."""
+    for object_id in object_ids:
+        yield from _revoked(held.get(object_id), modified=modified, changed=changed)
 
 
 def settled(
     draft: Mapping[str, Any], before: Mapping[str, Any] | None, *, modified: str, changed: str | None = None
 ) -> Mapping[str, Any]:
-    """A draft with `created` and `modified`: those held if it says what is held, else those of a newer version."""
+    """A draft with `created` and `modified`: those held if it says what is held, else those of another version.
+
+    `modified` is when the draft was written, as far as its sender says; `changed`, when something around it was, which
+    counts where what is held is no older. Without `changed` there is no order but that of arrival, and the millisecond
+    after what is held counts; with it, the draft of an old file stays old.
+    """
     if before is None:
         return {**draft, "created": modified, "modified": modified}
     if {key: value for key, value in before.items() if key not in _VERSION} == draft:
         return before
-    if to_sortable(modified) <= to_sortable(before["modified"]):
-        modified = changed or from_datetime_ms(_after(to_datetime(before["modified"])))
-    # `created` is that of the object, not of the version; what comes late is said as late as it is.
+    stands = to_sortable(before["modified"])
+    if to_sortable(modified) <= stands:
+        if changed is None:
+            modified = from_datetime_ms(_after(to_datetime(before["modified"])))
+        elif to_sortable(changed) > stands:
+            modified = changed
+    # `created` is that of the object, not of the version.
     created = min(before["created"], modified, key=to_sortable)
     return {**draft, "created": created, "modified": modified}
+
+
+def _revoked(before: Mapping[str, Any] | None, *, modified: str, changed: str | None) -> Iterator[bytes]:
+    if before is None or before.get("revoked"):
+        return
+    draft = {key: value for key, value in before.items() if key not in _VERSION} | {"revoked": True}
+    yield canonical(settled(draft, before, modified=modified, changed=changed))
 
 
 def _after(moment: datetime) -> datetime:

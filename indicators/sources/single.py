@@ -1,4 +1,4 @@
-"""Single values, as people write them: which kind they are of, their normal form, the pattern and observable of each."""
+"""Single values, as people write them: the kind of each, its normal form, its pattern and its observable."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ def normal(value: str, name: str = "") -> tuple[Kind, str]:
     elif name in _DETECTED_NAMES:
         kind = detected(plain)
     else:
-        raise ValueError(f"the type {name[:40]!r} is not one of {', '.join(KINDS)}")
+        raise ValueError(f"the type is not one of {', '.join(KINDS)}")
     return kind, kind.normal(plain)
 
 
@@ -96,11 +96,11 @@ _SPACED_DOT = re.compile(r"(?<=\w) (?:dot|DOT|Dot) (?=\w)")
 _AT = re.compile(r"\s*[\[({<]\s*(?:@|at)\s*[\])}>]\s*", re.IGNORECASE)
 _COLON_SLASHES = re.compile(r"[\[({]:(?://|\\\\)[\])}]")
 _COLON = re.compile(r"[\[({]:[\])}]")
-_SLASH = re.compile(r"[\[({]/[\])}]")
+_SLASH = re.compile(r"[\[({](//?)[\])}]")
 _SCHEME = re.compile(r"(?:h(?:xx|tt|\*\*|__|--|XX)p|meow)(s?)(?=://)", re.IGNORECASE)
 _FTP = re.compile(r"f(?:x|\*)p(?=://)", re.IGNORECASE)
 _SPLIT_SCHEME = re.compile(r"((?:https?|hxxps?|ftp|fxp)):(?://?\s+|\s+//\s*|\\\\)", re.IGNORECASE)
-_QUOTES = "\"'`‘’“”«»"
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 
 def refanged(text: str) -> str:
@@ -113,7 +113,7 @@ def refanged(text: str) -> str:
         text = _AT.sub("@", text)
         text = _COLON_SLASHES.sub("://", text)
         text = _COLON.sub(":", text)
-        text = _SLASH.sub("/", text)
+        text = _SLASH.sub(r"\1", text)
     if " " in text:
         text = _SPACED_DOT.sub(".", text)
     text = _SPLIT_SCHEME.sub(r"\1://", text, count=1)
