@@ -20,7 +20,12 @@ class Admitted(FileUploadHandler):
     admitted = False
 
     def handle_raw_input(
-        self, input_data: Any, META: Any, content_length: int, boundary: bytes, encoding: str | None = None
+        self,
+        input_data: Any,
+        META: Any,  # noqa: N803 - Django calls it so
+        content_length: int,
+        boundary: bytes,
+        encoding: str | None = None,
     ) -> None:
         """Refuse before anything is read."""
         user = getattr(self.request, "user", None)

@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.actor import Actor
@@ -42,8 +43,17 @@ class SubmissionAdmin(ReadOnly):
             "attempts",
             "error",
         ),
-        *("received_at", "ingested_at"),
+        *("received_at", "ingested_at", "format", "upload", "part", "receipt"),
     )
+    readonly_fields = ("receipt",)
+
+    @admin.display(description="Receipt")
+    def receipt(self, submission: Submission) -> SafeString:
+        """The page is `sharing`'s, who knows what became of what."""
+        return format_html(
+            '<a href="{}">What became of each object</a>',
+            reverse("admin:indicators_submission_receipt", args=[submission.id]),
+        )
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]
         """Without the bodies, which can be large."""

@@ -123,15 +123,15 @@ class Submission(models.Model):
     )
     part = models.IntegerField(null=True, help_text="Its number among the parts of an upload, from 1.")
     offset = models.IntegerField(
-        db_default=0, help_text="How much further on in the file of an upload its places are than in the body."
+        db_default=0,
+        help_text="How much further on in the file of an upload its places are than in the body.",
     )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["upload", "part"], name="submission_part_once"),
             models.CheckConstraint(
-                condition=Q(upload__isnull=True, part__isnull=True)
-                | Q(upload__isnull=False, part__gte=1),
+                condition=Q(upload__isnull=True, part__isnull=True) | Q(upload__isnull=False, part__gte=1),
                 name="submission_part_of_upload",
             ),
             models.CheckConstraint(

@@ -68,7 +68,7 @@ class Progress:
 
     @property
     def state(self) -> str:
-        """`draft`; `received` until all of its submissions are done; then `ingested`, or `quarantined` if one failed."""
+        """`draft`; `received` until all its submissions are done; then `ingested`, or `quarantined` if one failed."""
         if self.is_draft:
             return "draft"
         if self.ingested + self.quarantined < self.part_count:
@@ -106,6 +106,4 @@ def progress(organization_id: UUID, upload_id: UUID) -> Progress | None:
             (upload_id,),
         )
     ]
-    return Progress(
-        *found, outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"], reasons, parts
-    )
+    return Progress(*found, outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"], reasons, parts)

@@ -101,7 +101,7 @@ def receive_parts(*, upload: Upload, parts: Iterable[stream.Part], now: datetime
         sql.execute(
             "INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id,"
             " format, body, body_sha256, object_count, state, attempts, error, received_at, upload_id, part,"
-            ' "offset") VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, \'\', %s, %s, %s, %s)',
+            " \"offset\") VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, '', %s, %s, %s, %s)",
             (
                 *(submission_id, upload.community_id, upload.organization_id, upload.token_id),
                 *(upload.channel, upload.collection_id, upload.format, part.body),
@@ -129,7 +129,7 @@ class ClaimedSubmission:
 def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done or another worker has it."""
     found = sql.row(
-        "SELECT id, community_id, organization_id, collection_id, format, body, \"offset\""
+        'SELECT id, community_id, organization_id, collection_id, format, body, "offset"'
         " FROM indicators_submission WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
         (submission_id,),
     )

@@ -214,7 +214,9 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
 
 def _forget(which: str, value: object) -> int:
     drafts = f"SELECT id FROM indicators_upload WHERE is_draft AND {which}"
-    sql.execute(f"DELETE FROM indicators_submission WHERE state = 'draft' AND upload_id IN ({drafts})", (value,))
+    sql.execute(
+        f"DELETE FROM indicators_submission WHERE state = 'draft' AND upload_id IN ({drafts})", (value,)
+    )
     return sql.execute(f"DELETE FROM indicators_upload WHERE id IN ({drafts})", (value,))
 
 

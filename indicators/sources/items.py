@@ -42,13 +42,11 @@ def further_on(items: Iterable[Item], offset: int) -> Iterator[Item]:
         if not offset:
             yield item
             continue
-        place = _NUMBER.sub(lambda number: str(int(number[0]) + offset), item.place, count=1)
+        place = _PLACE.sub(lambda found: f"{found[1]}{int(found[2]) + offset}", item.place)
         refusal = item.refusal
         if refusal is not None and refusal.place.startswith(item.place):
-            refusal = Refused(
-                refusal.code, place + refusal.place.removeprefix(item.place), refusal.reason
-            )
+            refusal = Refused(refusal.code, place + refusal.place.removeprefix(item.place), refusal.reason)
         yield replace(item, place=place, refusal=refusal)
 
 
-_NUMBER = re.compile("[0-9]+")
+_PLACE = re.compile(r"^(line |[a-z]+/)([0-9]+)(?![\w-])")

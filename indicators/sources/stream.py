@@ -1,8 +1,8 @@
 """A large file taken apart in a stream: from its bytes, bodies of the same format that are small enough to be ingested.
 
-Every part is a complete body by itself, with the raw bytes of its elements as they came. No more is held at a time than
-one element and one part. The time is proportional to the bytes, whatever they are. A file that breaks the grammar of its
-format is `Refused` when the fault is met, with its place in the whole file: parts that came before must be let go by then.
+Every part is a complete body by itself, with the raw bytes of its elements as they came. No more is held at a time
+than one element and one part. The time is proportional to the bytes, whatever they are. A file that breaks the grammar
+of its format is `Refused` when the fault is met, with its place in the whole file: what came before must be let go then.
 """
 
 import codecs
@@ -25,7 +25,7 @@ MAX_ELEMENTS = 3_000_000
 #: What is not longer than this is refused alone, at ingest, where it is over the limit of its kind (256 KiB for a STIX
 #: object); what is longer cannot be held.
 MAX_ELEMENT_BYTES = 4 * 1024 * 1024
-MAX_EVENT_BYTES = 20 * 1024 * 1024
+MAX_EVENT_BYTES = json.MAX_BODY_BYTES
 """Of a MISP event, which comes with all its attributes."""
 MAX_ENVELOPE_BYTES = 256 * 1024
 """Of what stands around a list."""
@@ -33,7 +33,7 @@ MAX_ENVELOPE_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A body and how many elements it holds; its places are `offset` further on in the file (elements, lines of CSV)."""
+    """A body and how many elements it holds; in the file its places are `offset` further on (elements, lines of CSV)."""
 
     body: bytes
     count: int
@@ -91,7 +91,7 @@ _STARTS = frozenset(b'"[{-0123456789tfn')
 
 
 class _Text:
-    """What of a text is held: from `position` on not taken yet. It grows block by block, and is let go as it is taken."""
+    """What of a text is held: from `position` on not taken yet. It grows by blocks, and is let go as it is taken."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self.held = bytearray()
@@ -337,6 +337,7 @@ def _end(pattern: re.Pattern[bytes], text: bytes | bytearray, position: int) -> 
 
 # ----------------------------------------------------------------------------------------------------
 # The parts
+
 
 @dataclass(slots=True)
 class _Gathering:

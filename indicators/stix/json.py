@@ -520,9 +520,7 @@ def check_container(outer: Any) -> None:
 
 def check_is_empty(outer: dict[str, Any]) -> None:
     """Refuse what has no `objects` and holds what neither an envelope nor a bundle does."""
-    if outer.get("type") != "bundle" and not all(
-        key in ("more", "next") or key[:2] == "x_" for key in outer
-    ):
+    if outer.get("type") != "bundle" and not all(key in ("more", "next") or key[:2] == "x_" for key in outer):
         raise Refused("not-an-envelope", "", 'there is no "objects" here, as in an envelope or a bundle')
 
 

@@ -184,4 +184,3 @@ def _format(request: Request, name: str) -> str:
             {"format": f"say what it is: ?format= is one of {', '.join(uploads.FORMATS)}"}
         )
     return guess
-

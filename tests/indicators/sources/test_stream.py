@@ -5,7 +5,7 @@ import io
 import json as plain_json
 import tracemalloc
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 
 import msgspec
 import pytest
@@ -31,8 +31,13 @@ def elements(found: list[Part]) -> list[bytes]:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(alphabet='ab"\\[]{},:\n\u00e9\U0001f600', max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('x"[\\', max_size=2), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text(alphabet='ab"\\[]{},:\n\u00e9\U0001f600', max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text('x"[\\', max_size=2), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -56,7 +61,7 @@ def test_the_elements_of_all_parts_are_those_of_the_whole_in_order_and_byte_for_
     body: bytes, block: int, cuts: list[int]
 ) -> None:
     cuts = [0, *sorted(cuts), len(body)]
-    chunks = [body[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+    chunks = [body[first:last] for first, last in pairwise(cuts)]
 
     found = list(stream.split("stix", chunks, block_bytes=block, sizes=SMALL))
 
@@ -68,7 +73,12 @@ def test_the_elements_of_all_parts_are_those_of_the_whole_in_order_and_byte_for_
 
 
 @settings(deadline=None)
-@given(body=envelopes(), at=st.integers(0, 400), byte=st.sampled_from(b'"\\[]{},: \n1\xff'), block=st.integers(1, 40))
+@given(
+    body=envelopes(),
+    at=st.integers(0, 400),
+    byte=st.sampled_from(b'"\\[]{},: \n1\xff'),
+    block=st.integers(1, 40),
+)
 def test_what_is_refused_whole_is_refused_in_a_stream_with_the_same_code(
     body: bytes, at: int, byte: int, block: int
 ) -> None:
