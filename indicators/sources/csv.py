@@ -109,7 +109,7 @@ def _encoded(
 
 
 def _text(body: bytes) -> str:
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in body[:200] and body[:200].count(b"\0") > 20):
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or body[:200].count(b"\0") * 3 > len(body[:200]):
         raise Refused("csv-encoding", "", 'the file is UTF-16; save it as "CSV UTF-8"')
     try:
         text = body.decode("utf-8-sig")

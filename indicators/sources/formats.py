@@ -6,6 +6,7 @@ What the parts become is said by `indicators.actions.adapters`, at ingest.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from indicators.sources import csv, misp
 from indicators.stix import json
 
 
@@ -40,6 +41,8 @@ FORMATS = {
             ("application/x-ndjson", "application/ndjson", "application/jsonl"),
             json.split_lines,
         ),
+        Format("misp", "MISP event, or a list of them", "events", (), misp.split),
+        Format("csv", "CSV with a header", "rows", ("text/csv",), csv.split),
     )
 }
 
