@@ -3,21 +3,19 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.core.files.uploadhandler import FileUploadHandler
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.http.multipartparser import MultiPartParserError
 
-#: Fields and boundaries beside the file.
-_AROUND = 1024 * 1024
+AROUND_BYTES = 1024 * 1024
+"""How much of a form may stand around its file."""
 
 
 class Admitted(FileUploadHandler):
-    """Lets others store a file, if its sender is signed in or `admitted` says so, and it is not over the limit.
+    """Lets the handlers after it store a file if its sender is signed in and it is not over the limit.
 
-    Django reads a form before its view is asked, to find the CSRF token: who may send is looked at here, before a byte
-    of a file is kept.
+    Django reads a form before its view is asked, to find the CSRF token: so who may send is looked at here, before a byte
+    of a file is kept. Of a form over the limit no file is kept, and `request.file_is_too_large` is set.
     """
-
-    admitted = False
 
     def handle_raw_input(
         self,
@@ -27,13 +25,19 @@ class Admitted(FileUploadHandler):
         boundary: bytes,
         encoding: str | None = None,
     ) -> None:
-        """Refuse before anything is read."""
-        user = getattr(self.request, "user", None)
-        if not self.admitted and not getattr(user, "is_authenticated", False):
-            raise SuspiciousOperation("Sign in before you send a file.")
-        if content_length > settings.MAX_UPLOAD_BYTES + _AROUND:
-            raise RequestDataTooBig(f"A file may have {settings.MAX_UPLOAD_BYTES} bytes at most.")
+        """Refuse a stranger's form before anything is read."""
+        assert self.request is not None
+        if not self.request.user.is_authenticated:
+            # Any other error would be raised again by the page that tells of it.
+            raise MultiPartParserError("Sign in before you send a file.")
+        self.request.file_is_too_large = content_length > settings.MAX_UPLOAD_BYTES + AROUND_BYTES  # type: ignore[attr-defined]
         settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
+
+    def new_file(self, *given: Any, **named: Any) -> None:
+        """Read over what is too large."""
+        super().new_file(*given, **named)
+        if self.request.file_is_too_large:  # type: ignore[union-attr]
+            raise StopUpload(connection_reset=False)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         """Leave it to the next one."""

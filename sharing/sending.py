@@ -178,6 +178,10 @@ class UploadAdmin(ReadOnly):
         """Choose a file; then its preview, or its progress."""
         by = _actor(request)
         form = FileForm(request.POST or None, request.FILES or None, initial=_own_inbox(request))
+        if getattr(request, "file_is_too_large", False):
+            form.errors["file"] = form.error_class(
+                [f"The file is too large: {settings.MAX_UPLOAD_BYTES // (1024 * 1024)} MB at most."]
+            )
         if form.is_valid():
             sender: Collection = form.cleaned_data["sender"]
             is_draft = form.cleaned_data["preview"]

@@ -130,7 +130,7 @@ class ClaimedSubmission:
 def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done or another worker has it."""
     found = sql.row(
-        "SELECT id, community_id, organization_id, collection_id, format, body, received_at, \"offset\""
+        'SELECT id, community_id, organization_id, collection_id, format, body, received_at, "offset"'
         " FROM indicators_submission WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
         (submission_id,),
     )

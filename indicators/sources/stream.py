@@ -2,7 +2,7 @@
 
 Every part is a complete body by itself, with the raw bytes of its elements as they came. No more is held at a time
 than one element and one part. The time is proportional to the bytes, whatever they are. A file that breaks the grammar
-of its format is `Refused` when the fault is met, with its place in the whole file: what came before must be let go then.
+of its format is `Refused` when the fault is met, with its place in the whole file: what came before must be let go.
 """
 
 import codecs
@@ -33,7 +33,7 @@ MAX_ENVELOPE_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A body and how many elements it holds; in the file its places are `offset` further on (elements, lines of CSV)."""
+    """A body and how many elements it holds; its places are `offset` later in the file (elements, lines of CSV)."""
 
     body: bytes
     count: int

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.admission import Admitted
+from accounts.admission import AROUND_BYTES
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
@@ -150,17 +150,17 @@ def _file(request: HttpRequest) -> tuple[str, Iterator[bytes]]:
     """The name and the bytes of what is sent: the body as it is, or the one file of a form."""
     if not request.headers.get("Content-Type", "").lower().startswith("multipart/"):
         return "", stream_of(request, max_bytes=settings.MAX_UPLOAD_BYTES)
-    if not request.headers.get("Content-Length"):
+    length = request.headers.get("Content-Length", "")
+    if not (length.isascii() and length.isdigit()):
         raise errors.BadRequest("A form needs a Content-Length; send the file itself as the body instead.")
-    admitted = Admitted(request)
-    admitted.admitted = True
-    handlers: list[Any] = [admitted, TemporaryFileUploadHandler(request)]
+    if int(length) > settings.MAX_UPLOAD_BYTES + AROUND_BYTES:
+        raise errors.TooLarge(f"A file may have {settings.MAX_UPLOAD_BYTES} bytes at most.")
+    settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
+    handlers: list[Any] = [TemporaryFileUploadHandler(request)]
     request.upload_handlers = handlers
     try:
         files = [file for name in request.FILES for file in request.FILES.getlist(name)]
-    except SuspiciousOperation as error:
-        raise errors.TooLarge(str(error)) from error
-    except (MultiPartParserError, OSError) as error:
+    except (MultiPartParserError, SuspiciousOperation, OSError) as error:
         raise errors.BadRequest("The form cannot be read.") from error
     if len(files) != 1:
         raise errors.BadRequest(f"The form holds {len(files)} files; send one.")
