@@ -13,8 +13,8 @@ AROUND_BYTES = 1024 * 1024
 class Admitted(FileUploadHandler):
     """Lets the handlers after it store a file if its sender is signed in and it is not over the limit.
 
-    Django reads a form before its view is asked, to find the CSRF token: so who may send is looked at here, before a byte
-    of a file is kept. Of a form over the limit no file is kept, and `request.file_is_too_large` is set.
+    Django reads a form before its view is asked, to find the CSRF token: so who may send is looked at here, before a
+    byte of a file is kept. Of a form over the limit no file is kept, and `request.file_is_too_large` is set.
     """
 
     def handle_raw_input(
@@ -22,7 +22,7 @@ class Admitted(FileUploadHandler):
         input_data: Any,
         META: Any,  # noqa: N803 - Django calls it so
         content_length: int,
-        boundary: bytes,
+        boundary: Any,
         encoding: str | None = None,
     ) -> None:
         """Refuse a stranger's form before anything is read."""

@@ -106,4 +106,4 @@ def progress(organization_id: UUID, upload_id: UUID) -> Progress | None:
             (upload_id,),
         )
     ]
-    return Progress(*found, outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"], reasons, parts)
+    return Progress(*found, **outcomes, reasons=reasons, parts=parts)

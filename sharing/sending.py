@@ -39,7 +39,7 @@ MAX_VALUES = 2_000
 LINES_A_PAGE = 200
 
 
-class SenderField(forms.ModelChoiceField):
+class SenderField(forms.ModelChoiceField):  # type: ignore[type-arg] # it is no generic at run time
     """On whose behalf, and in which community: the inbox that it goes to."""
 
     def __init__(self) -> None:
@@ -165,8 +165,7 @@ class UploadAdmin(ReadOnly):
             ),
         ]
         wrapped = [
-            path(str(one.pattern), self.admin_site.admin_view(one.callback), name=one.name)  # type: ignore[type-var]
-            for one in own
+            path(str(one.pattern), self.admin_site.admin_view(one.callback), name=one.name) for one in own
         ]
         return [*wrapped, *super().get_urls()]
 

@@ -209,7 +209,7 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
         raise NoDraft("it was submitted already, or let go")
     *identifiers, body_format, received_at, body = found
     first = next(stream.split(body_format, [body], sizes=stream.Sizes(part_elements=count)))
-    return ClaimedSubmission(*identifiers, body_format, first.body, received_at)
+    return ClaimedSubmission(*identifiers, format=body_format, body=first.body, received_at=received_at)
 
 
 def _forget(which: str, value: object) -> int:

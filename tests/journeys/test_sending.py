@@ -165,7 +165,7 @@ def test_pasted_text_becomes_a_published_indicator(world: World, analyst: Desk) 
 
     assert "/receipt/" in receipt.url, words(receipt)
     world.settle()
-    assert indicator_in(world, "lab-b", "green", domain, community="allies")["labels"] == ["relay", "autumn"]
+    assert indicator_in(world, "lab-b", "green", domain, community="allies")["labels"] == ["autumn", "relay"]
     # The receipt tells what stands in the widest feed that its sender reads.
     published = indicator_in(world, "lab-a", "strict", domain, community="allies")
     assert published["pattern"] == f"[domain-name:value = '{domain}']"

@@ -52,14 +52,14 @@ def campaign_lines(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_file_sent_in_chunks_without_a_length_is_ingested_in_parts_with_receipts(world: World) -> None:
-    campaigns = campaign_lines(5_300)
+    campaigns = campaign_lines(20)
+    places = [index * 270 for index in range(20)]
 
     def lines() -> Iterator[bytes]:
-        for n, one in enumerate(campaigns):
+        for number in range(5_300):
+            # What is no object harms no other.
+            one = campaigns[number // 270] if number % 270 == 0 else {"type": "campaign"}
             yield json.dumps(one).encode() + b"\n"
-            if n % 1000 == 0:
-                # What is no object harms no other.
-                yield b'{"type": "campaign"}\n'
 
     answer = send(world, lines(), "format=ndjson&name=autumn.ndjson")
 
@@ -70,18 +70,17 @@ def test_a_file_sent_in_chunks_without_a_length_is_ingested_in_parts_with_receip
         "autumn.ndjson",
         "ndjson",
         2,
-        5_306,
+        5_300,
     )
     final = done(world, first["id"])
     assert (final["state"], final["percent"], final["ingested"]) == ("ingested", 100, 2)
-    assert final["counts"] == {"accepted": 5_300, "rejected": 6}
-    assert final["reasons"] == {"missing-property": 6}
+    assert final["counts"] == {"accepted": 20, "rejected": 5_280}
+    assert final["reasons"] == {"missing-property": 5_280}
     receipts = [world.receipt("lab-a", part["submission"]) for part in final["submissions"]]
-    rejected = [line for one in receipts for line in one["objects"] if line["outcome"] == "rejected"]
+    released = [line for one in receipts for line in one["objects"] if line["outcome"] == "released"]
+    assert [line["id"] for line in released] == [one["id"] for one in campaigns]
     # Places are those of the file, not of the part.
-    assert [line["place"] for line in rejected] == [f"objects/{n * 1001 + 1}" for n in range(6)]
-    released = [line["id"] for one in receipts for line in one["objects"] if line["outcome"] == "released"]
-    assert released == [one["id"] for one in campaigns]
+    assert [line["place"] for line in released] == [f"objects/{place}" for place in places]
 
 
 def test_a_file_may_come_in_a_form(world: World) -> None:

@@ -45,7 +45,7 @@ values = st.recursive(
 @st.composite
 def envelopes(draw: st.DrawFn) -> bytes:
     """Envelopes in every lay-out."""
-    members = [("objects", draw(st.lists(values, max_size=12)))]
+    members: list[tuple[str, object]] = [("objects", draw(st.lists(values, max_size=12)))]
     if draw(st.booleans()):
         members.append(("more", False))
     if draw(st.booleans()):
