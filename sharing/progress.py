@@ -106,4 +106,5 @@ def progress(organization_id: UUID, upload_id: UUID) -> Progress | None:
             (upload_id,),
         )
     ]
-    return Progress(*found, **outcomes, reasons=reasons, parts=parts)
+    counted = (outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"])
+    return Progress(*(*found, *counted, reasons, parts))

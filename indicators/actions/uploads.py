@@ -207,9 +207,11 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
     )
     if found is None:
         raise NoDraft("it was submitted already, or let go")
-    *identifiers, body_format, received_at, body = found
+    submission_id, community_id, organization_id, collection_id, body_format, received_at, body = found
     first = next(stream.split(body_format, [body], sizes=stream.Sizes(part_elements=count)))
-    return ClaimedSubmission(*identifiers, format=body_format, body=first.body, received_at=received_at)
+    return ClaimedSubmission(
+        submission_id, community_id, organization_id, collection_id, body_format, first.body, received_at
+    )
 
 
 def _forget(which: str, value: object) -> int:
