@@ -8,7 +8,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.models import AuditEvent, Community, Member, Role, Token
+from accounts.models import AuditEvent, Community, Member, Notice, Role, Token
 
 admin.site.unregister(Group)
 
@@ -89,6 +89,18 @@ class TokenAdmin(ReadOnly):
         "last_used_at",
         "revoked_at",
     )
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly):
+    """What organisations were told, newest first."""
+
+    list_display = ("told_at", "organization", "kind", "sentence")
+    list_filter = ("kind", "organization")
+    list_select_related = ("organization",)
+    search_fields = ("=target",)
+    ordering = ("-id",)
+    show_full_result_count = False
 
 
 @admin.register(AuditEvent)

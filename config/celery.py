@@ -17,11 +17,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 INGEST_QUEUE = "ingest"
 PUBLISH_QUEUE = "publish"
+OUTBOUND_QUEUE = "outbound"
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
-    """A task's queue: ingesting has its own, so that a flood of submissions never delays a publication."""
-    return {"queue": INGEST_QUEUE if name.startswith("sharing.tasks.ingest") else PUBLISH_QUEUE}
+    """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
+
+    What calls other servers runs in a worker that holds no signing key and alone needs a way out.
+    """
+    if name.startswith("sharing.tasks.ingest"):
+        return {"queue": INGEST_QUEUE}
+    outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver"))
+    return {"queue": OUTBOUND_QUEUE if outbound else PUBLISH_QUEUE}
 
 
 app = Celery("stillwatch")
@@ -76,6 +83,11 @@ app.conf.update(
         },
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0, "options": {"expires": 600}},
+        "watch_sources": {
+            "task": "sharing.tasks.watch_sources",
+            "schedule": 600.0,
+            "options": {"expires": 600},
+        },
     },
 )
 app.autodiscover_tasks()

@@ -117,6 +117,8 @@ STILLWATCH_ORIGIN_HOST = _public_host or "localhost"
 _url = PUBLIC_URL or env.url_of(
     env.text("HOST", "127.0.0.1"), env.integer("PORT", 8000, minimum=1, maximum=65535)
 )
+ISSUER = _url
+"""Who speaks in receipts and deliveries, and the address that their links begin with."""
 SCHEMAS_URL = f"{_url}/schemas"
 """Where the schemas of the distillation profile are served; stands in what is published, so no request decides it."""
 

@@ -1,4 +1,4 @@
-"""The desk's pages on what was sent, on what resembles what, on what must never be published, and the catalogue."""
+"""The desk's pages on what resembles what, on what must never be published, and the catalogue."""
 
 from django import forms
 from django.contrib import admin, messages
@@ -7,9 +7,8 @@ from django.db.models import Case, Count, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.actor import Actor
@@ -20,44 +19,7 @@ from indicators.actions import likeness as likenesses
 from indicators.actions.journal import NotMergeable
 from indicators.allowlists.entries import Entry, entry
 from indicators.desk import ShownTemplate, templates_of
-from indicators.models import Allowlist, AllowlistEntry, Likeness, LikenessState, Submission, Technique
-
-
-@admin.register(Submission)
-class SubmissionAdmin(ReadOnly):
-    """Submissions, newest first; those in quarantine say why."""
-
-    list_display = ("id", "organization", "community", "channel", "object_count", "state", "received_at")
-    list_filter = ("state", "channel", "community", "organization")
-    list_select_related = ("organization", "community")
-    ordering = ("-received_at",)
-    fields = (
-        *(
-            "id",
-            "organization",
-            "community",
-            "token",
-            "channel",
-            "object_count",
-            "state",
-            "attempts",
-            "error",
-        ),
-        *("received_at", "ingested_at", "format", "upload", "part", "receipt"),
-    )
-    readonly_fields = ("receipt",)
-
-    @admin.display(description="Receipt")
-    def receipt(self, submission: Submission) -> SafeString:
-        """The page is `sharing`'s, who knows what became of what."""
-        return format_html(
-            '<a href="{}">What became of each object</a>',
-            reverse("admin:indicators_submission_receipt", args=[submission.id]),
-        )
-
-    def get_queryset(self, request):  # type: ignore[no-untyped-def]
-        """Without the bodies, which can be large."""
-        return super().get_queryset(request).defer("body")
+from indicators.models import Allowlist, AllowlistEntry, Likeness, LikenessState, Technique
 
 
 @admin.register(Technique)

@@ -114,8 +114,11 @@ class Submission(models.Model):
         help_text="Its parts as the sender counts them: objects, findings, rows."
     )
     state = models.CharField(max_length=12, choices=SubmissionState.choices, default=SubmissionState.RECEIVED)
-    attempts = models.SmallIntegerField(default=0)
-    error = models.TextField(blank=True)
+    attempts = models.SmallIntegerField(default=0, help_text="Those that failed.")
+    starts = models.SmallIntegerField(default=0, help_text="Times that a sweep began with it.")
+    retry_at = models.DateTimeField(null=True, help_text="No sweep takes it up before.")
+    error = models.TextField(blank=True, help_text="What failed: types and places, never a value.")
+    counts = models.JSONField(default=dict, help_text="Objects by outcome at ingest.")
     received_at = models.DateTimeField()
     ingested_at = models.DateTimeField(null=True)
     upload = models.ForeignKey(

@@ -18,13 +18,14 @@ from accounts.admin import ReadOnly, may_analyse
 from accounts.models import Grade, Member, Organization, Tlp
 from indicators.actions import journal
 from indicators.models import Claim, Merge, MergeKind, Subject
-from sharing import desk, sending, tasks
+from sharing import admin_receipts, desk, sending, tasks
 from sharing.actions import ageing, moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.desk import claims_of, readers_of
 from sharing.models import Collection, Review, SigningKey
 
-__all__ = ["sending"]  # its pages are registered with those here
+# Importing them registers their pages.
+__all__ = ["admin_receipts", "sending"]
 
 
 class DecisionForm(forms.Form):

@@ -3,6 +3,9 @@
 Only what that organisation's widest feed shows is looked at, so a receipt says "already known" no sooner than the feed.
 """
 
+import csv
+import io
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +13,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
+
 from accounts import sql
+from indicators.models import SubmissionState
+from indicators.stix import timestamps
+from indicators.stix.canonical import canonical_parsed
+from sharing.signing import jws
+from sharing.signing.keys import Signer
 
 SENTENCES = {
     "pending": "Received; not looked at yet.",
@@ -37,14 +47,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A submission and its lines, in the order in which the objects stood."""
+    """A submission and its lines, in the order in which the objects stood; `sha256` is that of the body, in hex."""
 
     id: UUID
+    organization: str
     community: str
     state: str
     received_at: datetime
     ingested_at: datetime | None
     object_count: int
+    sha256: str
     lines: list[Line]
 
     @property
@@ -56,14 +68,26 @@ class Receipt:
 def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
     """The receipt of this organisation's submission; None for any other."""
     found = sql.row(
-        "SELECT s.id, c.slug, s.state, s.received_at, s.ingested_at, s.object_count, s.community_id"
+        "SELECT s.id, o.slug, c.slug, s.state, s.received_at, s.ingested_at, s.object_count,"
+        " encode(s.body_sha256, 'hex'), s.community_id"
         " FROM indicators_submission s JOIN accounts_community c ON c.id = s.community_id"
-        " WHERE s.id = %s AND s.organization_id = %s",
+        " JOIN accounts_organization o ON o.id = s.organization_id"
+        " WHERE s.id = %s AND s.organization_id = %s AND s.state <> 'draft'",
         (submission_id, organization_id),
     )
     if found is None:
         return None
-    identifier, community, state, received_at, ingested_at, object_count, community_id = found
+    (
+        identifier,
+        organization,
+        community,
+        state,
+        received_at,
+        ingested_at,
+        object_count,
+        sha256,
+        community_id,
+    ) = found
     ceiling = _widest(organization_id, community_id)
     lines = [
         _line(row, ceiling)
@@ -76,7 +100,132 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
             },
         )
     ]
-    return Receipt(identifier, community, state, received_at, ingested_at, object_count, lines)
+    return Receipt(
+        identifier, organization, community, state, received_at, ingested_at, object_count, sha256, lines
+    )
+
+
+def is_decided(receipt: Receipt) -> bool:
+    """Whether no line waits any more: for ingest, the release decision, an analyst, or what it refers to."""
+    return receipt.state == SubmissionState.INGESTED and not any(
+        line.outcome in _WAITS or line.reason == "waiting-for-reference" for line in receipt.lines
+    )
+
+
+_WAITS = frozenset(("new", "merged", "pending-review"))
+
+
+def statement(receipt: Receipt, *, now: datetime, most_lines: int | None = None) -> dict[str, object]:
+    """What the service says of a submission: who says it and when, and the receipt.
+
+    With more than `most_lines` lines, `objects` is null and says that they are to be asked for at `url`.
+    """
+    path = f"/api/v1/submissions/{receipt.id}/"
+    too_many = most_lines is not None and len(receipt.lines) > most_lines
+    return {
+        "at": timestamps.from_datetime(now),
+        "community": receipt.community,
+        "counts": receipt.counts,
+        "id": str(receipt.id),
+        "ingested_at": None if receipt.ingested_at is None else timestamps.from_datetime(receipt.ingested_at),
+        "issuer": settings.ISSUER,
+        "object_count": receipt.object_count,
+        "objects": None if too_many else [_members(line) for line in receipt.lines],
+        "organization": receipt.organization,
+        "received_at": timestamps.from_datetime(receipt.received_at),
+        "sha256": receipt.sha256,
+        "state": receipt.state,
+        "url": f"{settings.ISSUER}{path}",
+    }
+
+
+def signed(receipt: Receipt, *, signer: Signer | None, now: datetime) -> tuple[bytes, str | None]:
+    """The RFC 8785 bytes of a receipt, and the detached JWS over them; None without a signer."""
+    body = canonical_parsed(statement(receipt, now=now), odd_floats=False)
+    return body, None if signer is None else jws.sign(signer, body, typ=jws.RECEIPT)
+
+
+def table(receipt: Receipt) -> bytes:
+    """The lines of a receipt as CSV, with a byte order mark for spreadsheets; no cell of it is a formula."""
+    text = io.StringIO(newline="")
+    text.write("\ufeff")
+    writer = csv.writer(text)
+    names = list(Line.__slots__)
+    writer.writerow(("submission", *names))
+    for line in receipt.lines:
+        writer.writerow((receipt.id, *(_cell(getattr(line, name)) for name in names)))
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    """A cell that a spreadsheet shows instead of running it (OWASP, "CSV Injection")."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = "" if value is None else str(value)
+    first = text[:1]
+    if not first.isascii():
+        # Spreadsheets take the wide forms for the narrow ones.
+        first = unicodedata.normalize("NFKC", first)
+    return f"'{text}" if first in _FORMULA else text
+
+
+_FORMULA = frozenset("=+-@\t\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A submission in a list: its receipt without the lines, which would be counted anew for each."""
+
+    id: UUID
+    community: str
+    channel: str
+    format: str
+    state: str
+    received_at: datetime
+    ingested_at: datetime | None
+    object_count: int
+    sha256: str
+    counts: dict[str, int]
+
+
+def sent(
+    organization_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    state: str | None = None,
+    since: datetime | None = None,
+    community: str | None = None,
+) -> list[Sent]:
+    """An organisation's own submissions, newest first, those that stand behind `after`, which is one of them."""
+    return [
+        Sent(*found)
+        for found in sql.rows(
+            "SELECT s.id, c.slug, s.channel, s.format, s.state, s.received_at, s.ingested_at, s.object_count,"
+            " encode(s.body_sha256, 'hex'), s.counts FROM indicators_submission s"
+            " JOIN accounts_community c ON c.id = s.community_id"
+            " WHERE s.organization_id = %(organization)s AND s.state <> 'draft'"
+            " AND (%(after)s::uuid IS NULL OR (s.received_at, s.id) <"
+            " (SELECT p.received_at, p.id FROM indicators_submission p"
+            " WHERE p.id = %(after)s AND p.organization_id = %(organization)s))"
+            " AND (%(state)s::text IS NULL OR s.state = %(state)s)"
+            " AND (%(since)s::timestamptz IS NULL OR s.received_at >= %(since)s)"
+            " AND (%(community)s::text IS NULL OR c.slug = %(community)s)"
+            " ORDER BY s.received_at DESC, s.id DESC LIMIT %(limit)s",
+            {
+                "organization": organization_id,
+                "after": after,
+                "state": state,
+                "since": since,
+                "community": community,
+                "limit": limit,
+            },
+        )
+    ]
+
+
+def _members(line: Line) -> dict[str, object]:
+    return {name: getattr(line, name) for name in Line.__slots__}
 
 
 # A line is about what the claim counts for now: the journal may have moved it since it came in.

@@ -1,6 +1,5 @@
 """The desk's pages for sending: a file, looked at first or at once; pasted text; and the receipt of what was sent."""
 
-import io
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -160,9 +159,6 @@ class UploadAdmin(ReadOnly):
             path("text/", self.text_view, name="indicators_upload_text"),
             path("<uuid:upload_id>/preview/", self.preview_view, name="indicators_upload_preview"),
             path("receipt/<uuid:submission_id>/", self.receipt_view, name="indicators_submission_receipt"),
-            path(
-                "receipt/<uuid:submission_id>.csv", self.receipt_csv, name="indicators_submission_receipt_csv"
-            ),
         ]
         wrapped = [
             path(str(one.pattern), self.admin_site.admin_view(one.callback), name=one.name) for one in own
@@ -348,22 +344,6 @@ class UploadAdmin(ReadOnly):
             page=Paginator(shown, LINES_A_PAGE).get_page(request.GET.get("page")),
         )
 
-    def receipt_csv(self, request: HttpRequest, submission_id: UUID) -> HttpResponse:
-        """The same as a file, in which no cell is a formula."""
-        _actor(request)
-        _, lines = _receipt(submission_id)
-        outcome = request.GET.get("outcome", "")
-        written = io.StringIO(newline="")
-        written.write(csv.row(_COLUMNS))
-        for line in lines:
-            if not outcome or line.outcome == outcome:
-                written.write(csv.row([_cell(getattr(line, name)) for name in _COLUMNS]))
-        return HttpResponse(
-            written.getvalue().encode(),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="receipt-{submission_id}.csv"'},
-        )
-
     def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         return TemplateResponse(
             request,
@@ -378,13 +358,6 @@ class UploadAdmin(ReadOnly):
             done=Count("submissions", filter=Q(submissions__state=SubmissionState.INGESTED)),
             failed=Count("submissions", filter=Q(submissions__state=SubmissionState.QUARANTINED)),
         )
-
-
-_COLUMNS = ("place", "id", "version", "outcome", "reason", "sentence", "published_id", "merged", "note")
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _receipt(submission_id: UUID) -> tuple[Submission, list[Line]]:

@@ -1,6 +1,9 @@
 """The alarm clock: tasks carry ids only, and may be lost, run twice or run late."""
 
-from datetime import timedelta
+import contextlib
+import random
+import time
+from functools import cache
 from uuid import UUID
 
 import psycopg
@@ -10,16 +13,17 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from accounts import sql
+from accounts import faults, sql
 from accounts.actor import Actor
 from indicators.actions import submissions, uploads
-from sharing.actions import ageing, intake, triage
+from indicators.sources import web
+from sharing.actions import ageing, deliveries, intake, silence, triage
 from sharing.actions.keys import NoSigningKey, current_signer
 
 log = structlog.get_logger(__name__)
 
-# A nudge has this long to arrive before the sweep gives another.
-_PATIENCE = timedelta(seconds=3)
+# A task that sends ends after this long, so that none holds its worker: the sweep gives another.
+_SENDING_SECONDS = 60.0
 _SERVICE = Actor("service:ingest")
 
 
@@ -43,20 +47,11 @@ def ingest_submission(submission_id: str) -> None:
 def ingest_waiting() -> None:
     """Ingest, oldest first, what waits for longer than a nudge takes."""
     tried: set[UUID] = set()
-    while True:
-        waiting = {
-            found[0]
-            for found in sql.rows(
-                "SELECT id FROM indicators_submission WHERE state = 'received' AND received_at < %s"
-                " ORDER BY received_at LIMIT 100",
-                (timezone.now() - _PATIENCE,),
-            )
-        }
-        if not waiting - tried:
-            return
-        for submission_id in waiting - tried:
-            _ingest(submission_id)
-        tried |= waiting
+    while fresh := [one for one in submissions.waiting(now=timezone.now()) if one not in tried]:
+        for submission_id in fresh:
+            tried.add(submission_id)
+            if submissions.begin(submission_id=submission_id, by=_SERVICE, now=timezone.now()):
+                _ingest(submission_id)
 
 
 @shared_task(name="sharing.tasks.publish_community")
@@ -82,13 +77,82 @@ def publish_here(community_id: UUID) -> None:
 @shared_task(name="sharing.tasks.sweep")
 def sweep() -> None:
     """Find what no task picked up: the tables know, the broker may have been wiped."""
-    if sql.row(
-        "SELECT 1 FROM indicators_submission WHERE state = 'received' AND received_at < %s LIMIT 1",
-        (timezone.now() - _PATIENCE,),
-    ):
+    if submissions.waiting(now=timezone.now(), most=1):
         _send(ingest_waiting)
     for (community_id,) in sql.rows("SELECT DISTINCT community_id FROM indicators_pendingfold"):
         _send(publish_community, str(community_id))
+    deliveries.queue_notices(now=timezone.now())
+    if deliveries.is_due(now=timezone.now()):
+        _send(write_deliveries)
+        _send(deliver)
+
+
+def nudge_deliver() -> None:
+    """Ask for what is due to be written and sent once this transaction is committed."""
+    transaction.on_commit(lambda: _send(write_deliveries))
+
+
+@shared_task(name="sharing.tasks.write_deliveries")
+def write_deliveries() -> None:
+    """Write and sign what is due to be told; who sends it holds no key."""
+    deadline = time.monotonic() + _SENDING_SECONDS
+    wrote = False
+    try:
+        while time.monotonic() < deadline and deliveries.write_next(
+            signer=current_signer(now=timezone.now()), now=timezone.now()
+        ):
+            wrote = True
+    except NoSigningKey as error:
+        log.warning("deliveries_not_signed", reason=str(error))
+    if wrote:
+        _send(deliver)
+
+
+# Reading the system's authorities takes longer than most deliveries.
+_tls = cache(web.tls)
+
+
+@shared_task(name="sharing.tasks.deliver")
+def deliver() -> None:
+    """Send what is written, webhook by webhook in turn."""
+    deadline = time.monotonic() + _SENDING_SECONDS
+    while time.monotonic() < deadline and deliver_next():
+        pass
+
+
+def deliver_next() -> bool:
+    """One attempt at one delivery; False if none is due."""
+    claimed = deliveries.claim(now=timezone.now())
+    if claimed is None:
+        return False
+    status, retry_after, error = None, None, ""
+    try:
+        with web.Client(internal=claimed.internal, limits=deliveries.LIMITS, context=_tls()) as client:
+            answer = client.post(claimed.url, claimed.body, deliveries.headers(claimed))
+        status, retry_after = answer.status, answer.retry_after
+    except web.WebError as failure:
+        # Its own sentence may name addresses of our network: that is for the log.
+        log.warning("delivery_failed", delivery=str(claimed.id), reason=failure.sentence)
+        error = deliveries.REASONS.get(type(failure), deliveries.UNREACHABLE)
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the attempt is recorded
+        log.error("delivery_failed", delivery=str(claimed.id), fault=faults.summary(failure))
+        error = "The service failed to send it."
+    deliveries.note_answer(
+        claimed=claimed,
+        status=status,
+        error=error,
+        now=timezone.now(),
+        jitter=random.random(),  # noqa: S311 - it spreads attempts in time
+        retry_after=retry_after,
+    )
+    return True
+
+
+@shared_task(name="sharing.tasks.watch_sources")
+def watch_sources() -> None:
+    """Tell of sources that fell silent or speak again; forget what was delivered long ago."""
+    silence.watch(now=timezone.now())
+    deliveries.forget(now=timezone.now())
 
 
 @shared_task(name="sharing.tasks.age")
@@ -109,16 +173,31 @@ def _ingest(submission_id: UUID) -> None:
     now = timezone.now()
     try:
         community_id = intake.ingest(submission_id=submission_id, signer=current_signer(now=now), now=now)
-    except Exception as error:
-        log.exception("ingest_failed", submission=str(submission_id))
-        if not isinstance(error, OperationalError | psycopg.OperationalError | NoSigningKey):
-            # Not the submission's fault otherwise: it is tried again.
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
+        fault = faults.summary(error)
+        log.error("ingest_failed", submission=str(submission_id), fault=fault)
+        if _is_ours(error):
+            with contextlib.suppress(OperationalError, psycopg.OperationalError):
+                submissions.put_off(submission_id=submission_id)
+        else:
             submissions.note_failure(
-                submission_id=submission_id, error=type(error).__name__, by=_SERVICE, now=now
+                submission_id=submission_id, error=fault, by=_SERVICE, now=timezone.now()
             )
         return
     if community_id is not None:
         nudge_publish(community_id)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the failure is no submission's fault: the database is away, full or stops; there is no key."""
+    if isinstance(error, NoSigningKey):
+        return True
+    cause = error.__cause__ if isinstance(error, OperationalError) else error
+    if isinstance(cause, psycopg.OperationalError):
+        # Without a code the connection failed. 08 connection, 53 resources, 55P03 and 57P0x: locks, shutdown.
+        code = cause.sqlstate
+        return code is None or code.startswith(("08", "53", "55P03", "57P", "40"))
+    return isinstance(error, OperationalError)
 
 
 def _send(task: "Task[..., None]", *identifiers: str) -> None:

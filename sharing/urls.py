@@ -2,11 +2,12 @@
 
 from django.urls import path, re_path
 
-from sharing.views import metrics, rest, schemas, taxii, trust, uploads
+from sharing.views import metrics, rest, schemas, taxii, trust, uploads, webhooks
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
 _OBJECT = rf"{_COLLECTION}/objects/(?P<object_id>[^/]+)"
+_DELIVERY = "api/v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>"
 
 urlpatterns = [
     re_path(rf"{_COLLECTION}/objects/?$", taxii.objects),
@@ -27,4 +28,12 @@ urlpatterns = [
     path("api/v1/submissions/<uuid:submission_id>/", rest.SubmissionView.as_view()),
     path("api/v1/uploads/", uploads.UploadsView.as_view()),
     path("api/v1/uploads/<uuid:upload_id>/", uploads.UploadView.as_view()),
+    path("api/v1/notices/", webhooks.NoticesView.as_view()),
+    path("api/v1/webhooks/", webhooks.WebhooksView.as_view()),
+    path("api/v1/webhooks/<uuid:webhook_id>/", webhooks.WebhookView.as_view()),
+    path("api/v1/webhooks/<uuid:webhook_id>/test/", webhooks.WebhookTestView.as_view()),
+    path("api/v1/webhooks/<uuid:webhook_id>/deliveries/", webhooks.DeliveriesView.as_view()),
+    path(f"{_DELIVERY}/", webhooks.DeliveryView.as_view()),
+    path(f"{_DELIVERY}/body/", webhooks.DeliveryBodyView.as_view()),
+    path(f"{_DELIVERY}/resend/", webhooks.ResendView.as_view()),
 ]

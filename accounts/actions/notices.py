@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from accounts.models import Notice
+from accounts.models import Notice, Organization, Sector
 
 
 def tell(
@@ -24,3 +24,18 @@ def tell(
         detail=detail or {},
         told_at=now,
     )
+
+
+def tell_with_operator(
+    *,
+    organization_id: UUID,
+    kind: str,
+    target: str,
+    sentence: str,
+    now: datetime,
+    detail: dict[str, object] | None = None,
+) -> None:
+    """As `tell`; the operator is told the same, once if it is the operator's own."""
+    operators = Organization.objects.filter(sector=Sector.OPERATOR).values_list("id", flat=True)
+    for told in {organization_id, *operators}:
+        tell(organization_id=told, kind=kind, target=target, sentence=sentence, now=now, detail=detail)

@@ -1,14 +1,16 @@
 """The one door in: whatever arrives becomes a durable `Submission`, and leaves it as claims and receipt lines."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from json import dumps
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 
 from accounts import sql
+from accounts.actions import notices
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from indicators.models import BodyFormat, Submission, SubmissionState, Upload
@@ -16,6 +18,14 @@ from indicators.sources import formats, stream
 from indicators.stix import json
 
 MAX_ATTEMPTS = 3
+MAX_STARTS = 10
+PATIENCE = timedelta(seconds=3)
+"""A nudge has this long to arrive before the sweep gives another."""
+_WAITS = (timedelta(seconds=15), timedelta(minutes=2))
+"""Before the second and the third attempt."""
+_LEASE = timedelta(seconds=5)
+_MAX_ERROR = 4000
+_DIED = f"The worker's process ended {MAX_STARTS} times while it worked on it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +110,9 @@ def receive_parts(*, upload: Upload, parts: Iterable[stream.Part], now: datetime
         object_count = len(formats.split(part.body, upload.format, max_bytes=len(part.body)))
         sql.execute(
             "INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id,"
-            " format, body, body_sha256, object_count, state, attempts, error, received_at, upload_id, part,"
-            " \"offset\") VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, '', %s, %s, %s, %s)",
+            " format, body, body_sha256, object_count, state, attempts, starts, counts, error,"
+            ' received_at, upload_id, part, "offset")'
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '', %s, %s, %s, %s)",
             (
                 *(submission_id, upload.community_id, upload.organization_id, upload.token_id),
                 *(upload.channel, upload.collection_id, upload.format, part.body),
@@ -137,23 +148,116 @@ def claim(submission_id: UUID) -> ClaimedSubmission | None:
     return None if found is None else ClaimedSubmission(*found)
 
 
-def finish(*, submission_id: UUID, keep_body: bool, now: datetime) -> None:
+def finish(*, submission_id: UUID, keep_body: bool, counts: dict[str, int], now: datetime) -> None:
     """Mark a claimed submission as ingested; of a body that is not kept, the digest stays."""
     forgotten = "" if keep_body else ", body = ''"
     sql.execute(
-        f"UPDATE indicators_submission SET state = 'ingested', ingested_at = %s, error = ''{forgotten} WHERE id = %s",
-        (now, submission_id),
+        "UPDATE indicators_submission SET state = 'ingested', ingested_at = %s, error = '', retry_at = NULL,"
+        f" counts = %s::jsonb{forgotten} WHERE id = %s",
+        (now, dumps(counts), submission_id),
+    )
+
+
+def waiting(*, now: datetime, most: int = 100) -> list[UUID]:
+    """What a sweep takes up, oldest first: received for longer than a nudge takes, and not put off."""
+    return [
+        found[0]
+        for found in sql.rows(
+            "SELECT id FROM indicators_submission WHERE state = 'received' AND received_at < %s"
+            " AND (retry_at IS NULL OR retry_at <= %s) ORDER BY received_at LIMIT %s",
+            (now - PATIENCE, now, most),
+        )
+    ]
+
+
+def begin(*, submission_id: UUID, by: Actor, now: datetime) -> bool:
+    """Before a sweep's attempt, in a transaction of its own: whoever dies with it is known to have had it.
+
+    It is put off for a little longer each time, so that what kills a worker does not keep the others waiting; the
+    tenth time quarantines it. False if it is nothing to begin with any more.
+    """
+    with transaction.atomic():
+        found = sql.row(
+            "UPDATE indicators_submission s SET starts = s.starts + 1,"
+            " retry_at = %(now)s::timestamptz + (s.starts + 1) * %(lease)s::interval"
+            " FROM (SELECT id FROM indicators_submission WHERE id = %(id)s AND state = 'received'"
+            " AND (retry_at IS NULL OR retry_at <= %(now)s) FOR UPDATE SKIP LOCKED) free"
+            " WHERE s.id = free.id RETURNING s.starts",
+            {"id": submission_id, "now": now, "lease": _LEASE},
+        )
+        if found is not None and found[0] > MAX_STARTS:
+            sql.execute("UPDATE indicators_submission SET error = %s WHERE id = %s", (_DIED, submission_id))
+            _quarantine(submission_id=submission_id, by=by, now=now)
+            return False
+    return found is not None
+
+
+def put_off(*, submission_id: UUID) -> None:
+    """An attempt failed for no fault of the submission's: it counts for nothing, and the next sweep tries again."""
+    sql.execute(
+        "UPDATE indicators_submission SET starts = 0, retry_at = NULL WHERE id = %s AND state = 'received'",
+        (submission_id,),
     )
 
 
 def note_failure(*, submission_id: UUID, error: str, by: Actor, now: datetime) -> None:
-    """Count a failed attempt; after `MAX_ATTEMPTS` the submission is quarantined whole and the rest goes on."""
+    """Count a failed attempt and put the next one off; the third quarantines the submission whole.
+
+    `error` says what failed without a value (`accounts.faults.summary`).
+    """
     with transaction.atomic():
         found = sql.row(
-            "UPDATE indicators_submission SET attempts = attempts + 1, error = %s,"
-            " state = CASE WHEN attempts + 1 >= %s THEN 'quarantined' ELSE state END"
-            " WHERE id = %s AND state = 'received' RETURNING state",
-            (error[:2000], MAX_ATTEMPTS, submission_id),
+            "UPDATE indicators_submission SET attempts = attempts + 1, starts = 0, error = %s,"
+            " retry_at = CASE attempts WHEN 0 THEN %s::timestamptz ELSE %s END"
+            " WHERE id = %s AND state = 'received' RETURNING attempts",
+            (error[:_MAX_ERROR], now + _WAITS[0], now + _WAITS[1], submission_id),
         )
-        if found is not None and found[0] == SubmissionState.QUARANTINED:
-            record(by=by, now=now, action="submission.quarantine", target=f"submission:{submission_id}")
+        if found is not None and found[0] >= MAX_ATTEMPTS:
+            _quarantine(submission_id=submission_id, by=by, now=now)
+
+
+def _quarantine(*, submission_id: UUID, by: Actor, now: datetime) -> None:
+    found = sql.row(
+        "UPDATE indicators_submission SET state = 'quarantined', retry_at = NULL WHERE id = %s"
+        " RETURNING organization_id, object_count, attempts",
+        (submission_id,),
+    )
+    assert found is not None
+    organization_id, object_count, attempts = found
+    target = f"submission:{submission_id}"
+    record(by=by, now=now, action="submission.quarantine", target=target, detail={"attempts": attempts})
+    notices.tell_with_operator(
+        organization_id=organization_id,
+        kind="submission.quarantined",
+        target=target,
+        sentence=f"Submission {submission_id} could not be ingested and is set aside whole, as it came; the operator"
+        " looks into it. Nothing of it was taken, and nothing is lost.",
+        detail={"objects": object_count},
+        now=now,
+    )
+
+
+@transaction.atomic
+def retry(*, submission_ids: Sequence[UUID], by: Actor, now: datetime) -> list[UUID]:
+    """Put quarantined submissions back, to be ingested as if they had just come; those that were."""
+    again = [
+        found[0]
+        for found in sql.rows(
+            "UPDATE indicators_submission SET state = 'received', attempts = 0, starts = 0, retry_at = NULL"
+            " WHERE id = ANY(%s) AND state = 'quarantined' RETURNING id",
+            (list(submission_ids),),
+        )
+    ]
+    for submission_id in again:
+        record(by=by, now=now, action="submission.retry", target=f"submission:{submission_id}")
+    return again
+
+
+@transaction.atomic
+def raw_body(*, submission_id: UUID, by: Actor, now: datetime) -> bytes | None:
+    """What was sent, byte for byte, for an analyst of the operator; None if there is none such, or it is not kept."""
+    body = Submission.objects.filter(id=submission_id).values_list("body", flat=True).first()
+    if not body:
+        return None
+    record(by=by, now=now, action="submission.download", target=f"submission:{submission_id}")
+    return bytes(body)

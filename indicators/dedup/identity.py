@@ -2,11 +2,22 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from indicators.dedup import sigma
 from indicators.patterns import canonical
 
-_READINGS: dict[str, Callable[[str], str]] = {"stix": canonical, "sigma": sigma.finding}
+#: Patterns whose canonical form is kept: whoever makes an indicator asks for its key, and so does ingest. A pattern of
+#: STIX is at most 8 KiB long.
+_KEPT = 2048
+
+
+@lru_cache(maxsize=_KEPT)
+def _canonical(pattern: str) -> str:
+    return canonical(pattern)
+
+
+_READINGS: dict[str, Callable[[str], str]] = {"stix": _canonical, "sigma": sigma.finding}
 
 
 def indicator_key(pattern_type: str, pattern: str) -> bytes:

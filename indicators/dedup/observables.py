@@ -4,9 +4,10 @@ The id is a UUIDv5 over the contributing properties, after their values are brou
 use (indicators.patterns.values).
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from indicators.patterns import values
 from indicators.stix.canonical import canonical
@@ -16,7 +17,7 @@ from indicators.stix.references import references
 #: The code of every refusal that this module makes.
 CODES = ("impossible-value",)
 
-_NAMESPACE = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")  # STIX 2.1 §2.9
+_NAMESPACE = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7").bytes  # STIX 2.1 §2.9
 
 _VALUES: Mapping[str, Callable[[str], str]] = {
     "domain-name": values.domain,
@@ -91,7 +92,14 @@ def deterministic_id(value: Mapping[str, Any]) -> str | None:
             contributing["hashes"] = _one_hash(contributing["hashes"])
         if not contributing or (kind in _MAY_REFER and references(contributing)):
             return None
-    return f"{kind}--{uuid5(_NAMESPACE, canonical(contributing).decode())}"
+    return f"{kind}--{_uuid5(canonical(contributing))}"
+
+
+def _uuid5(name: bytes) -> str:
+    """The UUIDv5 of a name in STIX's namespace (RFC 9562 §5.5); `uuid.uuid5` takes four times as long."""
+    found = hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(found[16], 16) & 3]
+    return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 
 
 def _normal(normaliser: Callable[[str], str], text: str, place: str) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 from indicators.stix.json import Refused
 
@@ -30,10 +29,9 @@ def derived_id(object_type: str, *parts: str) -> str:
     It has the form of a random UUID (version 4), as STIX 2.1 §2.9 wants for all but observables. The first part is the
     id of the sending organisation: nobody else's objects can be met by it.
     """
-    digest = bytearray(hashlib.sha256("\x00".join((object_type, *parts)).encode()).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x40
-    digest[8] = digest[8] & 0x3F | 0x80
-    return f"{object_type}--{UUID(bytes=bytes(digest))}"
+    found = hashlib.sha256("\x00".join((object_type, *parts)).encode()).hexdigest()
+    variant = "89ab"[int(found[16], 16) & 3]
+    return f"{object_type}--{found[:8]}-{found[8:12]}-4{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 
 
 def further_on(items: Iterable[Item], offset: int) -> Iterator[Item]:

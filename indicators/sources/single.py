@@ -91,15 +91,17 @@ def normal(value: str, name: str = "") -> tuple[Kind, str]:
     return kind, kind.normal(plain)
 
 
-_DOT = re.compile(r"\s*[\[({<]\s*(?:\.|dot)\s*[\])}>]\s*|\\\.|[\u3002\uff0e\uff61]", re.IGNORECASE)
+_DOT = re.compile(
+    r"\s{0,2}[\[({<]\s{0,2}(?:\.|dot)\s{0,2}[\])}>]\s{0,2}|\\\.|[\u3002\uff0e\uff61]", re.IGNORECASE
+)
 _SPACED_DOT = re.compile(r"(?<=\w) (?:dot|DOT|Dot) (?=\w)")
-_AT = re.compile(r"\s*[\[({<]\s*(?:@|at)\s*[\])}>]\s*", re.IGNORECASE)
+_AT = re.compile(r"\s{0,2}[\[({<]\s{0,2}(?:@|at)\s{0,2}[\])}>]\s{0,2}", re.IGNORECASE)
 _COLON_SLASHES = re.compile(r"[\[({]:(?://|\\\\)[\])}]")
 _COLON = re.compile(r"[\[({]:[\])}]")
 _SLASH = re.compile(r"[\[({](//?)[\])}]")
 _SCHEME = re.compile(r"(?:h(?:xx|tt|\*\*|__|--|XX)p|meow)(s?)(?=://)", re.IGNORECASE)
 _FTP = re.compile(r"f(?:x|\*)p(?=://)", re.IGNORECASE)
-_SPLIT_SCHEME = re.compile(r"((?:https?|hxxps?|ftp|fxp)):(?://?\s+|\s+//\s*|\\\\)", re.IGNORECASE)
+_SPLIT_SCHEME = re.compile(r"((?:https?|hxxps?|ftp|fxp)):(?://?\s{1,2}|\s{1,2}//\s{0,2}|\\\\)", re.IGNORECASE)
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 

@@ -131,6 +131,7 @@ _plain_decoder = json.JSONDecoder(
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
 )
+_CONTAINERS = frozenset((dict, list))
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -181,14 +182,12 @@ def _holds_forbidden_characters(value: Any) -> bool:
 
 
 def _is_too_deep(value: Any) -> bool:
-    containers = [value] if isinstance(value, dict | list) else []
+    containers = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
-        containers = [
-            child
-            for container in containers
-            for child in (container.values() if isinstance(container, dict) else container)
-            if isinstance(child, dict | list)
-        ]
+        children: list[Any] = []
+        for container in containers:
+            children += container.values() if type(container) is dict else container
+        containers = [child for child in children if type(child) in _CONTAINERS]
         if not containers:
             return False
     return True
@@ -492,6 +491,29 @@ def split_lines(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     if len(lines) > MAX_OBJECTS:
         raise _too_many()
     return lines
+
+
+def split_array(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
+    """The raw bytes of each element of a JSON array, unparsed: only their grammar is looked at, as in `split`."""
+    _check_body(body, max_bytes)
+    start = _after_space(body, 0)
+    if body[start : start + 1] != b"[":
+        raise _broken(body, start, "a list was expected")
+    try:
+        elements = [bytes(element) for element in _decoders().elements.decode(body)]
+    except (RecursionError, ValueError):  # msgspec's errors are ValueErrors
+        elements, end = _elements_by_brackets(body, start)
+        end = _after_space(body, end)
+        if end < len(body):
+            raise _broken(body, end, "the end of the text was expected") from None
+    if len(elements) > MAX_OBJECTS:
+        raise _too_many()
+    return elements
+
+
+def find_grammar_fault(body: bytes) -> Refused | None:
+    """Where a body breaks JSON's grammar, as far as it is read; None where it does not."""
+    return _grammar_fault(body, 0)
 
 
 def _check_body(body: bytes, max_bytes: int) -> None:

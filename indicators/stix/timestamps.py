@@ -52,6 +52,13 @@ def from_datetime_ms(moment: datetime) -> str:
     return _iso(moment.astimezone(UTC), "milliseconds")
 
 
+def from_datetime(moment: datetime) -> str:
+    """The timestamp of an aware datetime with six decimals."""
+    if moment.tzinfo is None:
+        raise ValueError("a datetime without a time zone names no moment")
+    return _iso(moment.astimezone(UTC), "microseconds")
+
+
 def _iso(moment: datetime, precision: str) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 

@@ -294,7 +294,8 @@ def _documents() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def _registry() -> Registry:
+def registry() -> Registry:
+    """The schemas of OASIS and of the profile, for others that refer to them."""
     return jsonschema_rs.Registry(list(_documents().items()))
 
 
@@ -302,7 +303,7 @@ def _registry() -> Registry:
 def _schema(uri: str) -> jsonschema_rs.Validator:
     # Patterns run on a linear-time engine: those of OASIS have nested quantifiers.
     return jsonschema_rs.validator_for(
-        _documents()[uri], registry=_registry(), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        _documents()[uri], registry=registry(), pattern_options=jsonschema_rs.RegexOptions(), offline=True
     )
 
 
@@ -310,12 +311,45 @@ def _schema(uri: str) -> jsonschema_rs.Validator:
 # Plain words for what a schema found
 
 
+#: Values with more members and elements than this are told one fault only: to list all can take seconds.
+_LARGE = 500
+
+
+def first_fault(schema: jsonschema_rs.Validator, value: Any) -> tuple[str, str, str] | None:
+    """Of what a schema finds wrong the fault that tells most: code, place and reason. None if there is none.
+
+    Of a large value it is the first fault that the schema comes to.
+    """
+    found = min(_faults(_errors(schema, value)), key=lambda fault: fault.rank, default=None)
+    return None if found is None else (found.code, found.place, found.reason)
+
+
+def _errors(schema: jsonschema_rs.Validator, value: Any) -> Iterator[ValidationError]:
+    if not _is_large(value):
+        yield from schema.iter_errors(value)
+        return
+    try:
+        schema.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        yield error
+
+
+def _is_large(value: Any) -> bool:
+    seen, containers = 0, [value]
+    while containers and seen <= _LARGE:
+        container = containers.pop()
+        if type(container) in (dict, list):
+            seen += len(container)
+            containers += container.values() if type(container) is dict else container
+    return seen > _LARGE
+
+
 def _explain(schema: jsonschema_rs.Validator, obj: dict[str, Any], at: str = "") -> Invalid:
-    faults = sorted(_faults(schema.iter_errors(obj)), key=lambda fault: fault.rank)
-    if not faults:
+    fault = first_fault(schema, obj)
+    if fault is None:
         return Invalid("invalid-stix", at, "the object does not have the form of its type")
-    first = faults[0]
-    return Invalid(first.code, f"{at}{first.place}", first.reason)
+    code, place, reason = fault
+    return Invalid(code, f"{at}{place}", reason)
 
 
 class _Found(NamedTuple):
@@ -364,7 +398,7 @@ def _in_words(kind: ValidationErrorKind, error: ValidationError, place: str) -> 
             return (
                 "invalid-stix",
                 place,
-                "it is null, which STIX does not know; leave the property out instead",
+                "it is null; leave the property out instead",
             )
         kinds = [_KINDS.get(str(each), str(each)) for each in (value if isinstance(value, list) else [value])]
         return "invalid-stix", place, f"it must be {' or '.join(kinds)}"
@@ -402,7 +436,7 @@ def _in_words(kind: ValidationErrorKind, error: ValidationError, place: str) -> 
         return _forbidden_in_words(error.instance, place)
     if name in ("anyOf", "oneOf"):
         return _alternatives_in_words(error, place)
-    return "invalid-stix", place, "it has none of the forms that STIX 2.1 allows here"
+    return "invalid-stix", place, "it has none of the forms that are allowed here"
 
 
 def _forbidden_in_words(instance: Any, place: str) -> tuple[str, str, str]:
@@ -422,11 +456,7 @@ def _forbidden_in_words(instance: Any, place: str) -> tuple[str, str, str]:
 def _alternatives_in_words(error: ValidationError, place: str) -> tuple[str, str, str]:
     if error.instance is None or error.instance == []:
         what = "null" if error.instance is None else "an empty list"
-        return (
-            "invalid-stix",
-            place,
-            f"it is {what}, which STIX does not know; leave the property out instead",
-        )
+        return "invalid-stix", place, f"it is {what}; leave the property out instead"
     branches: list[list[ValidationError]] = [branch for branch in error.kind.as_dict()["context"] if branch]
     if not branches:
         return "invalid-stix", place, "it has more than one of the forms that exclude each other"

@@ -3,9 +3,10 @@
 claim the row → its items (indicators.actions.adapters) → per object: strict read, identity, privacy, ceiling
 → accepted or rejected with a reason
 → publication.append to the inbox or open collection → claims (absorb) → prompt templates compared (likeness)
-→ what is on an allow-list → receipt lines → done
+→ what is on an allow-list → receipt lines → deliveries due → done
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from accounts import sql
+from accounts import faults, sql
 from indicators.actions import adapters, allowlists, likeness, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
@@ -30,7 +31,7 @@ from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
-from sharing.actions import publication
+from sharing.actions import deliveries, publication
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Kind
@@ -80,6 +81,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         lines = [line for item in items for line in _lines_of(item, house, signer)]
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
+        if not house.takes_personal_data:
+            _repeat_no_person(lines, house)
         accepted = [line for line in lines if line.observed is not None]
         (log,) = publication.lock([submission.collection_id])
         _append(log, submission, accepted, signer, now)
@@ -97,7 +100,15 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         _say_what_is_listed(accepted, subjects)
         _write_receipt(submission.id, lines, subjects)
         # What is refused for what it holds, or would have been next, is not kept either.
-        submissions.finish(submission_id=submission.id, keep_body=not holds_personal_data, now=now)
+        submissions.finish(
+            submission_id=submission.id,
+            keep_body=not holds_personal_data,
+            counts=dict(Counter(str(line.outcome) for line in lines)),
+            now=now,
+        )
+        deliveries.queue_receipts(
+            submission_id=submission.id, organization_id=submission.organization_id, now=now
+        )
     return submission.community_id
 
 
@@ -162,9 +173,8 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
             code = refusal.code
         version = modified or created or ""
         return _Line(raw, place, object_id or place, version, Outcome.REJECTED, code, refusal.sentence)
-    except Exception:
-        # A fault of ours, and no reason to lose its neighbours with it.
-        log.exception("object_not_understood", place=place)
+    except Exception as error:  # noqa: BLE001 - a fault of ours, and no reason to lose its neighbours with it
+        log.error("object_not_understood", place=place, fault=faults.summary(error))
         object_id, modified, created = json.head(raw)
         return _Line(
             raw,
@@ -204,6 +214,28 @@ def _holds_personal_data(submission: ClaimedSubmission, lines: Sequence[_Line], 
         may_hold(part, prompt_text=house.takes_prompt_text)
         for part in formats.split(submission.body, submission.format, max_bytes=len(submission.body))
     )
+
+
+def _repeat_no_person(lines: Sequence[_Line], house: _House) -> None:
+    """What may name a person is not kept with its object; a receipt must not repeat it either."""
+
+    def holds(text: str) -> bool:
+        return may_hold(canonical({"description": text}), prompt_text=house.takes_prompt_text)
+
+    for line in lines:
+        rejected = line.outcome is Outcome.REJECTED
+        said = (line.object_id, line.version, line.sentence) if rejected else ()
+        if not holds("\n".join((*said, line.note))):
+            continue
+        if holds(line.note):
+            line.note = "What was left out is not repeated here: it may name a person."
+        if rejected:
+            line.object_id = line.place if holds(line.object_id) else line.object_id
+            line.version = "" if holds(line.version) else line.version
+            if holds(line.sentence):
+                line.sentence = (
+                    f"Refused as {line.reason}; the value is not repeated here: it may name a person."
+                )
 
 
 def _append(

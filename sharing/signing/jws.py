@@ -1,8 +1,10 @@
-"""Detached signatures over canonical objects (RFC 7515 appendix F; RFC 9864): one form, nothing else.
+"""Detached signatures over canonical bytes (RFC 7515 appendix F; RFC 9864): one form, nothing else.
 
-header     {"alg":"Ed25519","kid":"<RFC 7638 thumbprint>","typ":"stix-object+jws"}  exactly, in JCS
+header     {"alg":"Ed25519","kid":"<RFC 7638 thumbprint>","typ":"<type>"}  exactly, in JCS
 signature  Ed25519 over  b64u(header) "." b64u(body)
 carried    b64u(header) ".." b64u(signature)
+
+The type says what the bytes are, so that no receipt can be taken for an object (RFC 8725 §3.11).
 """
 
 import re
@@ -13,7 +15,16 @@ from cryptography.exceptions import InvalidSignature
 from sharing.signing import base64url
 from sharing.signing.keys import ALGORITHM, KeySet, Signer, SigningError
 
-_HEADER = re.compile(rf'\{{"alg":"{ALGORITHM}","kid":"([A-Za-z0-9_-]{{43}})","typ":"stix-object\+jws"\}}')
+_HEADER = re.compile(
+    rf'\{{"alg":"{ALGORITHM}","kid":"([A-Za-z0-9_-]{{43}})","typ":"([a-z-]+\+jws)"\}}', re.ASCII
+)
+
+OBJECT = "stix-object+jws"
+"""One STIX object."""
+RECEIPT = "stillwatch-receipt+jws"
+"""A receipt: what became of each object of a submission."""
+DELIVERY = "stillwatch-delivery+jws"
+"""The body of a webhook's delivery."""
 
 
 class MalformedSignature(SigningError):
@@ -26,20 +37,30 @@ class BadSignature(SigningError):
 
 def sign_object(signer: Signer, body: bytes) -> str:
     """The detached compact JWS over `body`, the JCS bytes of one object, which are not looked at."""
-    header = _encoded_header(signer.kid)
+    return sign(signer, body, typ=OBJECT)
+
+
+def sign(signer: Signer, body: bytes, *, typ: str) -> str:
+    """The detached compact JWS over `body`, which is of the type `typ` and is not looked at."""
+    header = _encoded_header(signer.kid, typ)
     signature = signer.sign(b"%b.%b" % (header, base64url.encode_bytes(body)))
     return (b"%b..%b" % (header, base64url.encode_bytes(signature))).decode("ascii")
 
 
 def verify_object(keys: KeySet, body: bytes, jws: str) -> str:
-    """The `kid` that signed `body`, the JCS bytes of one object.
+    """The `kid` that signed `body`, the JCS bytes of one object. Raises as `verify`."""
+    return verify(keys, body, jws, typ=OBJECT)
+
+
+def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
+    """The `kid` that signed `body` as something of the type `typ`.
 
     Raises MalformedSignature, UnknownKey or BadSignature, looked for in this order.
     """
     header, separator, encoded = jws.partition("..")
     if not separator:
         raise MalformedSignature("a signature is a header and a signature with '..' between them")
-    kid = _kid(header)
+    kid = _kid(header, typ)
     try:
         signature = base64url.decode(encoded)
     except base64url.NotBase64url as error:
@@ -55,21 +76,21 @@ def verify_object(keys: KeySet, body: bytes, jws: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _encoded_header(kid: str) -> bytes:
-    header = f'{{"alg":"{ALGORITHM}","kid":"{kid}","typ":"stix-object+jws"}}'
+def _encoded_header(kid: str, typ: str) -> bytes:
+    header = f'{{"alg":"{ALGORITHM}","kid":"{kid}","typ":"{typ}"}}'
     if not _HEADER.fullmatch(header):
         raise MalformedSignature("the signer's kid is not an RFC 7638 thumbprint")
     return base64url.encode_bytes(header.encode("ascii"))
 
 
-def _kid(encoded_header: str) -> str:
+def _kid(encoded_header: str, typ: str) -> str:
     """Matched, not parsed: a header that must be known to the byte leaves a JSON parser nothing to decide."""
     try:
         header = base64url.decode(encoded_header).decode("ascii")
     except ValueError as error:
         raise MalformedSignature("the header is not base64url of plain text") from error
     match = _HEADER.fullmatch(header)
-    if not match:
-        exactly = '{"alg":"Ed25519","kid":…,"typ":"stix-object+jws"}'
+    if not match or match[2] != typ:
+        exactly = f'{{"alg":"Ed25519","kid":…,"typ":"{typ}"}}'
         raise MalformedSignature(f"the header is not exactly {exactly}")
     return match[1]

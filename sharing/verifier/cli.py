@@ -15,6 +15,9 @@ from sharing.verifier import blind, strict_json, template
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
+from sharing.verifier.receipt import DeliveryReport, ReceiptReport, verify_delivery, verify_receipt
+
+Report = PageReport | ObjectReport | ReceiptReport | DeliveryReport
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -47,6 +50,13 @@ examples:
   stillwatch verify object indicator.json --jws "$HEADER..$SIGNATURE" --jwks jwks.json
 """
 
+_RECEIPT_EXAMPLES = """\
+examples:
+  curl -D head.txt -H "Authorization: Bearer $TOKEN" "$HOST/api/v1/submissions/$ID/" > receipt.json
+  grep -i ^stillwatch-signature: head.txt | tr -d '\\r' | cut -d' ' -f2 > receipt.jws
+  stillwatch verify receipt receipt.json --jws receipt.jws --jwks jwks.json --sent bundle.json
+"""
+
 
 class _CannotRead(Exception):
     """A file named on the command line cannot be read; the sentence says why."""
@@ -61,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.run(arguments))
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-    if arguments.file == arguments.jwks == "-":
-        parser.error("only one of FILE and --jwks can be standard input")
+    if [arguments.file, arguments.jwks, getattr(arguments, "sent", None)].count("-") > 1:
+        parser.error("only one file can be standard input")
     try:
         report = _verify(arguments)
     except _CannotRead as error:
@@ -80,10 +90,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> PageReport | ObjectReport:
+def _verify(arguments: argparse.Namespace) -> Report:
     keys = _key_set(_read(arguments.jwks))
     if arguments.what == "page":
         return verify_page(_read(arguments.file), keys, ceiling=arguments.ceiling)
+    if arguments.what == "receipt":
+        sent = None if arguments.sent is None else _read(arguments.sent)
+        return verify_receipt(_read(arguments.file), _signature(arguments.jws), keys, sent=sent)
+    if arguments.what == "delivery":
+        return verify_delivery(_read(arguments.file), _signature(arguments.jws), keys)
     return verify_object(_read(arguments.file), _signature(arguments.jws), keys)
 
 
@@ -118,9 +133,20 @@ def _read(name: str) -> bytes:
         raise _CannotRead(f"cannot read {name}: {error.strerror}") from error
 
 
-def _summary(report: PageReport | ObjectReport) -> str:
+def _summary(report: Report) -> str:
     if isinstance(report, ObjectReport):
         return f"verified: {shown(report.object_id)} version {shown(report.version)}, signed by {report.kid}"
+    if isinstance(report, ReceiptReport):
+        return (
+            f"verified: receipt {shown(report.receipt_id)}, {shown(report.state)},"
+            f" {report.objects} object{'' if report.objects == 1 else 's'}, as of {shown(report.at)},"
+            f" by {shown(report.issuer)}, signed by {report.kid}"
+        )
+    if isinstance(report, DeliveryReport):
+        return (
+            f"verified: delivery {shown(report.delivery_id)} ({shown(report.kind)}) of {shown(report.at)},"
+            f" by {shown(report.issuer)}, signed by {report.kid}"
+        )
     signed_by = f", signed by {', '.join(report.kids)}" if report.kids else ""
     objects = f"{report.objects} object{'' if report.objects == 1 else 's'}"
     if report.start is None or report.end is None:
@@ -131,7 +157,7 @@ def _summary(report: PageReport | ObjectReport) -> str:
     return f"verified: {objects} in {entries} of {shown(report.origin)}{withdrawn}{owed}{signed_by}"
 
 
-def _json_report(report: PageReport | ObjectReport) -> str:
+def _json_report(report: Report) -> str:
     return json.dumps({"verified": True, **dataclasses.asdict(report)})
 
 
@@ -173,14 +199,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
-        help="verify a page or an object",
-        description="Verifies a page or an object.",
+        help="verify a page, an object, a receipt or a webhook's delivery",
+        description="Verifies a page, an object, a receipt or a webhook's delivery.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXIT_CODES,
     )
     blind.register(commands)
     template.register(commands)
-    kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object")
+    kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object|receipt|delivery")
 
     page = kinds.add_parser(
         "page",
@@ -201,9 +227,30 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_OBJECT_EXAMPLES + "\n" + _EXIT_CODES,
     )
     stix.add_argument("file", metavar="FILE", help="the object; - reads standard input")
-    stix.add_argument("--jws", required=True, metavar="TEXT|FILE", help="the signature, or a file of it")
 
-    for kind in (page, stix):
+    receipt = kinds.add_parser(
+        "receipt",
+        help="the receipt of a submission and its detached signature",
+        description="Verifies a receipt, in any JSON layout, against the signature of its header\n"
+        "Stillwatch-Signature: the service said what became of each object.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_RECEIPT_EXAMPLES + "\n" + _EXIT_CODES,
+    )
+    receipt.add_argument("file", metavar="FILE", help="the receipt; - reads standard input")
+    receipt.add_argument("--sent", metavar="FILE", help="what was sent: is the receipt about these bytes?")
+    delivery = kinds.add_parser(
+        "delivery",
+        help="the body of a webhook's delivery and its detached signature",
+        description="Verifies the body of a webhook's delivery, in any JSON layout, against the signature of its\n"
+        "header Stillwatch-Signature. Whether its id was seen before is the receiver's to know.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXIT_CODES,
+    )
+    delivery.add_argument("file", metavar="FILE", help="the body; - reads standard input")
+    for said in (stix, receipt, delivery):
+        said.add_argument("--jws", required=True, metavar="TEXT|FILE", help="the signature, or a file of it")
+
+    for kind in (page, stix, receipt, delivery):
         kind.add_argument(
             "--jwks", required=True, metavar="FILE", help="the publisher's keys; - for standard input"
         )

@@ -49,12 +49,12 @@ def read_object(raw: bytes, *, depth: int = MAX_DEPTH) -> JsonObject:
     return value
 
 
-def canonical(value: JsonObject) -> bytes:
+def canonical(value: JsonObject, *, limit: int = MAX_OBJECT_BYTES) -> bytes:
     """The JCS bytes (RFC 8785) of an object that `read` let through; Malformed if it is too large or deep."""
     _check(value, MAX_DEPTH)  # Again, for an object that `read` met further down.
     body: bytes = rfc8785.dumps(value)  # type: ignore[arg-type]  # `read` yields nothing but JSON values.
-    if len(body) > MAX_OBJECT_BYTES:
-        raise Malformed(f"an object of {len(body)} bytes; the limit is {MAX_OBJECT_BYTES}")
+    if len(body) > limit:
+        raise Malformed(f"an object of {len(body)} bytes; the limit is {limit}")
     return body
 
 

@@ -44,6 +44,30 @@ _GAUGES = (
         "SELECT count(*) FROM sharing_review WHERE state = 'pending'",
     ),
     (
+        "stillwatch_deliveries_pending",
+        "Deliveries to webhooks that are due or will be tried again",
+        "SELECT count(*) FROM sharing_delivery WHERE state = 'pending'",
+    ),
+    (
+        "stillwatch_oldest_due_delivery_seconds",
+        "Age of the oldest delivery to a webhook that could be sent now and is not",
+        (
+            "SELECT coalesce(extract(epoch FROM now() - min(d.next_at)), 0)::float8 FROM sharing_delivery d"
+            " JOIN sharing_webhook w ON w.id = d.webhook_id"
+            " WHERE d.state = 'pending' AND d.next_at <= now() AND w.state = 'active'"
+        ),
+    ),
+    (
+        "stillwatch_webhooks_failing",
+        "Webhooks to which several deliveries in a row failed",
+        "SELECT count(*) FROM sharing_webhook WHERE state = 'failing'",
+    ),
+    (
+        "stillwatch_silent_sources",
+        "Sources that normally send and are silent now",
+        "SELECT count(*) FROM sharing_silence WHERE ended_at IS NULL",
+    ),
+    (
         "stillwatch_entries",
         "Entries of all collections",
         "SELECT coalesce(sum(next_index), 0)::int8 FROM sharing_collection",

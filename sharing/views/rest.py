@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+import structlog
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
@@ -21,13 +23,20 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
-from indicators.models import Channel
+from indicators.models import Channel, SubmissionState
 from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
 from indicators.stix import json
 from sharing import queries, receipts
+from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
+from sharing.views import paging
 from sharing.views.protocol import authenticate, body_of
+
+log = structlog.get_logger(__name__)
+
+SIGNATURE = "Stillwatch-Signature"
+"""The header of a detached JWS over the body that it comes with."""
 
 
 class TokenCredentials(BaseAuthentication):
@@ -98,10 +107,15 @@ class LineSerializer(serializers.Serializer[receipts.Line]):
 
 
 class ReceiptSerializer(serializers.Serializer[receipts.Receipt]):
-    """A submission and what became of each object."""
+    """A submission and what became of each object, as of `at`; signed in the header Stillwatch-Signature."""
 
     id = serializers.UUIDField()
+    issuer = serializers.CharField()
+    at = serializers.DateTimeField()
+    url = serializers.CharField()
+    organization = serializers.CharField()
     community = serializers.CharField()
+    sha256 = serializers.CharField(help_text="Of the body as it was sent, in hex.")
     state = serializers.ChoiceField(choices=["received", "ingested", "quarantined"])
     received_at = serializers.DateTimeField()
     ingested_at = serializers.DateTimeField(allow_null=True)
@@ -110,13 +124,63 @@ class ReceiptSerializer(serializers.Serializer[receipts.Receipt]):
     objects = LineSerializer(many=True, source="lines")
 
 
+class SentSerializer(serializers.Serializer[receipts.Sent]):
+    """A submission in a list."""
+
+    id = serializers.UUIDField()
+    community = serializers.CharField()
+    channel = serializers.CharField()
+    format = serializers.CharField()
+    state = serializers.ChoiceField(choices=SubmissionState.choices)
+    received_at = serializers.DateTimeField()
+    ingested_at = serializers.DateTimeField(allow_null=True)
+    object_count = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    counts = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="Objects by outcome at ingest; the receipt goes on from there.",
+    )
+
+
+class SentPageSerializer(serializers.Serializer[Any]):
+    """A page of submissions, newest first."""
+
+    submissions = SentSerializer(many=True)
+    next = serializers.UUIDField(allow_null=True, help_text="What `after` takes; null on the last page.")
+
+
 class SubmissionsView(APIView):
-    """Send objects; the answer says where the receipt is."""
+    """Send objects; the answer says where the receipt is. And what was sent before."""
 
     authentication_classes = [TokenCredentials]
     permission_classes = [MaySubmit]
     content_negotiation_class = AlwaysJson
     parser_classes = [Raw]
+
+    @extend_schema(
+        operation_id="submissions_list",
+        responses={200: SentPageSerializer},
+        parameters=[
+            OpenApiParameter("community", description="Only what was sent to this one."),
+            OpenApiParameter("state", enum=SubmissionState.values),
+            OpenApiParameter("since", OpenApiTypes.DATETIME, description="Received then or later."),
+            OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 1,000; 100 unless told."),
+            OpenApiParameter("after", OpenApiTypes.UUID, description="The `next` of the page before."),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        known: Caller = request.user  # type: ignore[assignment]
+        limit = paging.limit(request)
+        found = receipts.sent(
+            known.organization_id,
+            limit=limit + 1,
+            after=paging.uuid(request, "after"),
+            state=paging.choice(request, "state", SubmissionState.values),
+            since=paging.moment(request, "since"),
+            community=paging.text(request, "community"),
+        )
+        page = {"submissions": found[:limit], "next": found[limit - 1].id if len(found) > limit else None}
+        return Response(SentPageSerializer(page).data)
 
     @extend_schema(
         request=OpenApiTypes.OBJECT,
@@ -127,7 +191,7 @@ class SubmissionsView(APIView):
             OpenApiParameter("Idempotency-Key", location=OpenApiParameter.HEADER),
         ],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Response | HttpResponse:
         known: Caller = request.user  # type: ignore[assignment]
         community = _community(known, request.query_params.get("community"))
         body_format = _format(request)
@@ -155,11 +219,11 @@ class SubmissionsView(APIView):
             return _refused(error.error_code, str(error), error.http_status)
         nudge_ingest(received.id)
         receipt = receipts.receipt(known.organization_id, received.id)
-        return Response(
-            ReceiptSerializer(receipt).data,
-            status=status.HTTP_202_ACCEPTED,
-            headers={"Location": f"/api/v1/submissions/{received.id}/"},
-        )
+        assert receipt is not None
+        answer = _signed(receipt)
+        answer.status_code = status.HTTP_202_ACCEPTED
+        answer["Location"] = f"/api/v1/submissions/{received.id}/"
+        return answer
 
 
 class SubmissionView(APIView):
@@ -169,13 +233,46 @@ class SubmissionView(APIView):
     permission_classes = [MaySubmit]
     content_negotiation_class = AlwaysJson
 
-    @extend_schema(responses={200: ReceiptSerializer})
-    def get(self, request: Request, submission_id: UUID) -> Response:
+    @extend_schema(
+        responses={(200, "application/json"): ReceiptSerializer, (200, "text/csv"): OpenApiTypes.STR},
+        parameters=[
+            OpenApiParameter("format", enum=["json", "csv"], description="`csv`: the lines alone, unsigned.")
+        ],
+    )
+    def get(self, request: Request, submission_id: UUID) -> HttpResponse:
         known: Caller = request.user  # type: ignore[assignment]
+        wanted = paging.choice(request, "format", ["json", "csv"])
         receipt = receipts.receipt(known.organization_id, submission_id)
         if receipt is None:
             raise exceptions.NotFound
-        return Response(ReceiptSerializer(receipt).data)
+        return csv_of(receipt) if wanted == "csv" else _signed(receipt)
+
+
+def _signed(receipt: receipts.Receipt) -> HttpResponse:
+    """The bytes that were signed, and the signature beside them; without, where no key can sign now."""
+    now = timezone.now()
+    try:
+        signer = current_signer(now=now)
+    except NoSigningKey as error:
+        # What was sent is safe, and its sender must hear so.
+        log.warning("receipt_not_signed", reason=str(error))
+        signer = None
+    body, signature = receipts.signed(receipt, signer=signer, now=now)
+    headers = {"Cache-Control": "no-store"} | ({} if signature is None else {SIGNATURE: signature})
+    return HttpResponse(body, content_type="application/json", headers=headers)
+
+
+def csv_of(receipt: receipts.Receipt) -> HttpResponse:
+    """The lines of a receipt, to be saved."""
+    return HttpResponse(
+        receipts.table(receipt),
+        content_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="receipt-{receipt.id}.csv"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 def _community(known: Caller, slug: str | None) -> queries.ApiRoot:

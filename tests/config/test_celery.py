@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from config.celery import INGEST_QUEUE, PUBLISH_QUEUE, app, route
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, app, route
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,8 @@ from config.celery import INGEST_QUEUE, PUBLISH_QUEUE, app, route
         ("sharing.tasks.ingest_submission", INGEST_QUEUE),
         ("sharing.tasks.sweep", PUBLISH_QUEUE),
         ("sharing.tasks.publish", PUBLISH_QUEUE),
+        ("sharing.tasks.write_deliveries", PUBLISH_QUEUE),
+        ("sharing.tasks.deliver", OUTBOUND_QUEUE),
     ],
 )
 def test_ingesting_has_a_queue_of_its_own(task: str, queue: str) -> None:

@@ -16,6 +16,7 @@ from indicators.dedup import observables
 from indicators.models import Outcome
 from indicators.privacy import check as privacy
 from indicators.privacy.blinding import SUBJECTS
+from indicators.sources import csv, misp, ocsf
 from indicators.stix import json, validation
 from sharing import receipts, urls
 from sharing.taxii import errors
@@ -92,6 +93,9 @@ def reason_codes() -> set[str]:
         *validation.CODES,
         *observables.CODES,
         *privacy.CODES,
+        *ocsf.CODES,
+        *csv.CODES,
+        *misp.CODES,
         *receipts.SENTENCES,
         *strings("sharing/release/policy.py", of_call="Verdict", position=1),
         *strings("sharing/actions/intake.py", of_call="_Line", position=5),

@@ -78,6 +78,10 @@ def test_a_csv_file_is_looked_at_row_by_row_and_then_submitted(world: World, ana
     assert "At line 4, column tlp" in said
     assert "tipo" in said
     assert world.sql("SELECT count(*) FROM indicators_submission WHERE state = 'received'") == [(0,)]
+    ((draft,),) = world.sql("SELECT id FROM indicators_submission WHERE state = 'draft'")
+    secret = {"Authorization": f"Bearer {world.token('lab-a').secret}"}
+    for unseen in (f"submissions/{draft}/", f"uploads/{preview.url.split('/')[-3]}/"):
+        assert requests.get(f"{world.url}/api/v1/{unseen}", headers=secret, timeout=30).status_code == 404
 
     analyst.page = analyst.send(preview.url, submit="Submit all of it")
     world.settle()
@@ -195,13 +199,13 @@ def test_a_receipt_is_filtered_and_downloaded_without_formulas(world: World, ana
 
     everything = words(open_page(analyst, f"{path}/"))
     rejected = words(open_page(analyst, f"{path}/?outcome=rejected"))
-    file = analyst.session.get(f"{analyst.url}indicators/upload/{path}.csv", timeout=30)
+    file = analyst.session.get(f"{analyst.url}indicators/submission/{status['id']}/csv/", timeout=30)
 
     assert "All 2 · 1 rejected · 1 released" in everything
     assert "released" in everything
     assert rejected.count("objects/1") == 1
     assert "objects/0" not in rejected
-    rows = list(csv.DictReader(io.StringIO(file.text)))
+    rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
     assert [row["outcome"] for row in rows] == ["released", "rejected"]
     assert rows[1]["id"] == "'=HYPERLINK(1)"
     assert file.headers["Content-Disposition"].startswith("attachment")

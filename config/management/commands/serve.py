@@ -22,7 +22,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
 from config import embedded, env
-from config.celery import INGEST_QUEUE, PUBLISH_QUEUE
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
 from config.supervisor import Child, Supervisor
 
 WEB_WORKERS = 2
@@ -181,6 +181,7 @@ def _children(home: Path, host: str, port: int) -> list[Child]:
         child("web", 0, *web_server(host, port, settings.STATIC_ROOT)),
         worker(INGEST_QUEUE),
         worker(PUBLISH_QUEUE),
+        worker(OUTBOUND_QUEUE),
         child("beat", 0, "celery", "--app", "config.celery", "beat", "--pidfile="),
     ]
 
@@ -201,10 +202,10 @@ def web_server(host: str, port: int, static: Path) -> list[str]:
 
 
 def celery_worker(queue: str) -> list[str]:
-    """The module and arguments of the worker of one queue."""
+    """The module and arguments of the worker of one queue; where others' servers are waited for, two take turns."""
     return [
         *("celery", "--app", "config.celery", "worker", "--queues", queue, "--hostname", f"{queue}@%h"),
-        *("--pool", "prefork", "--concurrency", "1"),
+        *("--pool", "prefork", "--concurrency", "2" if queue == OUTBOUND_QUEUE else "1"),
         # Workers have nothing to say to each other.
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]

@@ -106,7 +106,7 @@ def test_a_submission_is_claimed_by_one_worker_and_free_again_when_it_dies(trust
 def test_what_is_done_is_claimed_by_nobody(trust: Trust) -> None:
     submission_id = trust.receive(BODY).id
 
-    submissions.finish(submission_id=submission_id, keep_body=True, now=NOW)
+    submissions.finish(submission_id=submission_id, keep_body=True, counts={}, now=NOW)
 
     assert submissions.claim(submission_id) is None
 

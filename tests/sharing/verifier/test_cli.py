@@ -1,10 +1,13 @@
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rfc8785
 
+from sharing.signing.jws import DELIVERY, OBJECT, RECEIPT, sign
 from sharing.signing.keys import PublishedKey, generate, jwks
 from sharing.tlog.page import PROPERTY
 from tests.sharing.verifier.log_simulator import LogSimulator, altered, an_indicator
@@ -223,3 +226,45 @@ def test_a_reader_that_has_gone_costs_neither_the_verdict_nor_a_traceback(
         complaint = process.stderr.read()
 
     assert (process.returncode, complaint) == (0, b"")
+
+
+@pytest.mark.parametrize(("what", "typ"), [("receipt", RECEIPT), ("delivery", DELIVERY)])
+def test_what_the_service_says_to_one_organisation_is_verified_offline(
+    what: str, typ: str, log: LogSimulator, keys: str, tmp_path: Path
+) -> None:
+    sent = b'{"objects":[]}'
+    said: dict[str, str | int] = {
+        "id": "4b0b", "issuer": "https://hub.example", "at": "2026-03-01T12:00:00Z", "state": "ingested",
+        "kind": "receipt.ingested", "object_count": 0, "sha256": hashlib.sha256(sent).hexdigest(),
+    }  # fmt: skip
+    body = rfc8785.dumps(said)
+    file = written(tmp_path / "said.json", json.dumps(said, indent=2).encode())
+    jws = written(tmp_path / "said.jws", sign(log.signer, body, typ=typ).encode() + b"\n")
+    of_another_type = sign(log.signer, body, typ=OBJECT)
+
+    good = stillwatch("verify", what, file, "--jws", jws, "--jwks", keys)
+    as_json = stillwatch("verify", what, "-", "--jws", jws, "--jwks", keys, "--json", stdin=body)
+    altered = stillwatch(
+        "verify", what, "-", "--jws", jws, "--jwks", keys, stdin=body.replace(b"4b0b", b"4b0c")
+    )
+    other = stillwatch("verify", what, file, "--jws", of_another_type, "--jwks", keys)
+
+    assert (good.returncode, good.stderr) == (0, b"")
+    assert good.stdout.startswith(f"verified: {what} 4b0b".encode())
+    assert json.loads(as_json.stdout)["at"] == "2026-03-01T12:00:00Z"
+    assert (altered.returncode, other.returncode) == (10, 20)
+
+
+def test_a_receipt_is_about_the_bytes_that_were_sent(log: LogSimulator, keys: str, tmp_path: Path) -> None:
+    said: dict[str, str | int] = {
+        "id": "4b0b", "issuer": "https://hub.example", "at": "2026-03-01T12:00:00Z", "state": "received",
+        "object_count": 1, "sha256": hashlib.sha256(b"sent").hexdigest(),
+    }  # fmt: skip
+    file = written(tmp_path / "receipt.json", json.dumps(said).encode())
+    jws = sign(log.signer, rfc8785.dumps(said), typ=RECEIPT)
+    ours, theirs = written(tmp_path / "ours", b"sent"), written(tmp_path / "theirs", b"another")
+
+    good = stillwatch("verify", "receipt", file, "--jws", jws, "--jwks", keys, "--sent", ours)
+    bad = stillwatch("verify", "receipt", file, "--jws", jws, "--jwks", keys, "--sent", theirs)
+
+    assert (good.returncode, bad.returncode) == (0, 11)
