@@ -88,6 +88,9 @@ class TokenAdmin(ReadOnly):
         "expires_at",
         "last_used_at",
         "revoked_at",
+        "requests_per_minute",
+        "objects_per_hour",
+        "bytes_per_hour",
     )
 
 

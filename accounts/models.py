@@ -209,6 +209,11 @@ class Token(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+    requests_per_minute = models.IntegerField(
+        null=True, blank=True, help_text="Empty: the service's default."
+    )
+    objects_per_hour = models.IntegerField(null=True, blank=True, help_text="Empty: the service's default.")
+    bytes_per_hour = models.BigIntegerField(null=True, blank=True, help_text="Empty: the service's default.")
 
     class Meta:
         constraints = [
@@ -219,10 +224,34 @@ class Token(models.Model):
                 condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
                 name="token_expires_later",
             ),
+            models.CheckConstraint(
+                condition=(Q(requests_per_minute__isnull=True) | Q(requests_per_minute__gte=1))
+                & (Q(objects_per_hour__isnull=True) | Q(objects_per_hour__gte=1))
+                & (Q(bytes_per_hour__isnull=True) | Q(bytes_per_hour__gte=1)),
+                name="token_quotas_positive",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.organization_id}/{self.name}"
+
+
+class Allowance(models.Model):
+    """What a token may still submit: the levels of three buckets at one moment, which fill up as time passes.
+
+    A level below zero is a debt: one body that was larger than a whole quota.
+    """
+
+    token = models.OneToOneField(Token, on_delete=models.CASCADE, primary_key=True)
+    requests_left = models.FloatField()
+    objects_left = models.FloatField()
+    bytes_left = models.FloatField()
+    as_of = models.DateTimeField()
+    over_quota = models.BigIntegerField(default=0, help_text="How often it was refused for a quota.")
+    turned_away = models.BigIntegerField(default=0, help_text="How often it was refused at high water.")
+
+    def __str__(self) -> str:
+        return str(self.token_id)
 
 
 class Notice(models.Model):

@@ -81,6 +81,7 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0, "options": {"expires": 60}},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0, "options": {"expires": 600}},
         "watch_sources": {

@@ -60,6 +60,8 @@ CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
 SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
 SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
 """Opens the signing keys. Only processes that sign have it: the web server, ingest and publish."""
+READ_SECRET = env.secret
+"""Reads what a source's credential names, when it is needed: SOURCE_SECRET_<NAME> and its like, or their files."""
 
 if MODE == "production":
     _required = {
@@ -108,6 +110,16 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
+
+# ------------------------------------------------------------------------------------------------ the pressure
+
+QUOTA_REQUESTS_PER_MINUTE = env.integer("QUOTA_REQUESTS_PER_MINUTE", 30_000, minimum=1, maximum=2**31 - 1)
+QUOTA_OBJECTS_PER_HOUR = env.integer("QUOTA_OBJECTS_PER_HOUR", 10_000_000, minimum=1, maximum=2**31 - 1)
+QUOTA_BYTES_PER_HOUR = env.integer("QUOTA_BYTES_PER_HOUR", 20 * 1024**3, minimum=1, maximum=2**62)
+"""What a token may submit, unless the community file gives it other quotas."""
+HIGH_WATER_OBJECTS = env.integer("HIGH_WATER_OBJECTS", 1_000_000, minimum=1)
+HIGH_WATER_BYTES = env.integer("HIGH_WATER_BYTES", 4 * 1024**3, minimum=1)
+"""As long as more than this waits for ingest, nothing more is taken from anybody."""
 
 # -------------------------------------------------------------------------------------------------- the hosts
 

@@ -18,7 +18,13 @@ from accounts.admin import ReadOnly, may_analyse
 from accounts.models import Grade, Member, Organization, Tlp
 from indicators.actions import journal
 from indicators.models import Claim, Merge, MergeKind, Subject
-from sharing import admin_receipts, desk, sending, tasks
+from sharing import (
+    admin_receipts,
+    desk,
+    sending,
+    source_admin,  # noqa: F401 - registers its page
+    tasks,
+)
 from sharing.actions import ageing, moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.desk import claims_of, readers_of

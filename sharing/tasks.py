@@ -15,8 +15,9 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import faults, sql
 from accounts.actor import Actor
-from indicators.actions import submissions, uploads
+from indicators.actions import pulls, submissions, uploads
 from indicators.sources import web
+from sharing import queries
 from sharing.actions import ageing, deliveries, intake, silence, triage
 from sharing.actions.keys import NoSigningKey, current_signer
 
@@ -153,6 +154,43 @@ def watch_sources() -> None:
     """Tell of sources that fell silent or speak again; forget what was delivered long ago."""
     silence.watch(now=timezone.now())
     deliveries.forget(now=timezone.now())
+
+
+@shared_task(name="sharing.tasks.pull_due")
+def pull_due() -> None:
+    """Pull what is due, a turn of each source, until nothing is."""
+    tried: set[UUID] = set()
+    while True:
+        waiting = [source_id for source_id in pulls.due(now=timezone.now()) if source_id not in tried]
+        if not waiting:
+            break
+        for source_id in waiting:
+            pull_here(source_id)
+        tried.update(waiting)
+    if tried and pulls.due(now=timezone.now()):
+        # More waits at some: they are next in the queue, behind whatever else calls out.
+        _send(pull_due)
+
+
+@shared_task(name="sharing.tasks.pull_check")
+def pull_check(source_id: str) -> None:
+    """Try a source's connection."""
+    pulls.check(source_id=UUID(source_id), clock=timezone.now)
+
+
+def nudge_pull() -> None:
+    """Ask for what is due to be pulled once this transaction is committed."""
+    transaction.on_commit(lambda: _send(pull_due))
+
+
+def nudge_pull_check(source_id: UUID) -> None:
+    """Ask for a source's connection to be tried once this transaction is committed."""
+    transaction.on_commit(lambda: _send(pull_check, str(source_id)))
+
+
+def pull_here(source_id: UUID) -> bool:
+    """Pull a turn of a due source in this process; whether more waits there."""
+    return pulls.pull(source_id=source_id, inbox=queries.inbox, received=nudge_ingest, clock=timezone.now)
 
 
 @shared_task(name="sharing.tasks.age")

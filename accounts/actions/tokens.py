@@ -1,6 +1,6 @@
 """Issue and revoke tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,8 +21,9 @@ def issue(
     by: Actor,
     now: datetime,
     expires_at: datetime | None = None,
+    quotas: Mapping[str, int | None] | None = None,
 ) -> tuple[Token, str]:
-    """Make a token; its secret is returned here and never again."""
+    """Make a token; its secret is returned here and never again. `quotas` by the names of its fields."""
     secret = secrets.make_secret()
     token = Token.objects.create(
         organization_id=organization_id,
@@ -31,6 +32,7 @@ def issue(
         scopes=sorted(scopes),
         created_at=now,
         expires_at=expires_at,
+        **(quotas or {}),
     )
     record(
         by=by, now=now, action="token.issue", target=f"token:{token.id}", detail={"scopes": sorted(scopes)}

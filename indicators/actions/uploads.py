@@ -14,7 +14,9 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts import sql
+from accounts.actions import quotas
 from accounts.actions.audit import record
+from accounts.actions.quotas import Levels
 from accounts.actor import Actor
 from indicators.actions import submissions
 from indicators.actions.submissions import ClaimedSubmission, KeyReused, Received
@@ -55,6 +57,7 @@ class ReceivedUpload:
     object_count: int
     submissions: tuple[Received, ...] = ()
     repeated: bool = False
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,13 @@ def receive(
     """Store a file for ingest, as submissions of a few megabytes each; `json.Refused` if it is broken anywhere.
 
     An Idempotency-Key answers with the upload that it made, and so, without a key, does the same file within a day; a
-    key with another file is `KeyReused`. A draft waits for `submit`.
+    key with another file is `KeyReused`. A draft waits for `submit`. What is new is charged to the token, if one sent it:
+    `quotas.OverQuota` where too little of its quota is left.
     """
-    with spooled(chunks) as file, transaction.atomic():
+    if idempotency_key is not None:
+        submissions.check_key(idempotency_key)
+    levels: Levels | None = None
+    with _counting_refusals(token_id), spooled(chunks) as file, transaction.atomic():
         # Of two that come at once, the second waits for what the first makes.
         sql.lock(f"uploads:{organization_id}")
         earlier = _earlier(
@@ -147,6 +154,8 @@ def receive(
         upload.part_count = len(received)
         upload.object_count = sum(part.object_count for part in received)
         upload.save(update_fields=["part_count", "object_count"])
+        if token_id is not None:
+            levels = quotas.charge(token_id=token_id, now=now, objects=upload.object_count, size=file.size)
         record(
             by=by,
             now=now,
@@ -161,7 +170,18 @@ def receive(
                 "format": body_format,
             },
         )
-    return ReceivedUpload(upload.id, upload.object_count, tuple(received))
+    return ReceivedUpload(upload.id, upload.object_count, tuple(received), levels=levels)
+
+
+@contextmanager
+def _counting_refusals(token_id: UUID | None) -> Iterator[None]:
+    """What a used up quota refuses is counted, outside of the transaction that it rolled back."""
+    try:
+        yield
+    except quotas.OverQuota:
+        if token_id is not None:
+            quotas.mark_refused(token_id=token_id)
+        raise
 
 
 def submit(*, upload_id: UUID, by: Actor, now: datetime) -> ReceivedUpload:

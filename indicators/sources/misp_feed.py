@@ -42,22 +42,22 @@ class _Listed(msgspec.Struct):
 
 
 def pull(client: Client, target: Target, taken: Mapping[str, tuple[int, bool]]) -> Iterator[Delta]:
-    """The events that are new or changed, oldest first, then those that failed before; each is a delta of its own.
+    """The events that are new or changed, oldest first, then those to try again; each is a delta of its own.
 
-    `taken` maps an event's UUID to the timestamp that was taken, and whether that went well. An event that cannot be
-    had is said so in its delta, and the others go on; what is wrong with the feed as a whole is `UpstreamError` or
-    `web.WebError`.
+    `taken` maps an event's UUID to the timestamp that was tried, and whether that is settled for now. Of an event that
+    cannot be had, its delta says so, and the others go on; what is wrong with the feed as a whole is `UpstreamError`
+    or `web.WebError`.
     """
     listed = _manifest(client, target)
     fresh = sorted(
         (version, uuid) for uuid, version in listed.items() if uuid not in taken or taken[uuid][0] < version
     )
-    failed = sorted(
+    again = sorted(
         (version, uuid)
         for uuid, version in listed.items()
         if uuid in taken and taken[uuid][0] >= version and not taken[uuid][1]
     )
-    wanted = fresh + failed
+    wanted = fresh + again
     if not wanted:
         yield Delta((), {}, is_last=True)
         return
@@ -99,8 +99,8 @@ def _event(client: Client, target: Target, uuid: str, version: int, *, is_last: 
     except TooLarge as error:
         return Delta((), {}, taken=(Taken(uuid, version, str(error)),), is_last=is_last)
     if answer.status in {403, 404, 410}:
-        error = f"The manifest lists this event, but its file answers {answer.status}."
-        return Delta((), {}, taken=(Taken(uuid, version, error),), is_last=is_last)
+        missing = f"The manifest lists this event, but its file answers {answer.status}."
+        return Delta((), {}, taken=(Taken(uuid, version, missing),), is_last=is_last)
     _refuse_status(answer, f"{uuid}.json")
     return Delta(
         bodies=(answer.body,),

@@ -613,8 +613,9 @@ def _too_large(limit: int) -> str:
 def _reason(error: BaseException) -> str:
     """The innermost cause, in its library's words and on one line."""
     cause = error
-    while cause.__cause__ is not None or (cause.__context__ is not None and not cause.__suppress_context__):
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment] # one of them is not None
+    # httpcore raises some `from None`, which hides the cause but does not forget it.
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message.rstrip('.')})"
     text = " ".join((getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).split())

@@ -14,7 +14,9 @@ from accounts.actions.audit import record
 from accounts.actions.grades import first_grade
 from accounts.actor import Actor
 from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
+from indicators.actions import pulls
 from indicators.actions.observations import queue_all_folds
+from indicators.models import Source
 from indicators.stix.markings import TLP
 from sharing.actions.ageing import regrade, reweigh
 from sharing.models import Collection, CollectionGrant, Kind, Profile
@@ -44,6 +46,9 @@ class _TokenSpec(_Strict, kw_only=True):
     name: _Slug
     scopes: Annotated[list[Literal["feed:read", "submit", "lookup", "admin"]], msgspec.Meta(min_length=1)]
     expires_at: datetime | None = None
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    objects_per_hour: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    bytes_per_hour: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
 
 
 class _OrganizationSpec(_Strict, kw_only=True):
@@ -77,6 +82,20 @@ class _CollectionSpec(_Strict, kw_only=True):
     write: list[_Slug] | None = None
 
 
+class _SourceSpec(_Strict, kw_only=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    kind: Literal["taxii", "misp-feed"]
+    organization: _Slug
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    collection: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    auth: Literal["none", "basic", "bearer", "mtls"] = "none"
+    username: Annotated[str, msgspec.Meta(max_length=250)] = ""
+    credential: Annotated[str, msgspec.Meta(max_length=50, pattern="^([A-Z][A-Z0-9_]*)?$")] = ""
+    internal: bool = False
+    interval_minutes: Annotated[int, msgspec.Meta(ge=1, le=10080)] = 15
+    enabled: bool = True
+
+
 class _CommunitySpec(_Strict, kw_only=True):
     slug: _Slug
     title: _Title
@@ -86,6 +105,7 @@ class _CommunitySpec(_Strict, kw_only=True):
     personal_data: Literal["refuse", "allow"] = "refuse"
     review: _ReviewSpec = msgspec.field(default_factory=_ReviewSpec)
     collections: list[_CollectionSpec] = []
+    sources: list[_SourceSpec] = []
 
 
 class CommunityFile(_Strict):
@@ -116,9 +136,19 @@ def parse(text: str) -> CommunityFile:
     return parsed
 
 
+def _quotas(spec: _TokenSpec) -> dict[str, int | None]:
+    """A token's own quotas; None is the service's default."""
+    return {
+        "requests_per_minute": spec.requests_per_minute,
+        "objects_per_hour": spec.objects_per_hour,
+        "bytes_per_hour": spec.bytes_per_hour,
+    }
+
+
 def _check(parsed: CommunityFile) -> None:
     _unique("organizations", [one.slug for one in parsed.organizations])
     _unique("communities", [one.slug for one in parsed.communities])
+    _unique("sources", [one.name for community in parsed.communities for one in community.sources])
     for organization in parsed.organizations:
         _unique(f"organizations[{organization.slug}].tokens", [one.name for one in organization.tokens])
     for community in parsed.communities:
@@ -126,6 +156,9 @@ def _check(parsed: CommunityFile) -> None:
         _unique(f"{place}.members", community.members)
         _unique(f"{place}.collections alias", [one.alias for one in community.collections])
         _unique(f"{place}.collections title", [one.title for one in community.collections])
+        strangers = sorted({one.organization for one in community.sources} - set(community.members))
+        if strangers:
+            raise InvalidFile(f"{place}.sources: {', '.join(strangers)} are no members of the community")
         for one in community.collections:
             where = f"{place}.collections[{one.alias}]"
             if one.alias == "inbox":
@@ -266,6 +299,7 @@ class _Apply:
             for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
         }
         for spec in specs:
+            quotas = _quotas(spec)
             label = f"{organization.slug}/{spec.name}"
             token = standing.pop(spec.name, None)
             if token is None:
@@ -274,16 +308,27 @@ class _Apply:
                     name=spec.name,
                     scopes=spec.scopes,
                     expires_at=spec.expires_at,
+                    quotas=quotas,
                     by=self.by,
                     now=self.now,
                 )
                 self.result.secrets[label] = {"id": str(token.id), "secret": secret}
                 self.result.changes.append(f"made token {label}")
-            elif token.scopes != sorted(spec.scopes) or token.expires_at != spec.expires_at:
+            elif (
+                token.scopes != sorted(spec.scopes)
+                or token.expires_at != spec.expires_at
+                or any(getattr(token, name) != quota for name, quota in quotas.items())
+            ):
                 token.scopes, token.expires_at = sorted(spec.scopes), spec.expires_at
-                token.save(update_fields=["scopes", "expires_at"])
+                for name, quota in quotas.items():
+                    setattr(token, name, quota)
+                token.save(update_fields=["scopes", "expires_at", *quotas])
                 self._changed(
-                    "token.change", f"token:{token.id}", f"changed token {label}", scopes=token.scopes
+                    "token.change",
+                    f"token:{token.id}",
+                    f"changed token {label}",
+                    scopes=token.scopes,
+                    **quotas,
                 )
         for token in standing.values():
             tokens.revoke(token_id=token.id, by=self.by, now=self.now)
@@ -319,6 +364,8 @@ class _Apply:
                 "collection.close", f"community:{community.id}", f"closed collection {spec.slug}/{alias}"
             )
         closed.delete()
+        for source in spec.sources:
+            self._source(community, source, members)
 
     def _memberships(self, community: Community, slugs: list[str]) -> dict[str, Organization]:
         members = {one.slug: one for one in Organization.objects.filter(slug__in=slugs)}
@@ -348,6 +395,22 @@ class _Apply:
             )
         left.delete()
         return members
+
+    def _source(self, community: Community, spec: _SourceSpec, members: dict[str, Organization]) -> None:
+        """What the file does not name was made at the desk, and stays."""
+        source = Source.objects.filter(name=spec.name).first() or Source(name=spec.name)
+        made = source.created_at is None
+        source.community, source.organization = community, members[spec.organization]
+        for name in msgspec.structs.asdict(spec).keys() - {"organization", "name"}:
+            setattr(source, name, getattr(spec, name))
+        try:
+            changed = pulls.save(source=source, by=self.by, now=self.now)
+        except pulls.SourceInvalid as error:
+            raise InvalidFile(f"communities[{community.slug}].sources[{spec.name}]: {error}") from error
+        if changed:
+            self.result.changes.append(
+                f"made source {spec.name}" if made else f"changed source {spec.name}: {', '.join(changed)}"
+            )
 
     def _collection(
         self, community: Community, spec: _CollectionSpec, members: dict[str, Organization]

@@ -135,15 +135,23 @@ class Unprocessable(TaxiiError):
 
 
 class _TryAgain(TaxiiError):
-    """`retry_after` is in whole seconds."""
+    """`retry_after` is in whole seconds; `headers` are more headers that go with it."""
 
-    def __init__(self, description: str | None = None, *, retry_after: int) -> None:
-        super().__init__(description or f"Try again in {retry_after} seconds.")
+    def __init__(
+        self,
+        description: str | None = None,
+        *,
+        retry_after: int,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(description or f"Try again in {retry_after} seconds.", details=details)
         self.retry_after = retry_after
+        self._more = dict(headers or {})
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.retry_after)}
+        return {"Retry-After": str(self.retry_after)} | self._more
 
 
 class TooManyRequests(_TryAgain):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sharing.signing.keys import KeySet, MalformedKeySet
+from sharing.submitter import cli as submitter
 from sharing.tlog.statements import TLP_LEVELS
 from sharing.verifier import blind, strict_json, template
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
@@ -192,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="stillwatch",
         description="Checks a Stillwatch feed offline, trusting nobody but the publisher's keys; blinds what may not\n"
-        "be sent in the clear, and prepares what is submitted.",
+        "be sent in the clear, prepares what is submitted, and submits it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_PAGE_EXAMPLES + "\n" + _EXIT_CODES,
     )
@@ -206,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     blind.register(commands)
     template.register(commands)
+    submitter.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object|receipt|delivery")
 
     page = kinds.add_parser(

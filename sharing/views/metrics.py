@@ -4,26 +4,49 @@ from collections.abc import Iterator
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from accounts import sql
+from indicators.actions import pressure
 
 
 class _Tables(Collector):
     """Read from the tables at each scrape, so that every web worker tells the same."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         submissions = GaugeMetricFamily("stillwatch_submissions", "Submissions by state", labels=["state"])
         for state, count in sql.rows("SELECT state, count(*) FROM indicators_submission GROUP BY state"):
             submissions.add_metric([state], count)
         yield submissions
+        waiting = pressure.waiting()
+        yield GaugeMetricFamily(
+            "stillwatch_waiting_objects", "Objects that wait for ingest", value=waiting.objects
+        )
+        yield GaugeMetricFamily(
+            "stillwatch_waiting_bytes", "Bytes of bodies that wait for ingest", value=waiting.bytes
+        )
+        yield GaugeMetricFamily(
+            "stillwatch_high_water_ratio",
+            "What waits, as a share of the high-water mark; above 1 nothing more is taken",
+            value=waiting.above,
+        )
+        refusals = CounterMetricFamily(
+            "stillwatch_refusals", "Requests that were told to come again later", labels=["reason"]
+        )
+        over_quota, turned_away = sql.row(_REFUSALS) or (0, 0)
+        refusals.add_metric(["quota"], float(over_quota))
+        refusals.add_metric(["high-water"], float(turned_away))
+        yield refusals
         for name, meaning, query in _GAUGES:
             found = sql.row(query)
             yield GaugeMetricFamily(name, meaning, value=0 if found is None else float(found[0]))
 
 
+_REFUSALS = (
+    "SELECT coalesce(sum(over_quota), 0)::int8, coalesce(sum(turned_away), 0)::int8 FROM accounts_allowance"
+)
 _GAUGES = (
     (
         "stillwatch_oldest_waiting_submission_seconds",

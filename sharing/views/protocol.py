@@ -14,12 +14,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.utils import timezone
 
+from accounts.actions.quotas import Levels, OverQuota
 from accounts.queries import Caller, caller
+from indicators.actions import pressure
 from indicators.stix.json import Refused
 from sharing import queries
 from sharing.queries import Readable
 from sharing.taxii import errors, media_types
 from sharing.taxii.errors import TaxiiError
+from sharing.taxii.headers import rate_limit_headers
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +141,47 @@ def demand(known: Caller, scope: str) -> None:
         raise errors.Forbidden(f"This token has no scope {scope}.")
 
 
+def submitted(request: HttpRequest, known: Caller) -> bytes:
+    """The body of a request that submits, once high water and the token's quotas let it in.
+
+    `Unavailable` or `TooManyRequests` before the body is looked at.
+    """
+    # It is read all the same: a client that is still sending may not hear an answer. It is at most a few MiB.
+    body = body_of(request)
+    let_in(known, size=len(body))
+    return body
+
+
+def let_in(known: Caller, *, size: int) -> None:
+    """Charge a request that submits so many bytes; `Unavailable` at high water, `TooManyRequests` over quota."""
+    try:
+        pressure.admit(token_id=known.token_id, size=size, now=timezone.now())
+    except pressure.HighWater as refusal:
+        raise errors.Unavailable(str(refusal), retry_after=refusal.retry_after) from refusal
+    except OverQuota as refusal:
+        raise over_quota(refusal) from refusal
+
+
+def over_quota(refusal: OverQuota) -> errors.TooManyRequests:
+    """What a used up quota is in TAXII."""
+    level = refusal.level
+    return errors.TooManyRequests(
+        str(refusal),
+        retry_after=refusal.retry_after,
+        headers=quota_headers(refusal.levels),
+        details={"quota": level.name, "limit": level.limit, "window_seconds": level.window},
+    )
+
+
+def quota_headers(levels: Levels | None) -> dict[str, str]:
+    """What is left of a token's quotas."""
+    if levels is None:
+        return {}
+    return rate_limit_headers(
+        (level.name, level.limit, level.window, level.left, level.wait(level.limit)) for level in levels
+    )
+
+
 def body_of(request: HttpRequest) -> bytes:
     """The request's body, at most `max_content_length`; `TooLarge` before a byte of a larger one is kept."""
     limit = settings.MAX_CONTENT_LENGTH
@@ -155,6 +199,9 @@ def body_of(request: HttpRequest) -> bytes:
         raise errors.BadRequest("The body did not arrive whole.") from error
     if len(body) > limit:
         raise errors.TooLarge(f"A body may have {limit} bytes at most.")
+    if length and len(body) < int(length):
+        # A connection that broke in mid-body reads as its end; half a body is not what was sent.
+        raise errors.BadRequest("The body did not arrive whole.")
     return body
 
 

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.actions.quotas import OverQuota
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
@@ -31,7 +32,7 @@ from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views import paging
-from sharing.views.protocol import authenticate, body_of
+from sharing.views.protocol import authenticate, over_quota, quota_headers, submitted
 
 log = structlog.get_logger(__name__)
 
@@ -195,9 +196,6 @@ class SubmissionsView(APIView):
         known: Caller = request.user  # type: ignore[assignment]
         community = _community(known, request.query_params.get("community"))
         body_format = _format(request)
-        key = request.headers.get("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= 255:
-            return _refused("idempotency-key", "Idempotency-Key has 1 to 255 characters.", 400)
         try:
             received = submissions.receive(
                 community_id=community.id,
@@ -205,24 +203,30 @@ class SubmissionsView(APIView):
                 token_id=known.token_id,
                 channel=Channel.REST,
                 collection_id=queries.inbox(known.organization_id, community.id),
-                body=body_of(request._request),
+                body=submitted(request._request, known),
                 by=known.actor,
                 now=timezone.now(),
                 body_format=body_format,
-                idempotency_key=key,
+                idempotency_key=request.headers.get("Idempotency-Key"),
             )
         except json.Refused as refusal:
             return _refused(refusal.code, refusal.sentence, 422)
+        except submissions.BadKey as refusal:
+            return _refused("idempotency-key", str(refusal), 400)
         except submissions.KeyReused as refusal:
             return _refused("idempotency-key-reused", str(refusal), 409)
+        except OverQuota as refusal:
+            return _failed(over_quota(refusal))
         except TaxiiError as error:
-            return _refused(error.error_code, str(error), error.http_status)
+            return _failed(error)
         nudge_ingest(received.id)
         receipt = receipts.receipt(known.organization_id, received.id)
         assert receipt is not None
         answer = _signed(receipt)
         answer.status_code = status.HTTP_202_ACCEPTED
         answer["Location"] = f"/api/v1/submissions/{received.id}/"
+        for name, value in quota_headers(received.levels).items():
+            answer[name] = value
         return answer
 
 
@@ -299,5 +303,10 @@ def _format(request: Request) -> str:
     return BY_MEDIA_TYPE[media_type].name
 
 
-def _refused(code: str, sentence: str, http_status: int) -> Response:
-    return Response({"code": code, "detail": sentence}, status=http_status)
+def _refused(code: str, sentence: str, http_status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response({"code": code, "detail": sentence}, status=http_status, headers=headers)
+
+
+def _failed(error: TaxiiError) -> Response:
+    """A refusal that TAXII knows, in REST's form."""
+    return _refused(error.error_code, str(error), error.http_status, error.headers)

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.actions.quotas import OverQuota
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
@@ -23,7 +24,15 @@ from sharing.taxii import cursor, errors, filters, media_types, resources
 from sharing.taxii.filters import Filters
 from sharing.taxii.headers import date_added_headers
 from sharing.tlog import page as log_page
-from sharing.views.protocol import Answer, body_of, demand, resource, unprocessable
+from sharing.views.protocol import (
+    Answer,
+    demand,
+    over_quota,
+    quota_headers,
+    resource,
+    submitted,
+    unprocessable,
+)
 
 
 def _discovery(request: HttpRequest, known: Caller) -> Answer:
@@ -90,7 +99,7 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
     if not found.can_write:
         raise errors.Forbidden("You may not write to this collection.")
     media_types.check_content_type(request.headers.get("Content-Type"))
-    body = body_of(request)
+    body = submitted(request, known)
     now = timezone.now()
     try:
         received = submissions.receive(
@@ -102,11 +111,24 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
             body=body,
             by=known.actor,
             now=now,
+            idempotency_key=request.headers.get("Idempotency-Key"),
         )
     except json.Refused as refusal:
         raise unprocessable(refusal) from refusal
+    except OverQuota as refusal:
+        raise over_quota(refusal) from refusal
+    except submissions.BadKey as refusal:
+        raise errors.BadRequest(str(refusal), error_code="idempotency-key") from refusal
+    except submissions.KeyReused as refusal:
+        raise errors.Conflict(str(refusal), error_code="idempotency-key-reused") from refusal
+    if received.repeated:
+        return replace(_status(request, known, community, str(received.id)), status=202)
     nudge_ingest(received.id)
-    return Answer(_pending(received.id, body, BodyFormat.STIX, received_at=now), status=202)
+    return Answer(
+        _pending(received.id, body, BodyFormat.STIX, received_at=now),
+        status=202,
+        headers=quota_headers(received.levels),
+    )
 
 
 def _status(request: HttpRequest, known: Caller, community: str, status: str) -> Answer:

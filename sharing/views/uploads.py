@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.admission import AROUND_BYTES
+from accounts.actions.quotas import OverQuota
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
@@ -28,8 +29,8 @@ from sharing.progress import PartProgress, Progress, progress
 from sharing.tasks import nudge_ingest
 from sharing.taxii import errors
 from sharing.taxii.errors import TaxiiError
-from sharing.views.protocol import stream_of
-from sharing.views.rest import AlwaysJson, MaySubmit, Raw, TokenCredentials, _community, _refused
+from sharing.views.protocol import let_in, over_quota, quota_headers, stream_of
+from sharing.views.rest import AlwaysJson, MaySubmit, Raw, TokenCredentials, _community, _failed, _refused
 
 
 class PartSerializer(serializers.Serializer[PartProgress]):
@@ -92,9 +93,9 @@ class UploadsView(APIView):
         known: Caller = request.user  # type: ignore[assignment]
         community = _community(known, request.query_params.get("community"))
         key = request.headers.get("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= 255:
-            return _refused("idempotency-key", "Idempotency-Key has 1 to 255 characters.", 400)
         try:
+            # Its bytes and objects are charged when they are counted.
+            let_in(known, size=0)
             name, chunks = _file(request._request)
             name = request.query_params.get("name") or name
             received = uploads.receive(
@@ -114,19 +115,20 @@ class UploadsView(APIView):
             return _refused(refusal.code, refusal.sentence, 422)
         except submissions.KeyReused as refusal:
             return _refused("idempotency-key-reused", str(refusal), 409)
+        except submissions.BadKey as refusal:
+            return _refused("idempotency-key", str(refusal), 400)
+        except OverQuota as refusal:
+            return _failed(over_quota(refusal))
         except TaxiiError as error:
-            return _refused(error.error_code, str(error), error.http_status)
-        except uploads.NoRoom as error:
-            full = errors.Unavailable(str(error), retry_after=300)
-            return Response(
-                {"code": full.error_code, "detail": str(full)}, status=full.http_status, headers=full.headers
-            )
+            return _failed(error)
+        except uploads.NoRoom as refusal:
+            return _failed(errors.Unavailable(str(refusal), retry_after=300))
         for part in received.submissions:
             nudge_ingest(part.id)
         return Response(
             UploadSerializer(progress(known.organization_id, received.id)).data,
             status=status.HTTP_202_ACCEPTED,
-            headers={"Location": f"/api/v1/uploads/{received.id}/"},
+            headers={"Location": f"/api/v1/uploads/{received.id}/", **quota_headers(received.levels)},
         )
 
 

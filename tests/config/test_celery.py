@@ -15,9 +15,11 @@ from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, app, rout
         ("sharing.tasks.publish", PUBLISH_QUEUE),
         ("sharing.tasks.write_deliveries", PUBLISH_QUEUE),
         ("sharing.tasks.deliver", OUTBOUND_QUEUE),
+        ("sharing.tasks.pull_due", OUTBOUND_QUEUE),
+        ("sharing.tasks.pull_check", OUTBOUND_QUEUE),
     ],
 )
-def test_ingesting_has_a_queue_of_its_own(task: str, queue: str) -> None:
+def test_ingesting_and_calling_others_have_queues_of_their_own(task: str, queue: str) -> None:
     assert route(task) == {"queue": queue}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.celery import INGEST_QUEUE, PUBLISH_QUEUE
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
 from config.management.commands.serve import celery_worker, web_server
 from tests.stack import ROOT, free_port
 
@@ -28,7 +28,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(enc
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
-OURS = {"web", "ingest", "publish", "beat", "migrate"}
+OURS = {"web", "ingest", "publish", "outbound", "beat", "migrate"}
 
 
 def documented_variables() -> set[str]:
@@ -129,6 +129,7 @@ def test_the_containers_run_what_make_run_runs() -> None:
     command = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1]
     assert json.loads(command) == web_server("0.0.0.0", 8000, Path("/app/static"))  # noqa: S104
     assert SERVICES["ingest"]["command"] == celery_worker(INGEST_QUEUE)
+    assert SERVICES["outbound"]["command"] == celery_worker(OUTBOUND_QUEUE)
     assert SERVICES["publish"]["command"][-1].endswith(" ".join(celery_worker(PUBLISH_QUEUE)))
     assert SERVICES["beat"]["command"][-1] == "--pidfile="
 
@@ -144,7 +145,9 @@ def test_nothing_runs_as_root_may_gain_rights_or_write_to_its_image() -> None:
 
 def test_only_the_proxy_is_reachable_from_outside() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == {"proxy"}
-    assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {"proxy"}
+    # `outbound` calls other servers; nothing listens in it.
+    outside = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
+    assert outside == {"proxy", "outbound"}
     assert COMPOSE["networks"]["inside"]["internal"] is True
 
 

@@ -32,17 +32,20 @@ class Trust:
         organization: Organization | None = None,
         key: str | None = None,
         body_format: str = "stix",
+        collection: UUID | None = None,
+        token: UUID | None = None,
+        now: datetime = NOW,
     ) -> Received:
         """A submission of lab-a, unless another organisation is given."""
         return submissions.receive(
             community_id=self.community.id,
             organization_id=(organization or self.lab_a).id,
-            token_id=None,
+            token_id=token,
             channel="rest",
-            collection_id=self.inbox,
+            collection_id=collection or self.inbox,
             body=body,
             by=BY,
-            now=NOW,
+            now=now,
             body_format=body_format,
             idempotency_key=key,
         )

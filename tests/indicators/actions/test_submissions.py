@@ -3,11 +3,15 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
 
-from accounts.models import AuditEvent
+from accounts.actions.audit import record
+from accounts.actor import Actor
+from accounts.models import AuditEvent, Organization
 from indicators.actions import submissions
 from indicators.models import Submission
 from indicators.stix import json
@@ -43,11 +47,86 @@ def test_a_key_answers_with_the_first_submission(trust: Trust) -> None:
     assert Submission.objects.count() == AuditEvent.objects.count() == 1
 
 
-def test_a_key_with_another_body_is_refused(trust: Trust) -> None:
+def test_a_key_with_another_request_is_refused(trust: Trust) -> None:
     trust.receive(BODY, key="k")
 
-    with pytest.raises(submissions.KeyReused):
-        trust.receive(b'{"objects":[]}', key="k")
+    for body, collection, body_format in (
+        (b'{"objects":[]}', trust.inbox, "stix"),
+        (BODY, uuid4(), "stix"),
+        (BODY, trust.inbox, "ndjson"),
+    ):
+        with pytest.raises(submissions.KeyReused):
+            trust.receive(body, key="k", collection=collection, body_format=body_format)
+
+
+def test_a_key_answers_for_ever_and_whatever_is_deleted(trust: Trust) -> None:
+    first = trust.receive(BODY, key="k")
+    delete_something(trust, trust.lab_a)
+
+    assert trust.receive(BODY, key="k", now=NOW + timedelta(days=400)).id == first.id
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "sha256:mine"])
+def test_a_key_that_cannot_be_one_is_refused(trust: Trust, key: str) -> None:
+    with pytest.raises(submissions.BadKey):
+        trust.receive(BODY, key=key)
+
+
+def test_the_same_body_without_a_key_answers_with_the_first_submission(trust: Trust) -> None:
+    first, second = (trust.receive(BODY) for _ in range(2))
+
+    assert (first.id, first.repeated, second.repeated) == (second.id, False, True)
+    assert Submission.objects.count() == AuditEvent.objects.count() == 1
+
+
+def test_the_same_body_is_another_request_elsewhere_by_others_in_another_format_or_under_a_key(
+    trust: Trust,
+) -> None:
+    received = [
+        trust.receive(BODY),
+        trust.receive(BODY, collection=uuid4()),
+        trust.receive(BODY, organization=trust.lab_b),
+        trust.receive(BODY, body_format="ndjson"),
+        trust.receive(BODY, key="k"),
+    ]
+
+    assert len({one.id for one in received}) == 5
+    assert not any(one.repeated for one in received)
+
+
+def test_a_body_answers_for_a_day_and_is_then_taken_anew(trust: Trust) -> None:
+    first = trust.receive(BODY)
+    day = timedelta(hours=24)
+
+    within = trust.receive(BODY, now=NOW + day - timedelta(seconds=1))
+    beyond = trust.receive(BODY, now=NOW + day)
+    again = trust.receive(BODY, now=NOW + day + day / 2)
+
+    assert within.id == first.id != beyond.id == again.id
+
+
+def delete_something(trust: Trust, organization: Organization, collection: UUID | None = None) -> None:
+    """What a DELETE leaves in the audit trail."""
+    with transaction.atomic():
+        record(
+            by=Actor("token:x", organization.id),
+            now=NOW + timedelta(seconds=1),
+            action="object.delete",
+            target=f"collection:{collection or trust.inbox}",
+        )
+
+
+def test_a_body_is_taken_anew_once_its_sender_has_deleted_there(trust: Trust) -> None:
+    first = trust.receive(BODY)
+
+    delete_something(trust, trust.lab_b)
+    delete_something(trust, trust.lab_a, uuid4())
+    assert trust.receive(BODY, now=NOW + timedelta(seconds=2)).id == first.id
+    delete_something(trust, trust.lab_a)
+    anew = trust.receive(BODY, now=NOW + timedelta(seconds=2))
+
+    assert anew.id != first.id
+    assert trust.receive(BODY, now=NOW + timedelta(seconds=3)).id == anew.id
 
 
 def test_a_key_is_its_organisations_own(trust: Trust) -> None:
@@ -57,10 +136,11 @@ def test_a_key_is_its_organisations_own(trust: Trust) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_sent_by_eight_at_once_makes_one_submission(trust: Trust) -> None:
+@pytest.mark.parametrize("key", ["k", None])
+def test_what_is_sent_by_eight_at_once_makes_one_submission(trust: Trust, key: str | None) -> None:
     def send(_: int) -> submissions.Received:
         try:
-            return trust.receive(BODY, key="k")
+            return trust.receive(BODY, key=key)
         finally:
             connection.close()
 
@@ -70,6 +150,24 @@ def test_a_key_sent_by_eight_at_once_makes_one_submission(trust: Trust) -> None:
     assert len({one.id for one in received}) == 1
     assert [one.repeated for one in received].count(False) == 1
     assert Submission.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_anew_by_eight_at_once_makes_one_more_submission(trust: Trust) -> None:
+    first = trust.receive(BODY)
+
+    def send(_: int) -> submissions.Received:
+        try:
+            return trust.receive(BODY, now=NOW + timedelta(days=2))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        received = list(pool.map(send, range(8)))
+
+    assert len({first.id, *(one.id for one in received)}) == 2
+    assert [one.repeated for one in received].count(False) == 1
+    assert Submission.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

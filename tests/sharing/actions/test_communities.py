@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import AuditEvent, Organization
+from indicators.models import Source
 from sharing.models import Collection
 from tests.sharing.actions.conftest import Shop
 
@@ -27,6 +28,10 @@ WRONG_FILES = {
     ),
     "communities: [{slug: shop, title: F, members: [lab-a], collections:"
     " [{alias: shelf, title: A, kind: open, ceiling: green}]}]": "communities[shop].collections[shelf].ceiling",
+    "communities: [{slug: shop, title: S, members: [lab-a], sources:"
+    " [{name: S, kind: taxii, organization: lab-b, url: 'https://x.test/', collection: c}]}]": "lab-b are no members",
+    "communities: [{slug: shop, title: S, members: [lab-a], sources:"
+    " [{name: S, kind: taxii, organization: lab-a, url: 'http://x.test/', collection: c}]}]": "sources[S]: The scheme",
     "organizations: [": "YAML",
     "- 1": "object",
 }
@@ -61,3 +66,23 @@ def test_an_organisation_opts_in_to_prompt_text_and_out_again(shop: Shop, tmp_pa
         {"prompt_text": "allow"},
         {"prompt_text": "refuse"},
     ]
+
+
+def test_a_file_makes_and_changes_sources_and_leaves_those_that_it_does_not_name(
+    shop: Shop, tmp_path: Path
+) -> None:
+    file = tmp_path / "community.yaml"
+    source = "kind: taxii, organization: lab-a, url: 'https://upstream.example/root/', collection: iocs"
+
+    for text, standing in (
+        (f"[{{name: First, {source}}}]", {"First": 15}),
+        (f"[{{name: First, {source}, interval_minutes: 60}}]", {"First": 60}),
+        (f"[{{name: Second, {source}}}]", {"First": 60, "Second": 15}),
+        (f"[{{name: Second, {source}}}]", {"First": 60, "Second": 15}),
+    ):
+        file.write_text(f"communities: [{{slug: shop, title: Shop, members: [lab-a], sources: {text}}}]")
+        call_command("apply_community", str(file))
+        assert dict(Source.objects.values_list("name", "interval_minutes")) == standing
+
+    actions = AuditEvent.objects.filter(action__startswith="source.").order_by("id")
+    assert [one.action for one in actions] == ["source.add", "source.change", "source.add"]

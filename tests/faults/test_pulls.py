@@ -1,0 +1,48 @@
+"""kill -9 of what pulls and of what is pulled: ten thousand objects of a real medallion, none lost, none doubled."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.journeys.pulling import (
+    Medallion,
+    assert_all_there_once,
+    campaigns,
+    connect,
+    kill_in_mid_pull,
+    pull,
+)
+from tests.world import World
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def medallion(tmp_path: Path) -> Iterator[Medallion]:
+    server = Medallion(tmp_path, {})
+    yield server
+    if server.process is not None:
+        server.kill()
+
+
+def test_ten_thousand_objects_are_pulled_with_kills_in_between(frail: World, medallion: Medallion) -> None:
+    """Of a medallion, which looks at every object for each object, in collections that it can serve."""
+    medallion.page = 100
+    medallion.objects |= {str(uuid4()): campaigns(2000) for _ in range(5)}
+    medallion.start()
+    names = connect(frail, medallion)
+    frail.sql("UPDATE indicators_source SET next_at = now() + interval '1 hour'")
+    chance, kills = random.Random(20261), 0
+
+    for name in names:
+        for _ in range(2):
+            kills += kill_in_mid_pull(frail, name, chance)
+        medallion.kill()
+        medallion.start()
+        pull(frail, name)
+
+    assert kills >= 5
+    assert_all_there_once(frail, medallion)
