@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.admission import AROUND_BYTES
 from accounts.actions.quotas import OverQuota
+from accounts.admission import AROUND_BYTES
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
