@@ -375,7 +375,8 @@ def _receipt(submission_id: UUID) -> tuple[Submission, list[Line]]:
 
 def _foresee(upload: Upload) -> list[intake.Foreseen]:
     beginning = uploads.beginning(upload_id=upload.id, count=PREVIEWED)
-    return intake.foresee(submission=beginning, signer=current_signer(now=timezone.now()))
+    now = timezone.now()
+    return intake.foresee(submission=beginning, signer=current_signer(now=now), now=now)
 
 
 def _title(value: dict[str, Any]) -> str:

@@ -1,21 +1,32 @@
 """From the parts of a body to STIX objects: what each format needs to know of the database is looked up here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from accounts import sql
+from indicators.actions import detectors
+from indicators.actions.detectors import Found
 from indicators.actions.submissions import ClaimedSubmission
-from indicators.sources import csv, formats, misp
+from indicators.models import BodyFormat
+from indicators.sources import csv, formats, misp, ocsf
 from indicators.sources.items import Item
 from indicators.sources.known import Known, Technique
+from indicators.stix.json import Refused
+
+Campaigns = Callable[[], Mapping[str, str]]
+"""The campaigns that the sender knows: ids by id and by case-folded name; asked only where a part names one."""
 
 
-def items_of(submission: ClaimedSubmission) -> list[Item]:
+def items_of(submission: ClaimedSubmission, *, campaigns: Campaigns, now: datetime) -> list[Item]:
     """What a submission's parts become, in their order; a part that cannot be read is a refused item."""
     body = submission.body
     parts = formats.split(body, submission.format, max_bytes=len(body))
+    if submission.format == BodyFormat.OCSF:
+        return _findings(submission, parts, campaigns, now)
     adapter = _ADAPTERS.get(submission.format)
     if adapter is None:
         return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts)]
@@ -51,3 +62,59 @@ def known_to(submission: ClaimedSubmission) -> Known:
         "SELECT atlas_id, object_id, phase FROM indicators_technique WHERE atlas_id IS NOT NULL ORDER BY atlas_id"
     )
     return Known({atlas_id: Technique(object_id, phase) for atlas_id, object_id, phase in techniques}, held)
+
+
+def _findings(
+    submission: ClaimedSubmission, parts: Sequence[bytes], campaigns: Campaigns, now: datetime
+) -> list[Item]:
+    """Detection findings, each noted in the register with its detector."""
+    items: list[Item] = []
+    read: list[tuple[int, ocsf.Finding]] = []
+    for number, part in enumerate(parts):
+        place = f"findings/{number}"
+        items.append(Item(place))
+        try:
+            read.append((number, ocsf.read(part)))
+        except Refused as refusal:
+            items[number] = Item(place, refusal=refusal)
+    found = [_found(submission, finding) for _, finding in read]
+    organization_id = submission.organization_id
+    known = ocsf.Known(
+        organization_id=str(organization_id),
+        techniques={atlas_id: found.object_id for atlas_id, found in known_to(submission).techniques.items()},
+        campaigns=campaigns() if any(finding.campaigns for _, finding in read) else {},
+        created=detectors.created_of(
+            community_id=submission.community_id,
+            organization_id=organization_id,
+            uids=[one.uid for one in found],
+        ),
+        rates=detectors.rates(organization_id=organization_id, keys={one.key for one in found}),
+    )
+    registered = detectors.meet(organization_id=organization_id, findings=found, now=now)
+    for (number, finding), one in zip(read, found, strict=True):
+        items[number] = replace(
+            ocsf.item(finding, items[number].place, known), detector_id=registered[one.key]
+        )
+    detectors.note_findings(
+        community_id=submission.community_id,
+        organization_id=organization_id,
+        submission_id=submission.id,
+        findings=found,
+        registered=registered,
+        now=now,
+    )
+    return items
+
+
+def _found(submission: ClaimedSubmission, finding: ocsf.Finding) -> Found:
+    return Found(
+        uid=finding.uid,
+        analytic=finding.analytic_uid or finding.analytic_name or detectors.UNNAMED,
+        analytic_version=finding.analytic_version or "",
+        object_id=ocsf.indicator_id(str(submission.organization_id), finding.uid),
+        created=finding.created,
+        version=finding.version,
+        state=finding.state,
+        analytic_name=finding.analytic_name or "",
+        method=finding.context.get("method", ""),
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,17 +12,24 @@ from indicators.allowlists.watched import watched
 from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
 from indicators.dedup.remarks import REMARKS, remarks_of
-from indicators.stix.objects import StixObject
+from indicators.stix.objects import StixObject, read
+
+IS_LIMITED = "coalesce(d.tier = 'review' OR d.limited_at IS NOT NULL, false)"
+"""SQL for "is limited to review" of the detector `d`, which may be none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body."""
+    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body.
+
+    `detector_id` where a detector's finding says it.
+    """
 
     object: StixObject
     tlp: int
     key: bytes
     signature: str
+    detector_id: int | None = None
 
 
 def subject_key(stix: StixObject) -> bytes:
@@ -64,9 +71,9 @@ def absorb(
             newest[item.object.id] = item
     places = _places(community_id, observed)
     held = {
-        object_id: (claim_id, version, digest, _Place(*place), withdrawn)
-        for object_id, claim_id, version, digest, withdrawn, *place in sql.rows(
-            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL,"
+        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id)
+        for object_id, claim_id, version, digest, withdrawn, detector_id, *place in sql.rows(
+            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL, detector_id,"
             " coalesce(home_id, subject_id), subject_id FROM indicators_claim"
             f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
             (community_id, organization_id, sql.joined(newest)),
@@ -76,14 +83,17 @@ def absorb(
     changed: list[tuple[int, Observed, _Place]] = []
     stale: dict[int, None] = {}
     moved: list[str] = []
+    echoed: dict[int, int | None] = {}
     for object_id, item in newest.items():
         before = held.get(object_id)
         place = places[item.key]
         if before is None:
             fresh.append(item)
         else:
-            claim_id, version, digest, stood, withdrawn = before
+            claim_id, version, digest, stood, withdrawn, detector_id = before
             if not _supersedes(item.object, version, digest, withdrawn):
+                if detector_id not in {None, item.detector_id} and not version:
+                    echoed[claim_id] = item.detector_id
                 continue
             place = _next_place(stood, place)
             changed.append((claim_id, item, place))
@@ -93,11 +103,32 @@ def absorb(
         stale[place.subject] = None
     _insert(community_id, organization_id, submission_id, fresh, places, now)
     _update(submission_id, changed, now)
+    stale |= dict.fromkeys(_vouch(echoed))
     _remark(community_id, organization_id, [*fresh, *(item for _, item, _ in changed)], now)
     queue_folds(community_id=community_id, subject_ids=stale)
     # What refers to a claim that speaks of something else now has to point there.
     queue_referring(community_id=community_id, object_ids=moved, but=stale)
     return {key: place.identity for key, place in places.items()}
+
+
+def _vouch(echoed: Mapping[int, int | None]) -> list[int]:
+    """Let an observable count as said by whoever is limited least; the subjects of which that changes something.
+
+    `echoed` has claims of detectors, by id, and the detector that says the same now; None if it came otherwise.
+    """
+    if not echoed:
+        return []
+    return [
+        subject_id
+        for (subject_id,) in sql.rows(
+            "UPDATE indicators_claim c SET detector_id = e.detector_id"
+            " FROM unnest(%s::int8[], %s::int8[]) AS e(claim_id, detector_id), indicators_detector d"
+            f" WHERE c.id = e.claim_id AND d.id = c.detector_id AND {IS_LIMITED}"
+            " AND NOT EXISTS (SELECT 1 FROM indicators_detector d"
+            f" WHERE d.id = e.detector_id AND {IS_LIMITED}) RETURNING c.subject_id",
+            (list(echoed), list(echoed.values())),
+        )
+    ]
 
 
 def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: datetime) -> bool:
@@ -116,17 +147,94 @@ def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: 
     return True
 
 
+def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
+    """Take back all that a detector's findings say, and have it folded; how many claims, by type.
+
+    Observables stay: they say nothing of anybody, and others may have seen the same. The caller holds the
+    organisation's locks.
+    """
+    _share_journals(detector_id)
+    sql.execute(
+        "UPDATE indicators_remark SET is_live = false WHERE detector_id = %s AND is_live", (detector_id,)
+    )
+    return dict(
+        sql.rows(
+            "WITH withdrawn AS (UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
+            f" WHERE {_FOUND} RETURNING community_id, subject_id, object_id),"
+            " queued AS (INSERT INTO indicators_pendingfold (community_id, subject_id)"
+            " SELECT DISTINCT community_id, subject_id FROM withdrawn ORDER BY subject_id)"
+            " SELECT split_part(object_id, '--', 1) AS object_type, count(*) FROM withdrawn GROUP BY 1 ORDER BY 1",
+            (now, now, detector_id),
+        )
+    )
+
+
+def count_found(*, detector_id: int) -> dict[str, int]:
+    """How many claims `withdraw_found` would take back, by type."""
+    return dict(
+        sql.rows(
+            "SELECT split_part(object_id, '--', 1) AS object_type, count(*) FROM indicators_claim"
+            f" WHERE {_FOUND} GROUP BY 1 ORDER BY 1",
+            (detector_id,),
+        )
+    )
+
+
+_FOUND = "detector_id = %s AND version <> '' AND withdrawn_at IS NULL AND NOT revoked"
+
+
+def restore_found(*, detector_id: int, withdrawn_at: datetime, now: datetime) -> dict[str, int]:
+    """Let a detector's findings say again what `withdraw_found` took back then; how many claims, by type."""
+    _share_journals(detector_id)
+    counts: dict[str, int] = {}
+    speaking: dict[tuple[UUID, UUID], list[Observed]] = {}
+    for community_id, organization_id, object_type, number in sql.rows(
+        "WITH restored AS (UPDATE indicators_claim SET withdrawn_at = NULL, received_at = greatest(received_at, %s)"
+        " WHERE detector_id = %s AND withdrawn_at = %s RETURNING community_id, organization_id, subject_id, object_id),"
+        " queued AS (INSERT INTO indicators_pendingfold (community_id, subject_id)"
+        " SELECT DISTINCT community_id, subject_id FROM restored ORDER BY subject_id)"
+        " SELECT community_id, organization_id, split_part(object_id, '--', 1), count(*) FROM restored"
+        " GROUP BY 1, 2, 3 ORDER BY 3",
+        (now, detector_id, withdrawn_at),
+    ):
+        counts[object_type] = counts.get(object_type, 0) + number
+        if object_type in REMARKS:
+            speaking.setdefault((community_id, organization_id), [])
+    for community_id, organization_id in speaking:
+        # Those that were not deleted as their targets were folded are doubled by none: they are no more live.
+        said = [
+            Observed(read(bytes(body)), tlp, b"", "", detector_id)
+            for body, tlp in sql.rows(
+                "SELECT body, tlp FROM indicators_claim WHERE community_id = %s AND organization_id = %s"
+                " AND detector_id = %s AND withdrawn_at IS NULL AND NOT revoked"
+                " AND (object_id LIKE 'sighting--%%' OR object_id LIKE 'opinion--%%')",
+                (community_id, organization_id, detector_id),
+            )
+        ]
+        _remark(community_id, organization_id, said, now)
+    return counts
+
+
+def _share_journals(detector_id: int) -> None:
+    for (community_id,) in sql.rows(
+        "SELECT DISTINCT community_id FROM indicators_claim WHERE detector_id = %s ORDER BY 1", (detector_id,)
+    ):
+        sql.share(journal_lock(community_id))
+
+
 def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, now: datetime) -> None:
     """Let the organisation's claim say again what an older version says, after the newer one was deleted."""
     sql.share(journal_lock(community_id))
     found = sql.row(
-        "SELECT id, submission_id, version, coalesce(home_id, subject_id), subject_id FROM indicators_claim"
+        "SELECT id, submission_id, version, detector_id, coalesce(home_id, subject_id), subject_id"
+        " FROM indicators_claim"
         " WHERE community_id = %s AND organization_id = %s AND object_id = %s",
         (community_id, organization_id, observed.object.id),
     )
     if found is None or found[2] == (observed.object.version_key or ""):
         return
-    claim_id, submission_id, _, *place = found
+    claim_id, submission_id, _, detector_id, *place = found
+    observed = replace(observed, detector_id=detector_id)
     stood = _Place(*place)
     (there,) = _places(community_id, [observed]).values()
     there = _next_place(stood, there)
@@ -267,6 +375,7 @@ def _insert(
             "first_received_at",
             "received_at",
             "revoked",
+            "detector_id",
         ),
         (
             "uuid",
@@ -283,6 +392,7 @@ def _insert(
             "timestamptz",
             "timestamptz",
             "bool",
+            "int8",
         ),
         (
             (
@@ -300,6 +410,7 @@ def _insert(
                 now,
                 now,
                 item.object.revoked,
+                item.detector_id,
             )
             for item in fresh
         ),
@@ -311,7 +422,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
             b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s,'
-            b" withdrawn_at = NULL WHERE id = %s",
+            b" withdrawn_at = NULL, detector_id = %s WHERE id = %s",
             [
                 (
                     place.subject,
@@ -324,6 +435,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
                     item.signature,
                     now,
                     item.object.revoked,
+                    item.detector_id,
                     claim_id,
                 )
                 for claim_id, item, place in changed
@@ -341,16 +453,16 @@ def _remark(community_id: UUID, organization_id: UUID, observed: Iterable[Observ
         "indicators_remark",
         (
             *("community_id", "organization_id", "object_id", "target", "tlp", "stance"),
-            *("seen_at", "received_at", "confidence", "fpr", "families", "is_live"),
+            *("seen_at", "received_at", "confidence", "fpr", "families", "is_live", "detector_id"),
         ),
         (
             *("uuid", "uuid", "text", "text", "int2", "text"),
-            *("timestamptz", "timestamptz", "int2", "float8", "text[]", "bool"),
+            *("timestamptz", "timestamptz", "int2", "float8", "text[]", "bool", "int8"),
         ),
         (
             (
                 *(community_id, organization_id, item.object.id, said.target, item.tlp, said.stance),
-                *(said.seen_at, now, said.confidence, said.fpr, said.families, True),
+                *(said.seen_at, now, said.confidence, said.fpr, said.families, True, item.detector_id),
             )
             for item in speaking
             for said in remarks_of(item.object, now)

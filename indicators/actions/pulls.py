@@ -31,7 +31,7 @@ from indicators.stix import json
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=10)
 """Longer than the longest step between two commits: a few answers of `web.Limits.seconds` each."""
 TURN, TURN_TIME = 200, timedelta(seconds=60)
 """Deltas that a worker takes from a source, and how long it goes on, before others have their turn."""

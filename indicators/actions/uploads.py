@@ -117,7 +117,7 @@ def receive(
     """Store a file for ingest, as submissions of a few megabytes each; `json.Refused` if it is broken anywhere.
 
     An Idempotency-Key answers with the upload that it made, and so, without a key, does the same file within a day; a
-    key with another file is `KeyReused`. A draft waits for `submit`. What is new is charged to the token, if one sent it:
+    key with another file is `KeyReused`. A draft waits for `submit`. What is new is charged to the token:
     `quotas.OverQuota` where too little of its quota is left.
     """
     if idempotency_key is not None:

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("indicators", "0007_formats")]
+    dependencies = [("indicators", "0010_detectors")]
     operations = [
         migrations.AddField(
             model_name="submission",

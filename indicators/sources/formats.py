@@ -6,7 +6,7 @@ What the parts become is said by `indicators.actions.adapters`, at ingest.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from indicators.sources import csv, misp
+from indicators.sources import csv, misp, ocsf
 from indicators.stix import json
 
 
@@ -42,6 +42,13 @@ FORMATS = {
             json.split_lines,
         ),
         Format("misp", "MISP event, or a list of them", "events", (), misp.split),
+        Format(
+            "ocsf",
+            "OCSF Detection Findings: one, a list, or one a line",
+            "findings",
+            ("application/ocsf+json",),
+            ocsf.split,
+        ),
         Format("csv", "CSV with a header", "rows", ("text/csv",), csv.split),
     )
 }

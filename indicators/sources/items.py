@@ -14,13 +14,14 @@ class Item:
 
     `place` says where it stands, as its sender would look for it (`findings/3`, `row 7`); `objects` are JSON texts of
     STIX 2.1 objects. An item is either refused whole, with its reason, or becomes objects. `notes` are sentences on
-    what was left out or is worth knowing, and refuse nothing.
+    what was left out or is worth knowing, and refuse nothing. A finding's `detector_id` is that of the register.
     """
 
     place: str
     objects: tuple[bytes, ...] = ()
     refusal: Refused | None = None
     notes: tuple[str, ...] = ()
+    detector_id: int | None = None
 
 
 def derived_id(object_type: str, *parts: str) -> str:

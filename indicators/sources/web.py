@@ -34,7 +34,7 @@ from httpcore import NetworkStream, SyncBackend
 
 USER_AGENT = "Stillwatch/0.1"
 _CONNECT_SECONDS = 10.0
-_READ_SECONDS = 30.0
+_READ_SECONDS = 60.0
 #: An answer may have this much beside its body: status line, headers, the frames of chunks.
 _BESIDE_THE_BODY = 256 * 1024
 _MAX_HEADERS = 100
@@ -274,7 +274,7 @@ def tls(
 class Limits:
     """What one answer may cost: seconds for all of it, bytes of the body as received, and as unpacked."""
 
-    seconds: float = 60.0
+    seconds: float = 120.0
     received: int = 64 * 1024 * 1024
     unpacked: int = 64 * 1024 * 1024
 

@@ -5,7 +5,7 @@ Nothing above the ceiling is looked at here, so nothing above it can show (model
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ import msgspec
 
 from accounts import sql
 from accounts.models import Tlp
+from indicators.actions.observations import IS_LIMITED
 from indicators.dedup import merge, observables
 from indicators.dedup.belief import Opinion
 from indicators.stix import timestamps
@@ -23,6 +24,7 @@ from indicators.stix.references import references
 from sharing.actions.publication import NO_VERSION, Item
 from sharing.release import closure, core, reissue
 from sharing.release.attribution import attributes
+from sharing.release.policy import Unaided
 from sharing.tlog.statements import Reason
 
 
@@ -30,7 +32,8 @@ from sharing.tlog.statements import Reason
 class Claim:
     """A row of `indicators_claim` with its organisation's grade.
 
-    `home_id` as there; `split_off`: the subject is none that an id leads to, but was split off from one.
+    `home_id` and `detector_id` as there; `split_off`: the subject is none that an id leads to, but was split off from
+    one; `limited`: its detector is limited to review.
     """
 
     subject_id: int
@@ -51,11 +54,21 @@ class Claim:
     home_id: int | None
     split_off: bool
     platforms: list[str]
+    detector_id: int | None
+    limited: bool
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its source stands by it."""
+        return not self.revoked and self.withdrawn_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A row of `indicators_remark` with its organisation's grade: what it saw, or with a stance what it thinks."""
+    """A row of `indicators_remark` with its organisation's grade: what it saw, or with a stance what it thinks.
+
+    `limited` as of a `Claim`.
+    """
 
     target: str
     organization_id: UUID
@@ -68,6 +81,7 @@ class Remark:
     confidence: int | None
     fpr: float | None
     families: list[str]
+    limited: bool
 
 
 @dataclass(slots=True)
@@ -124,7 +138,8 @@ class View:
 
     `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more, `why` tells the reason:
     then what stands is erased or, if it is the service's `own` object, revoked. `erases` is the partner's own id
-    where an earlier version passed unchanged and this one is reissued.
+    where an earlier version passed unchanged and this one is reissued. `unaided` is set where a detector that is
+    limited to review speaks.
     """
 
     standing: Standing
@@ -143,6 +158,7 @@ class View:
     why: Reason = Reason.MOVED
     erases: str | None = None
     due_at: datetime | None = None
+    unaided: Unaided | None = None
 
 
 def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
@@ -151,9 +167,11 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
         ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
-        " c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms"
+        " c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
+        f" c.detector_id, {IS_LIMITED}"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
+        " LEFT JOIN indicators_detector d ON d.id = c.detector_id"
         " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
         (list(claims),),
     ):
@@ -161,20 +179,24 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     return claims
 
 
-def load_remarks(community_id: UUID, names: Iterable[str]) -> dict[str, list[Remark]]:
+def load_remarks(
+    community_id: UUID, names: Iterable[str], *, without_detector: int | None = None
+) -> dict[str, list[Remark]]:
     """What was seen and thought of indicators, by the ids that it names.
 
-    Of each organisation, TLP and kind the latest.
+    Of each organisation, TLP and kind the latest; where that is of a limited detector, also the latest that is not.
     """
     remarks: dict[str, list[Remark]] = {}
     for row in sql.rows(
-        "SELECT DISTINCT ON (r.target, r.organization_id, r.tlp, r.stance IS NULL)"
+        f"SELECT DISTINCT ON (r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED})"
         " r.target, r.organization_id, o.reliability, o.platforms, r.tlp, r.stance, r.seen_at, r.received_at,"
-        " r.confidence, r.fpr, r.families"
+        f" r.confidence, r.fpr, r.families, {IS_LIMITED}"
         " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
+        " LEFT JOIN indicators_detector d ON d.id = r.detector_id"
         f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF} AND r.is_live"
-        " ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, r.seen_at DESC, r.id DESC",
-        (community_id, sql.joined(names)),
+        " AND (%s::int8 IS NULL OR r.detector_id IS DISTINCT FROM %s::int8)"
+        f" ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED}, r.seen_at DESC, r.id DESC",
+        (community_id, sql.joined(names), without_detector, without_detector),
     ):
         remarks.setdefault(row[0], []).append(Remark(*row))
     return remarks
@@ -219,6 +241,9 @@ def views_at(
         view = _unchanged_or_reissued(
             subject_id, ceiling, visible[subject_id], speaker, standings, aliases, publisher_id
         )
+        if any(claim.limited for claim in visible[subject_id]):
+            said = [claim for claim in visible[subject_id] if not claim.limited]
+            view = replace(view, unaided=Unaided(0, _sources(said)))
         aliases.learn(visible[subject_id], view.standing.published_id)
         views.append(view)
     return views
@@ -292,12 +317,22 @@ class Folds:
 
     def __init__(self, publisher_id: str) -> None:
         self._publisher_id = publisher_id
-        self._made: dict[tuple[int, int, int, datetime | None], _Fold] = {}
+        self._made: dict[tuple[int, int, int, datetime | None, bool], _Fold] = {}
 
-    def of(self, seen: Sequence[Claim], heard: Sequence[Remark], ticked_at: datetime | None) -> "_Fold":
-        """What these claims and remarks on one subject, all that are visible at some ceiling, make together."""
+    def of(
+        self,
+        seen: Sequence[Claim],
+        heard: Sequence[Remark],
+        ticked_at: datetime | None,
+        *,
+        unaided: bool = False,
+    ) -> "_Fold":
+        """What these claims and remarks on one subject make together: all that are visible at some ceiling.
+
+        `unaided`: all but those of limited detectors.
+        """
         # What is visible on a subject grows with the ceiling: its number tells what it is.
-        key = (seen[0].subject_id, len(seen), len(heard), ticked_at)
+        key = (seen[0].subject_id, len(seen), len(heard), ticked_at, unaided)
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = self._fold(seen, heard, ticked_at)
@@ -392,6 +427,7 @@ class _Fold:
 
 
 _TLP_OF_MARKING = {marking_id(level): int(level) for level in TLP}
+_DETECTION_CONTEXT = reissue.DETECTION_CONTEXT.encode()
 _SOME_ID = "indicator--00000000-0000-4000-8000-000000000000"
 
 
@@ -406,6 +442,10 @@ def _merged(
     standing = standings.get(subject_id) or _new_standing(
         subject_id, ceiling, _new_id("indicator"), standings
     )
+    unaided = None
+    if any(claim.limited for claim in seen) or any(remark.limited for remark in heard):
+        unaided = _unaided(seen, heard, standing.ticked_at, folds)
+        heard = _latest(heard)
     fold = folds.of(seen, heard, standing.ticked_at)
     view = fold.view
     if standing.revoked and not view.revoked:
@@ -429,7 +469,29 @@ def _merged(
         references=[],
         tlp=_TLP_OF_MARKING[view.value["object_marking_refs"][0]],
         due_at=view.due_at,
+        unaided=unaided,
     )
+
+
+def _unaided(
+    seen: Sequence[Claim], heard: Sequence[Remark], ticked_at: datetime | None, folds: Folds
+) -> Unaided:
+    """What would be seen of an indicator if no detector that is limited to review had spoken."""
+    said = [claim for claim in seen if not claim.limited]
+    if not any(claim.is_live for claim in said):
+        return Unaided(0, 0)
+    view = folds.of(
+        said, _latest([remark for remark in heard if not remark.limited]), ticked_at, unaided=True
+    ).view
+    return Unaided(view.confidence, view.sources)
+
+
+def _latest(heard: Iterable[Remark]) -> list[Remark]:
+    """Of each organisation, TLP and kind the latest of these remarks, which are on one indicator."""
+    latest: dict[tuple[str, UUID, int, bool], Remark] = {}
+    for remark in sorted(heard, key=lambda remark: remark.seen_at):
+        latest[remark.target, remark.organization_id, remark.tlp, remark.stance is None] = remark
+    return list(latest.values())
 
 
 def _speaker(seen: Sequence[Claim]) -> Claim:
@@ -455,7 +517,7 @@ def _unchanged_or_reissued(
     erases = None
     if not standing.own:
         # Of two subjects that were split, one bears the id that the partners gave it.
-        passes = not mapping and not speaker.split_off
+        passes = not mapping and not speaker.split_off and not _tells_its_source(speaker)
         erases = _rename(standing, speaker.object_id if passes else _new_id(speaker.object_type))
     if standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen, erases)
@@ -475,12 +537,24 @@ def _observable(
         erases = _rename(standing, _new_id(speaker.object_type))
     else:
         erases = None
-    if value is sent and not mapping and standing.published_id == speaker.object_id:
+    passes = value is sent and not mapping and not _tells_its_source(speaker)
+    if passes and standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen, erases)
     again = reissue.restate(value, published_id=standing.published_id, tlp=speaker.tlp, mapping=mapping)
     body = canonical(again)
     item = Item(standing.published_id, speaker.object_type, "2.1", NO_VERSION, body, speaker.tlp, None)
     return _partners_view(standing, item, seen, list(references(again)), revoked=False, erases=erases)
+
+
+def _tells_its_source(speaker: Claim) -> bool:
+    """Whether an object must not pass unchanged: it holds a detection context, or names its sender's identity here.
+
+    Those stay with the source (model.md, "What stays with the source"). Looked for in the bytes: a false alarm costs
+    the partner's id of the object, nothing else.
+    """
+    # An identity is named by its id alone.
+    house = f'"identity--{speaker.organization_id}"'.encode() if speaker.object_type != "identity" else None
+    return _DETECTION_CONTEXT in speaker.body or (house is not None and house in speaker.body)
 
 
 def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim], erases: str | None) -> View:
@@ -601,6 +675,7 @@ def _own_view(
     tlp: int | None = None,
     erases: str | None = None,
     due_at: datetime | None = None,
+    unaided: Unaided | None = None,
 ) -> View:
     """A view whose object is the service's own; `tlp` is that of its claims unless it says so."""
     object_type = value["type"]
@@ -623,6 +698,7 @@ def _own_view(
         own=True,
         erases=erases,
         due_at=due_at,
+        unaided=unaided,
     )
 
 
@@ -660,7 +736,7 @@ class _Head(msgspec.Struct):
 
 
 def _sources(seen: Sequence[Claim]) -> int:
-    return len({claim.organization_id for claim in seen if not claim.revoked and claim.withdrawn_at is None})
+    return len({claim.organization_id for claim in seen if claim.is_live})
 
 
 def _new_id(object_type: str) -> str:

@@ -30,6 +30,17 @@ def opinions(release_ids: Sequence[int]) -> dict[int, Opinion]:
     }
 
 
+def pending(release_ids: Sequence[int]) -> set[int]:
+    """Those of these releases that have an open case."""
+    return {
+        release_id
+        for (release_id,) in sql.rows(
+            "SELECT release_id FROM sharing_review WHERE release_id = ANY(%s) AND state = 'pending'",
+            (list(release_ids),),
+        )
+    }
+
+
 def follow(*, community_id: UUID, verdicts: Sequence[tuple[int, int, Verdict]], now: datetime) -> None:
     """Open a case for each (release id, sources, verdict) that needs one, and close those that do no more."""
     wanted = {

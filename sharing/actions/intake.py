@@ -8,7 +8,7 @@ claim the row → its items (indicators.actions.adapters) → per object: strict
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
+from sharing import queries
 from sharing.actions import deliveries, publication
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
@@ -77,7 +78,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
-        items = further_on(adapters.items_of(submission), submission.offset)
+        items = further_on(_items_of(submission, now), submission.offset)
         lines = [line for item in items for line in _lines_of(item, house, signer)]
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
@@ -125,10 +126,15 @@ class Foreseen:
     tlp: str
 
 
-def foresee(*, submission: ClaimedSubmission, signer: Signer) -> list[Foreseen]:
+def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime) -> list[Foreseen]:
     """What a submission would become as far as its own text decides; nothing is stored."""
-    house = _house(submission)
-    lines = [line for item in adapters.items_of(submission) for line in _lines_of(item, house, signer)]
+    with transaction.atomic():
+        house = _house(submission)
+        lines = [line for item in _items_of(submission, now) for line in _lines_of(item, house, signer)]
+        if not house.takes_personal_data:
+            _repeat_no_person(lines, house)
+        # Findings make their detectors known: not before they are submitted.
+        transaction.set_rollback(True)
     return [
         Foreseen(
             line.place,
@@ -143,6 +149,14 @@ def foresee(*, submission: ClaimedSubmission, signer: Signer) -> list[Foreseen]:
     ]
 
 
+def _items_of(submission: ClaimedSubmission, now: datetime) -> list[Item]:
+    return adapters.items_of(
+        submission,
+        campaigns=lambda: queries.known_campaigns(submission.community_id, submission.organization_id),
+        now=now,
+    )
+
+
 def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
     """A line for each object of an item, or one for the item where it became none; the first bears its notes."""
     if item.refusal is not None:
@@ -154,6 +168,10 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
     else:
         lines = [_examine(item.place, raw, house, signer) for raw in item.objects]
     lines[0].note = " ".join(item.notes)
+    if item.detector_id is not None:
+        for line in lines:
+            if line.observed is not None:
+                line.observed = replace(line.observed, detector_id=item.detector_id)
     return lines
 
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Member, Role
+from indicators.actions import detectors
 from sharing.actions import publication, triage
 from sharing.models import Release, Review, ReviewState
 from sharing.signing.keys import Signer
@@ -78,5 +79,11 @@ def _decide(review_id: int, state: ReviewState, member: Member, reason: str, now
         action=f"review.{'approve' if state is ReviewState.APPROVED else 'reject'}",
         target=f"review:{review_id}",
         detail={"reason": reason.strip(), "release": review.release_id},
+    )
+    detectors.judge(
+        subject_id=review.release.subject_id,
+        ceiling=review.release.ceiling,
+        confirmed=state is ReviewState.APPROVED,
+        now=now,
     )
     return review

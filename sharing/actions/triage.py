@@ -7,8 +7,8 @@ pending subjects → their claims, and what of them is on an allow-list
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -129,8 +129,11 @@ def publish(
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
         listed = {view.standing.subject_id: _listed(view, hits) for view in views}
+        wanted, leading = _wanted(community_id, ceiling, views), _leading(community_id, views)
         verdicts = {
-            view.standing.subject_id: _decide(view, rule, opinions, listed[view.standing.subject_id])
+            view.standing.subject_id: _decide(
+                view, rule, opinions, listed[view.standing.subject_id], wanted, leading
+            )
             for view in views
         }
         released = [
@@ -172,11 +175,14 @@ def publish(
             if number == 0:
                 # The first feed is the full one, if there is one: it says what stands at this ceiling.
                 for view in released:
-                    view.standing.missing = [*dict.fromkeys(missing.get(view.standing.subject_id, ()))][:8]
+                    absent = dict.fromkeys(missing.get(view.standing.subject_id, ()))
+                    # Indicators first: what waits for one is not what brings context to it (_wanted).
+                    view.standing.missing = sorted(absent, key=lambda name: not _is_indicator(name))[:8]
                 retracted |= {view.standing.subject_id: view for view in waiting}
         for view in views:
             _settle(view, verdicts[view.standing.subject_id], gone=view.standing.subject_id in retracted)
         _save(standings, before)
+        _fetch(community_id, ceiling, released)
         # What referred to it under its earlier id has to follow, once it stands under the new one.
         renamed = [
             name
@@ -202,6 +208,54 @@ def publish(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What one audience would see of an indicator: the view and its verdict; and how it stands now.
+
+    `standing` is None where nothing was decided yet; `pending` says that an analyst's case is open.
+    """
+
+    ceiling: int
+    standing: Standing | None
+    pending: bool
+    view: View
+    verdict: policy.Verdict
+
+
+def foresee(
+    *,
+    community_id: UUID,
+    claims: Mapping[int, Sequence[Claim]],
+    ceilings: Sequence[int],
+    without_detector: int | None = None,
+) -> Iterator[Foreseen]:
+    """What each audience would see of indicators if these were the claims on them; changes nothing.
+
+    `without_detector`: one whose sightings and opinions are left out.
+    """
+    rule, author = _rule(community_id), publisher_id()
+    hits, folds = allowlists.hits(claims), Folds(author)
+    standings_at = _load_standings(claims, ceilings)
+    hearing = _Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
+    for ceiling in ceilings:
+        standings = standings_at[ceiling]
+        before = {subject_id: replace(standing) for subject_id, standing in standings.items()}
+        ids = [standing.id for standing in before.values()]
+        opinions, pending = cases.opinions(ids), cases.pending(ids)
+        for view in views_at(
+            ceiling=ceiling,
+            community_id=community_id,
+            claims=claims,
+            standings=standings,
+            publisher_id=author,
+            heard=hearing.at(ceiling),
+            folds=folds,
+        ):
+            standing = before.get(view.standing.subject_id)
+            verdict = _decide(view, rule, opinions, _listed(view, hits))
+            yield Foreseen(ceiling, standing, standing is not None and standing.id in pending, view, verdict)
+
+
 def _rule(community_id: UUID) -> policy.Rule:
     found = sql.row(
         "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s",
@@ -221,8 +275,95 @@ def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.
     return None if hit is None else policy.Listed(str(hit), hit.list_name)
 
 
+def _is_aside(view: View) -> bool:
+    """Whether only limited detectors say it, it stands nowhere yet, and nothing in it has it wait for an indicator.
+
+    What refers to the indicator of its finding waits for that anyway.
+    """
+    return (
+        view.confidence is None
+        and view.unaided is not None
+        and not view.unaided.sources
+        and not view.revoked
+        and not view.standing.stands
+        and not any(_is_indicator(target) for target in view.references)
+    )
+
+
+def _wanted(community_id: UUID, ceiling: int, views: Sequence[View]) -> set[int]:
+    """Of what only limited detectors say aside of their indicators, what something that leaves waits for.
+
+    So the context of a finding follows its indicator: first what points at that, then what those refer to.
+    """
+    asides = {
+        name: view.standing.subject_id
+        for view in views
+        if _is_aside(view)
+        for name in (view.standing.published_id, *view.aliases)
+    }
+    if not asides:
+        return set()
+    return {
+        asides[missing]
+        for (missing,) in sql.rows(
+            "SELECT DISTINCT w.missing FROM sharing_waiting w JOIN sharing_release r ON r.subject_id = w.subject_id"
+            f" WHERE w.community_id = %s AND w.missing = {sql.ONE_OF} AND r.ceiling = %s AND r.decision = 'release'"
+            " AND r.missing <> '{}' AND NOT EXISTS (SELECT 1 FROM unnest(r.missing) AS m WHERE m LIKE 'indicator--%%')",
+            (community_id, sql.joined(asides), ceiling),
+        )
+    }
+
+
+def _leading(community_id: UUID, views: Sequence[View]) -> set[int]:
+    """The observed data of limited detectors that no claim refers to: of findings without an indicator."""
+    observed = {
+        name: view.standing.subject_id
+        for view in views
+        if view.object_type == "observed-data" and _is_aside(view)
+        for name in view.aliases
+    }
+    if not observed:
+        return set()
+    referred = {
+        target
+        for (targets,) in sql.rows(
+            f'SELECT "references" FROM indicators_claim WHERE community_id = %s AND "references" && {sql.LIST}',
+            (community_id, sql.joined(observed)),
+        )
+        for target in targets
+    }
+    return set(observed.values()) - {observed[name] for name in referred & observed.keys()}
+
+
+def _fetch(community_id: UUID, ceiling: int, released: Iterable[View]) -> None:
+    """Have looked at again what may follow these now: what waits for context that was kept aside wants it."""
+    absent = {
+        name
+        for view in released
+        if not any(_is_indicator(missing) for missing in view.standing.missing)
+        for name in view.standing.missing
+    }
+    if absent:
+        kept = sql.rows(
+            "SELECT r.subject_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
+            f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF} AND r.ceiling = %s"
+            " AND r.reason = 'awaits-indicator' ORDER BY r.subject_id",
+            (community_id, sql.joined(absent), ceiling),
+        )
+        queue_folds(community_id=community_id, subject_ids=[subject_id for (subject_id,) in kept])
+
+
+def _is_indicator(object_id: str) -> bool:
+    return object_id.startswith("indicator--")
+
+
 def _decide(
-    view: View, rule: policy.Rule, opinions: Mapping[int, cases.Opinion], listed: policy.Listed | None
+    view: View,
+    rule: policy.Rule,
+    opinions: Mapping[int, cases.Opinion],
+    listed: policy.Listed | None,
+    wanted: Container[int] = (),
+    leading: Container[int] = (),
 ) -> policy.Verdict:
     opinion = opinions.get(view.standing.id)
     approved = opinion is not None and opinion.approved
@@ -238,6 +379,7 @@ def _decide(
             stands=view.standing.stands or view.erases is not None,
             approved=approved,
             rejected=rejected,
+            unaided=view.unaided,
         )
     return policy.decide_context(
         rule=rule,
@@ -247,6 +389,8 @@ def _decide(
         stands=view.standing.stands or view.erases is not None,
         approved=approved,
         rejected=rejected,
+        alone=_is_aside(view) and view.standing.subject_id not in wanted,
+        follows=view.standing.subject_id not in leading,
     )
 
 
@@ -325,6 +469,8 @@ class _Hearing:
         community_id: UUID,
         claims: Mapping[int, Sequence[Claim]],
         standings: Iterable[Mapping[int, Standing]],
+        *,
+        without_detector: int | None = None,
     ) -> None:
         self._names: dict[int, list[tuple[str, int]]] = {
             subject_id: [(claim.object_id, claim.tlp) for claim in said]
@@ -339,7 +485,9 @@ class _Hearing:
         for subject_id, published_id, ceiling in _published_before_merging(merged):
             self._names[subject_id].append((published_id, ceiling))
         self._remarks = load_remarks(
-            community_id, {name for names in self._names.values() for name, _ in names}
+            community_id,
+            {name for names in self._names.values() for name, _ in names},
+            without_detector=without_detector,
         )
 
     def at(self, ceiling: int) -> dict[int, list[Remark]]:

@@ -41,6 +41,14 @@ class Listed:
     list_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unaided:
+    """What a view would be without what detectors limited to review say: `sources` 0 if nobody else says it."""
+
+    confidence: int
+    sources: int
+
+
 def decide_indicator(
     *,
     rule: Rule,
@@ -51,12 +59,14 @@ def decide_indicator(
     stands: bool,
     approved: bool,
     rejected: bool,
+    unaided: Unaided | None = None,
 ) -> Verdict:
     """The verdict on a merged indicator.
 
     `confidence` in 0 to 100; `sources` counts organisations; `stands` says that an earlier version is in the feed;
     `approved` and `rejected` are an analyst's standing decision. What is `listed` is withheld whatever else holds;
-    if it stands, it is taken back.
+    if it stands, it is taken back. Where detectors limited to review say it too, `unaided` is what the others say:
+    something new leaves by the rule only if that does.
     """
     if listed is not None:
         return allow_listed(listed)
@@ -64,14 +74,24 @@ def decide_indicator(
         return _withdrawn(stands)
     if approved or rejected:
         return _decided(approved)
+    if unaided is not None and not stands and rule.mode != "none":
+        if unaided.sources:
+            alone = _by_rule(rule, unaided.confidence, unaided.sources)
+            if alone.decision is Decision.RELEASE:
+                return alone
+        return _LIMITED
     if rule.mode == "all":
-        return Verdict(
-            Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
-        )
+        return _RULE_ALL
     if stands:
         return Verdict(
             Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it."
         )
+    return _by_rule(rule, confidence, sources)
+
+
+def _by_rule(rule: Rule, confidence: int, sources: int) -> Verdict:
+    if rule.mode == "all":
+        return _RULE_ALL
     if rule.mode == "none":
         return Verdict(Decision.REVIEW, "rule-none", "In this community an analyst decides every case.")
     short = []
@@ -98,11 +118,15 @@ def decide_context(
     stands: bool,
     approved: bool,
     rejected: bool,
+    alone: bool = False,
+    follows: bool = True,
 ) -> Verdict:
     """The verdict on what is not an indicator.
 
     The rule's thresholds measure indicators; context leaves with them, unless it says who did it: that is an
-    allegation by a competitor and never automatic (model.md, "who did it"). `listed` as in `decide_indicator`.
+    allegation by a competitor and never automatic (model.md, "who did it"). `listed` as in `decide_indicator`; `alone`:
+    only detectors limited to review say it, and nothing that leaves refers to it; it `follows` an indicator, unless
+    its finding has none.
     """
     if listed is not None:
         return allow_listed(listed)
@@ -110,10 +134,16 @@ def decide_context(
         return _withdrawn(stands)
     if approved or rejected:
         return _decided(approved)
-    if rule.mode == "all":
+    if alone and not stands and rule.mode != "none":
+        if not follows:
+            return _LIMITED
         return Verdict(
-            Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
+            Decision.WITHHOLD,
+            "awaits-indicator",
+            "A detector that is limited to review says it: it leaves with the indicator that it belongs to.",
         )
+    if rule.mode == "all":
+        return _RULE_ALL
     if stands:
         return Verdict(
             Decision.RELEASE, "stands", "An earlier version stands in the feed; this one follows it."
@@ -123,6 +153,14 @@ def decide_context(
     if attribution:
         return Verdict(Decision.REVIEW, "attribution", "It says who did it: an analyst decides.")
     return Verdict(Decision.RELEASE, "context", "Context leaves with the indicators that it belongs to.")
+
+
+_LIMITED = Verdict(
+    Decision.REVIEW, "detector-limited", "A detector that is limited to review says it: an analyst decides."
+)
+_RULE_ALL = Verdict(
+    Decision.RELEASE, "rule-all", "This community releases everything at or below the ceiling."
+)
 
 
 def allow_listed(listed: Listed) -> Verdict:

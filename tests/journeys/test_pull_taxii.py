@@ -51,7 +51,8 @@ def test_a_collection_is_pulled_with_kills_and_restarts_in_between(
     assert_all_there_once(world, medallion)
     brought = received(world, name)
     pull(world, name)
-    assert received(world, name) == brought
+    # Once it looks back a little, in pages that are cut otherwise: a repeat, which stands once.
+    assert received(world, name) - brought <= 1
     ((error, failures),) = world.sql(
         "SELECT last_error, failures FROM indicators_source WHERE name = %s", (name,)
     )

@@ -68,7 +68,7 @@ def test_what_is_ingested_waits_no_more(trust: Trust, settings: Settings) -> Non
     received = trust.receive(body(5))
     assert pressure.is_above_high_water()
 
-    submissions.finish(submission_id=received.id, keep_body=True, now=NOW)
+    submissions.finish(submission_id=received.id, keep_body=True, counts={}, now=NOW)
     pressure.forget()
 
     assert not pressure.is_above_high_water()
@@ -79,7 +79,7 @@ def test_the_pause_follows_from_what_was_ingested_in_the_last_minute(
 ) -> None:
     settings.HIGH_WATER_OBJECTS = 100
     done = trust.receive(body(60, "done"))
-    submissions.finish(submission_id=done.id, keep_body=True, now=timezone.now())
+    submissions.finish(submission_id=done.id, keep_body=True, counts={}, now=timezone.now())
     trust.receive(body(120, "waits"))
 
     # One object a second, and 30 have to go.
@@ -89,7 +89,9 @@ def test_the_pause_follows_from_what_was_ingested_in_the_last_minute(
 def test_what_was_ingested_long_ago_says_nothing_of_now(trust: Trust, settings: Settings) -> None:
     settings.HIGH_WATER_OBJECTS = 100
     done = trust.receive(body(60, "done"))
-    submissions.finish(submission_id=done.id, keep_body=True, now=timezone.now() - timedelta(minutes=5))
+    submissions.finish(
+        submission_id=done.id, keep_body=True, counts={}, now=timezone.now() - timedelta(minutes=5)
+    )
     trust.receive(body(120, "waits"))
 
     assert pressure._retry_after() == 60

@@ -110,7 +110,7 @@ def _read(shop: Shop, name: str, body: bytes) -> str:
         **{field.name: known[field.name] for field in dataclasses.fields(ClaimedSubmission)}
     )
     house = intake._house(submission)
-    for item in adapters.items_of(submission):
+    for item in adapters.items_of(submission, campaigns=dict, now=NOW):
         for line in intake._lines_of(item, house, shop.signer):
             assert line.reason != "not-understood", line.sentence
     return "read"

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_quotas'),
-        ('indicators', '0007_formats'),
+        ('indicators', '0011_attempts'),
     ]
 
     operations = [
