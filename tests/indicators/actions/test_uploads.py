@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from accounts.models import AuditEvent
+from accounts.actions.quotas import OverQuota
+from accounts.models import AuditEvent, Token
 from indicators.actions import submissions, uploads
 from indicators.actions.uploads import ReceivedUpload
 from indicators.models import Submission, Upload
@@ -132,6 +133,19 @@ def test_a_key_answers_with_its_upload_and_refuses_another_file(trust: Trust) ->
     assert (again.id, again.repeated) == (first.id, True)
     with pytest.raises(submissions.KeyReused):
         receive(trust, campaigns(4), idempotency_key="k")
+
+
+def test_a_file_over_the_quota_of_its_token_leaves_nothing(trust: Trust, settings: Any) -> None:
+    settings.QUOTA_OBJECTS_PER_HOUR = 10
+    token = Token.objects.create(organization=trust.lab_a, name="files", digest=b"d" * 32, scopes=["submit"])
+    receive(trust, campaigns(8), token_id=token.id)
+
+    with pytest.raises(OverQuota):
+        receive(trust, campaigns(5), token_id=token.id)
+
+    assert Upload.objects.count() == Submission.objects.count() == 1
+    # The same again costs nothing.
+    assert receive(trust, campaigns(8), token_id=token.id).repeated
 
 
 def test_a_draft_is_not_ingested_until_it_is_submitted(trust: Trust) -> None:
