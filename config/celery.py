@@ -76,6 +76,11 @@ app.conf.update(
             # A sweep that waited longer has been overtaken by the next one.
             "options": {"expires": 10},
         },
+        "discard-drafts": {
+            "task": "sharing.tasks.discard_drafts",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0, "options": {"expires": 60}},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0, "options": {"expires": 600}},

@@ -90,6 +90,10 @@ CELERY_BROKER_URL = CELERY_BROKER_URL or embedded.broker_url(STILLWATCH_HOME)
 
 MAX_CONTENT_LENGTH = 10 * 1024 * 1024
 """The largest request body that is accepted, in bytes; also the API roots' `max_content_length`."""
+MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_BYTES", 200 * 1024 * 1024, minimum=1024 * 1024)
+"""The largest file that is accepted as an upload, in bytes. It goes through the disk, never whole through memory."""
+UPLOADS_DIR = env.path("UPLOADS_DIR", STILLWATCH_HOME / "uploads")
+"""Where a file lies while it arrives."""
 PAGE_DEFAULT = 1000
 PAGE_CAP = 5000
 SERVICE_NAME = env.text("SERVICE_NAME", "Stillwatch")
@@ -99,7 +103,13 @@ SERVICE_NAME = env.text("SERVICE_NAME", "Stillwatch")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH + 64 * 1024
 # Bulk actions at the desk send an id for each row chosen.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
-FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = str(UPLOADS_DIR)
+FILE_UPLOAD_HANDLERS = [
+    "accounts.admission.Admitted",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 # ------------------------------------------------------------------------------------------------ the pressure
 
@@ -175,6 +185,8 @@ SILENCED_SYSTEM_CHECKS = [
     # The checks look for these in MIDDLEWARE; they are in DESK_MIDDLEWARE, for the pages that need them.
     *("admin.E408", "admin.E409", "admin.E410"),
     *("security.W001", "security.W002", "security.W003"),
+    # UPLOADS_DIR is made when the first file comes.
+    "files.E001",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

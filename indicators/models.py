@@ -35,8 +35,9 @@ class BodyFormat(models.TextChoices):
 
 
 class SubmissionState(models.TextChoices):
-    """How far a submission has come."""
+    """How far a submission has come; a draft is held until its sender has seen what it would become."""
 
+    DRAFT = "draft", "Draft"
     RECEIVED = "received", "Received"
     INGESTED = "ingested", "Ingested"
     QUARANTINED = "quarantined", "Quarantined"
@@ -49,6 +50,49 @@ class Outcome(models.TextChoices):
     MERGED = "merged", "Merged"
     DUPLICATE = "duplicate", "Duplicate"
     REJECTED = "rejected", "Rejected"
+
+
+class Upload(models.Model):
+    """A file that was sent in a stream, and taken apart into submissions that are ingested one by one.
+
+    A draft is one that its sender looks at before it is submitted; it is let go after a day.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True)
+    sent_by = models.TextField(help_text="The actor, as in the audit trail.")
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    collection_id = models.UUIDField(help_text="The inbox that its submissions go to.")
+    name = models.CharField(max_length=255, blank=True, help_text="Of the file, as its sender calls it.")
+    format = models.CharField(max_length=8, choices=BodyFormat.choices)
+    size = models.BigIntegerField(help_text="In bytes.")
+    sha256 = models.BinaryField(max_length=32)
+    idempotency_key = models.CharField(max_length=255, null=True)
+    part_count = models.IntegerField()
+    object_count = models.IntegerField(help_text="As of its submissions, together.")
+    is_draft = models.BooleanField(default=False)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(format__in=BodyFormat.values), name="upload_format_known"),
+            models.CheckConstraint(condition=Q(channel__in=Channel.values), name="upload_channel_known"),
+            models.CheckConstraint(
+                condition=Q(size__gte=0, part_count__gte=0, object_count__gte=0), name="upload_counted"
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "idempotency_key"], name="upload_idempotency_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-received_at"], name="upload_by_sender"),
+            models.Index(fields=["received_at"], condition=Q(is_draft=True), name="upload_drafts"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)
 
 
 class Submission(models.Model):
@@ -78,9 +122,25 @@ class Submission(models.Model):
     counts = models.JSONField(default=dict, help_text="Objects by outcome at ingest.")
     received_at = models.DateTimeField()
     ingested_at = models.DateTimeField(null=True)
+    upload = models.ForeignKey(
+        Upload, on_delete=models.CASCADE, null=True, db_index=False, related_name="submissions"
+    )
+    part = models.IntegerField(null=True, help_text="Its number among the parts of an upload, from 1.")
+    offset = models.IntegerField(
+        db_default=0,
+        help_text="How much further on in the file of an upload its places are than in the body.",
+    )
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["upload", "part"], name="submission_part_once"),
+            models.CheckConstraint(
+                condition=Q(upload__isnull=True, part__isnull=True) | Q(upload__isnull=False, part__gte=1),
+                name="submission_part_of_upload",
+            ),
+            models.CheckConstraint(
+                condition=Q(upload__isnull=False) | ~Q(state="draft"), name="submission_draft_of_upload"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=SubmissionState.values), name="submission_state_known"
             ),

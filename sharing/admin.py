@@ -22,6 +22,7 @@ from indicators.models import Claim, Detector, Finding, Merge, MergeKind, Subjec
 from sharing import (
     admin_receipts,
     desk,
+    sending,
     source_admin,  # noqa: F401 - registers its page
     tasks,
 )
@@ -30,8 +31,8 @@ from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.desk import claims_of, readers_of
 from sharing.models import Collection, Review, SigningKey
 
-# Importing it registers its pages.
-__all__ = ["admin_receipts"]
+# Importing them registers their pages.
+__all__ = ["admin_receipts", "sending"]
 
 
 class DecisionForm(forms.Form):

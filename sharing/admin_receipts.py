@@ -79,8 +79,8 @@ class SubmissionAdmin(_Desk):
     readonly_fields = fields
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]
-        """Without the bodies, which can be large."""
-        return super().get_queryset(request).defer("body")
+        """Without drafts, which have a page of their own, and without the bodies, which can be large."""
+        return super().get_queryset(request).exclude(state=SubmissionState.DRAFT).defer("body")
 
     def get_urls(self) -> list[URLPattern]:
         """Beside the page: what was sent, the receipt as a file, and another try."""
@@ -123,7 +123,9 @@ class SubmissionAdmin(_Desk):
         lines = sorted(found.lines, key=lambda line: line.outcome != "rejected")
         rest = len(lines) - _SHOWN_LINES
         return format_html(
+            '<p><a href="{}">All of it, page by page, by outcome</a></p>'
             "<table><thead><tr><th>Place<th>Object<th>Outcome<th>Why<th>Published as<th>Note</tr></thead>{}</table>{}",
+            reverse("admin:indicators_submission_receipt", args=[submission.id]),
             format_html_join(
                 "",
                 "<tr><td>{}<td>{}<td>{}<td>{}: {}<td>{}<td>{}</tr>",

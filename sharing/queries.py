@@ -365,7 +365,8 @@ def submission(
         " CASE WHEN s.state = 'ingested' THEN ''::bytea ELSE s.body END FROM indicators_submission s"
         " JOIN accounts_community c ON c.id = s.community_id"
         " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = s.organization_id"
-        " WHERE s.id = %s AND s.organization_id = %s AND (%s::text IS NULL OR c.slug = %s)",
+        " WHERE s.id = %s AND s.organization_id = %s AND s.state <> 'draft'"
+        " AND (%s::text IS NULL OR c.slug = %s)",
         (submission_id, organization_id, community_slug, community_slug),
     )
     return None if found is None else SubmissionStatus(*found)

@@ -72,7 +72,7 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
         " encode(s.body_sha256, 'hex'), s.community_id"
         " FROM indicators_submission s JOIN accounts_community c ON c.id = s.community_id"
         " JOIN accounts_organization o ON o.id = s.organization_id"
-        " WHERE s.id = %s AND s.organization_id = %s",
+        " WHERE s.id = %s AND s.organization_id = %s AND s.state <> 'draft'",
         (submission_id, organization_id),
     )
     if found is None:
@@ -204,7 +204,7 @@ def sent(
             "SELECT s.id, c.slug, s.channel, s.format, s.state, s.received_at, s.ingested_at, s.object_count,"
             " encode(s.body_sha256, 'hex'), s.counts FROM indicators_submission s"
             " JOIN accounts_community c ON c.id = s.community_id"
-            " WHERE s.organization_id = %(organization)s"
+            " WHERE s.organization_id = %(organization)s AND s.state <> 'draft'"
             " AND (%(after)s::uuid IS NULL OR (s.received_at, s.id) <"
             " (SELECT p.received_at, p.id FROM indicators_submission p"
             " WHERE p.id = %(after)s AND p.organization_id = %(organization)s))"

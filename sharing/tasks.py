@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import faults, sql
 from accounts.actor import Actor
-from indicators.actions import pulls, submissions
+from indicators.actions import pulls, submissions, uploads
 from indicators.sources import web
 from sharing import queries
 from sharing.actions import ageing, deliveries, intake, silence, triage
@@ -198,6 +198,12 @@ def age() -> None:
     """Let time pass for indicators whose confidence is due to fall; the sweep publishes what follows."""
     while ageing.age(now=timezone.now()):
         pass
+
+
+@shared_task(name="sharing.tasks.discard_drafts")
+def discard_drafts() -> None:
+    """Let uploads go that were looked at and never submitted."""
+    uploads.discard_old(now=timezone.now())
 
 
 def _ingest(submission_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from sharing.views import detectors, metrics, rest, schemas, taxii, trust, webhooks
+from sharing.views import detectors, metrics, rest, schemas, taxii, trust, uploads, webhooks
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
@@ -26,6 +26,8 @@ urlpatterns = [
     path("metrics", metrics.metrics),
     path("api/v1/submissions/", rest.SubmissionsView.as_view()),
     path("api/v1/submissions/<uuid:submission_id>/", rest.SubmissionView.as_view()),
+    path("api/v1/uploads/", uploads.UploadsView.as_view()),
+    path("api/v1/uploads/<uuid:upload_id>/", uploads.UploadView.as_view()),
     path("api/v1/notices/", webhooks.NoticesView.as_view()),
     path("api/v1/webhooks/", webhooks.WebhooksView.as_view()),
     path("api/v1/webhooks/<uuid:webhook_id>/", webhooks.WebhookView.as_view()),

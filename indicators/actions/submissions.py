@@ -1,7 +1,7 @@
 """The one door in: whatever arrives becomes a durable `Submission`, and leaves it as claims and receipt lines."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from json import dumps
@@ -14,8 +14,8 @@ from accounts.actions import notices, quotas
 from accounts.actions.audit import record
 from accounts.actions.quotas import Levels
 from accounts.actor import Actor
-from indicators.models import BodyFormat, Submission
-from indicators.sources import formats
+from indicators.models import BodyFormat, Submission, SubmissionState, Upload
+from indicators.sources import formats, stream
 from indicators.stix import json
 
 MAX_ATTEMPTS = 3
@@ -171,6 +171,32 @@ def _answers(earlier: _Earlier, organization_id: UUID, now: datetime) -> bool:
     return deleted is None or deleted[0] < earlier.received_at
 
 
+def receive_parts(*, upload: Upload, parts: Iterable[stream.Part], now: datetime) -> list[Received]:
+    """Store each part of an upload as a submission, in the transaction of the upload, a part at a time in memory.
+
+    `json.Refused` if one is nothing of its format at all: then nothing of the upload may stay.
+    """
+    state = SubmissionState.DRAFT if upload.is_draft else SubmissionState.RECEIVED
+    received = []
+    for number, part in enumerate(parts, start=1):
+        submission_id = uuid4()
+        object_count = len(formats.split(part.body, upload.format, max_bytes=len(part.body)))
+        sql.execute(
+            "INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id,"
+            " format, body, body_sha256, object_count, state, attempts, starts, counts, error,"
+            ' received_at, upload_id, part, "offset")'
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '', %s, %s, %s, %s)",
+            (
+                *(submission_id, upload.community_id, upload.organization_id, upload.token_id),
+                *(upload.channel, upload.collection_id, upload.format, part.body),
+                *(hashlib.sha256(part.body).digest(), object_count, state, now),
+                *(upload.id, number, part.offset),
+            ),
+        )
+        received.append(Received(submission_id, object_count))
+    return received
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedSubmission:
     """A submission that this transaction alone works on."""
@@ -182,14 +208,14 @@ class ClaimedSubmission:
     format: str
     body: bytes
     received_at: datetime
+    offset: int = 0
 
 
 def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done or another worker has it."""
     found = sql.row(
-        "SELECT id, community_id, organization_id, collection_id, format, body, received_at"
-        " FROM indicators_submission"
-        " WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
+        'SELECT id, community_id, organization_id, collection_id, format, body, received_at, "offset"'
+        " FROM indicators_submission WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
         (submission_id,),
     )
     return None if found is None else ClaimedSubmission(*found)

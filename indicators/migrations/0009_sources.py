@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_notices'),
-        ('indicators', '0007_formats'),
+        ('indicators', '0008_uploads'),
     ]
 
     operations = [

@@ -64,8 +64,7 @@ def split(body: bytes, *, max_bytes: int) -> list[bytes]:
             "too-large", "", f"the body is {len(body):,} bytes long, more than the {max_bytes:,} allowed"
         )
     text = _text(body)
-    start = _separator_line(text)
-    delimiter = text[4] if start else _delimiter(text)
+    start, delimiter = dialect(text)
     lines = 1 if start else 0
     # Nothing of Python's is set for the whole process: the limit of the reader is checked for, not changed.
     reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter, strict=True)
@@ -142,6 +141,12 @@ def _separator_line(text: str) -> int:
 def _delimiter(text: str) -> str:
     """The delimiter under which the header names the most columns that are known."""
     return max(_DELIMITERS, key=lambda delimiter: len(_names(text[:8192], delimiter) & COLUMNS.keys()))
+
+
+def dialect(text: str) -> tuple[int, str]:
+    """How long the line is in which the delimiter is said, 0 where there is none; and the delimiter."""
+    start = _separator_line(text)
+    return start, text[4] if start else _delimiter(text)
 
 
 def _names(text: str, delimiter: str) -> set[str]:

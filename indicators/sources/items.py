@@ -1,7 +1,9 @@
 """What an adapter makes of a body: items, as their sender counts them, each with the STIX objects that it becomes."""
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from indicators.stix.json import Refused
 
@@ -31,3 +33,19 @@ def derived_id(object_type: str, *parts: str) -> str:
     found = hashlib.sha256("\x00".join((object_type, *parts)).encode()).hexdigest()
     variant = "89ab"[int(found[16], 16) & 3]
     return f"{object_type}--{found[:8]}-{found[8:12]}-4{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
+
+
+def further_on(items: Iterable[Item], offset: int) -> Iterator[Item]:
+    """The items of a part of a file, with their places as in the whole file: so many elements or lines later."""
+    for item in items:
+        if not offset:
+            yield item
+            continue
+        place = _PLACE.sub(lambda found: f"{found[1]}{int(found[2]) + offset}", item.place)
+        refusal = item.refusal
+        if refusal is not None and refusal.place.startswith(item.place):
+            refusal = Refused(refusal.code, place + refusal.place.removeprefix(item.place), refusal.reason)
+        yield replace(item, place=place, refusal=refusal)
+
+
+_PLACE = re.compile(r"^(line |[a-z]+/)([0-9]+)(?![\w-])")

@@ -466,14 +466,11 @@ def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     start = _find_objects(body)
     if start is None:
         outer = parse(body)
-        _check_container(outer)
-        if outer.get("type") != "bundle" and not all(
-            key in ("more", "next") or key[:2] == "x_" for key in outer
-        ):
-            raise Refused("not-an-envelope", "", 'there is no "objects" here, as in an envelope or a bundle')
+        check_container(outer)
+        check_is_empty(outer)
         return []
     if body[start : start + 1] != b"[":
-        _check_container(parse(body))
+        check_container(parse(body))
         raise Refused("not-an-envelope", "/objects", "it is not a list")
     elements, end = _elements(body, start)
     try:
@@ -483,7 +480,7 @@ def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
             # After the cut, lines and columns are no longer those of the body.
             raise _grammar_fault(body, 0) or fault from None
         raise
-    _check_container(outer)
+    check_container(outer)
     return elements
 
 
@@ -533,13 +530,20 @@ def _check_body(body: bytes, max_bytes: int) -> None:
         raise _not_utf8(body, error) from None
 
 
-def _check_container(outer: Any) -> None:
+def check_container(outer: Any) -> None:
+    """Refuse what is no envelope and no bundle, whatever its `objects` are."""
     if not isinstance(outer, dict):
         raise Refused("not-an-object", "", "the body is not a JSON object, as an envelope or a bundle is")
     if outer.get("type", "bundle") != "bundle":
         raise Refused(
             "not-an-envelope", "/type", "the body is a single object, not an envelope or a bundle of them"
         )
+
+
+def check_is_empty(outer: dict[str, Any]) -> None:
+    """Refuse what has no `objects` and holds what neither an envelope nor a bundle does."""
+    if outer.get("type") != "bundle" and not all(key in ("more", "next") or key[:2] == "x_" for key in outer):
+        raise Refused("not-an-envelope", "", 'there is no "objects" here, as in an envelope or a bundle')
 
 
 def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
@@ -676,6 +680,17 @@ def _grammar_fault(body: bytes, first: int, last: int | None = None) -> Refused 
     if fault is None or (is_cut and (reader.ran_out or reader.position > len(excerpt) - 12)):
         return None
     return Refused("not-json", _line_and_column(body, first + reader.position), fault.reason)
+
+
+def grammar_fault(raw: bytes) -> tuple[int, str] | None:
+    """The byte at which a JSON text breaks JSON's grammar, and how; None where it does not.
+
+    What the grammar allows and strict JSON refuses is no fault here: that is for the reader of one object.
+    """
+    # Latin-1 makes one character of every byte.
+    reader = _SlowReader(raw.decode("latin-1"), only_grammar=True)
+    fault = reader.fault()
+    return None if fault is None else (reader.position, fault.reason)
 
 
 def _line_and_column(body: bytes, position: int) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -25,7 +26,7 @@ from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
 from indicators.privacy.check import check, may_hold
 from indicators.sources import formats
-from indicators.sources.items import Item
+from indicators.sources.items import Item, further_on
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
@@ -77,11 +78,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         # One submission of an organisation at a time: its claims and its inbox change in one order.
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
-        items = adapters.items_of(
-            submission,
-            campaigns=lambda: queries.known_campaigns(submission.community_id, submission.organization_id),
-            now=now,
-        )
+        items = further_on(_items_of(submission, now), submission.offset)
         lines = [line for item in items for line in _lines_of(item, house, signer)]
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
@@ -114,6 +111,50 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             submission_id=submission.id, organization_id=submission.organization_id, now=now
         )
     return submission.community_id
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a part of a body would become: an object, or the reason why it would be refused."""
+
+    place: str
+    accepted: bool
+    reason: str
+    sentence: str
+    note: str
+    value: dict[str, Any]
+    tlp: str
+
+
+def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime) -> list[Foreseen]:
+    """What a submission would become as far as its own text decides; nothing is stored."""
+    with transaction.atomic():
+        house = _house(submission)
+        lines = [line for item in _items_of(submission, now) for line in _lines_of(item, house, signer)]
+        if not house.takes_personal_data:
+            _repeat_no_person(lines, house)
+        # Findings make their detectors known: not before they are submitted.
+        transaction.set_rollback(True)
+    return [
+        Foreseen(
+            line.place,
+            line.outcome is not Outcome.REJECTED,
+            line.reason,
+            line.sentence,
+            line.note,
+            {} if line.observed is None else line.observed.object.value,
+            "" if line.observed is None else TLP(line.observed.tlp).label.upper(),
+        )
+        for line in lines
+    ]
+
+
+def _items_of(submission: ClaimedSubmission, now: datetime) -> list[Item]:
+    return adapters.items_of(
+        submission,
+        campaigns=lambda: queries.known_campaigns(submission.community_id, submission.organization_id),
+        now=now,
+    )
 
 
 def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:

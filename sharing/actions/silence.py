@@ -79,6 +79,7 @@ def _sources(now: datetime) -> list[_Source]:
             " SELECT community_id, channel, token_id, max(received_at) OVER source AS last,"
             " floor(extract(epoch FROM max(received_at) OVER source - received_at) / 3600)::int8 AS hour"
             " FROM indicators_submission WHERE organization_id = o.id AND received_at >= %(since)s"
+            " AND state <> 'draft'"
             " WINDOW source AS (PARTITION BY community_id, channel, token_id)) s"
             " JOIN accounts_membership m ON m.organization_id = o.id AND m.community_id = s.community_id"
             " LEFT JOIN accounts_token t ON t.id = s.token_id WHERE t.revoked_at IS NULL"
@@ -93,7 +94,7 @@ def _note_returns(now: datetime) -> None:
     ended = sql.rows(
         "UPDATE sharing_silence z SET ended_at = %s WHERE z.ended_at IS NULL AND EXISTS ("
         " SELECT 1 FROM indicators_submission s WHERE s.organization_id = z.organization_id"
-        " AND s.received_at > z.last_received_at AND s.community_id = z.community_id"
+        " AND s.state <> 'draft' AND s.received_at > z.last_received_at AND s.community_id = z.community_id"
         " AND s.channel = z.channel AND s.token_id IS NOT DISTINCT FROM z.token_id) RETURNING z.id",
         (now,),
     )

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -25,6 +25,8 @@ from sharing.taxii.errors import TaxiiError
 from sharing.taxii.headers import rate_limit_headers
 
 log = structlog.get_logger(__name__)
+
+_STREAM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,18 @@ def submitted(request: HttpRequest, known: Caller) -> bytes:
     """
     # It is read all the same: a client that is still sending may not hear an answer. It is at most a few MiB.
     body = body_of(request)
+    let_in(known, size=len(body))
+    return body
+
+
+def let_in(known: Caller, *, size: int) -> None:
+    """Charge a request that submits so many bytes; `Unavailable` at high water, `TooManyRequests` over quota."""
     try:
-        pressure.admit(token_id=known.token_id, size=len(body), now=timezone.now())
+        pressure.admit(token_id=known.token_id, size=size, now=timezone.now())
     except pressure.HighWater as refusal:
         raise errors.Unavailable(str(refusal), retry_after=refusal.retry_after) from refusal
     except OverQuota as refusal:
         raise over_quota(refusal) from refusal
-    return body
 
 
 def over_quota(refusal: OverQuota) -> errors.TooManyRequests:
@@ -196,6 +203,33 @@ def body_of(request: HttpRequest) -> bytes:
         # A connection that broke in mid-body reads as its end; half a body is not what was sent.
         raise errors.BadRequest("The body did not arrive whole.")
     return body
+
+
+def stream_of(request: HttpRequest, *, max_bytes: int) -> Iterator[bytes]:
+    """The request's body as it comes, with or without a length; `TooLarge` at the first byte too many."""
+    length = request.headers.get("Content-Length", "")
+    if length and (not length.isascii() or not length.isdigit()):
+        raise errors.BadRequest("Content-Length is not a number.")
+    if length and int(length) > max_bytes:
+        raise errors.TooLarge(f"A file may have {max_bytes} bytes at most.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise errors.UnsupportedMediaType("Send the body without Content-Encoding.")
+    # Django reads nothing where a body comes in chunks, without a length.
+    source = request if length else request.META["wsgi.input"]
+    size = 0
+    while True:
+        try:
+            chunk = source.read(_STREAM_BYTES)
+        except (OSError, RawPostDataException) as error:
+            raise errors.BadRequest("The body did not arrive whole.") from error
+        if not chunk:
+            break
+        size += len(chunk)
+        if size > max_bytes:
+            raise errors.TooLarge(f"A file may have {max_bytes} bytes at most.")
+        yield chunk
+    if length and size < int(length):
+        raise errors.BadRequest("The body did not arrive whole.")
 
 
 def unprocessable(refusal: Refused) -> errors.Unprocessable:

@@ -191,6 +191,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     configuration = (DOCKER / "nginx.conf").read_text(encoding="utf-8")
     for old, new in {
         "/tmp/": f"{directory}/",  # noqa: S108 - first, for the directory is likely to be there
+        "/var/cache/nginx/": f"{directory}/",
         "listen 8443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "http2 on;": "",
         "server web:8000;": f"server 127.0.0.1:{web.server_port};",
