@@ -1,4 +1,4 @@
-"""python -m tests.bench [--quick] [patterns] [read] [deep] [crawl] [ingest] [poison] [growth] [memory]"""
+"""python -m tests.bench [--quick] [patterns] [read] [deep] [crawl] [ingest] [findings] [poison] [growth] [memory]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, growth, ingest, memory, patterns, poison, read, servers
+from tests.bench import crawl, deep, findings, growth, ingest, memory, patterns, poison, read, servers
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
@@ -16,6 +16,7 @@ PARTS = {
     "crawl": crawl.run,
     "ingest": ingest.run,
     "poison": poison.run,
+    "findings": findings.run,
     "growth": growth.run,
     "memory": memory.run,
 }

@@ -113,3 +113,91 @@ def _address(chance: random.Random) -> str:
 
 def _hex(chance: random.Random, digits: int) -> str:
     return f"{chance.getrandbits(4 * digits):0{digits}x}"
+
+
+def findings(count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` OCSF Detection Findings, each of a cluster of its own; two detectors, one of prompts, one of gateways."""
+    chance = random.Random(seed)
+    return [_finding(chance, number) for number in range(count)]
+
+
+def _finding(chance: random.Random, number: int) -> dict[str, Any]:
+    cluster = f"c-{_hex(chance, 10)}"
+    prompts = number % 2 == 0
+    seen = 1_790_899_200_000 + chance.randrange(80_000_000)
+    activity: dict[str, Any] = {
+        "provider": "example-lab",
+        "cluster_id": cluster,
+        "start": "2026-10-02T00:00:00Z",
+        "end": "2026-10-03T00:00:00Z",
+        "account_count": chance.randrange(20, 3000),
+        "exchange_count": chance.randrange(1000, 900_000),
+        "access_pathways": ["direct-api"],
+    }
+    if prompts:
+        digest = _hex(chance, 64)
+        pattern = f"[llm-api-activity:prompt_refs[*].hashes.'SHA-256' = '{digest}' AND llm-api-activity:account_count >= 20]"
+        activity |= {
+            "models": [{"name": "example-model", "vendor": "Example Lab", "version": "5"}],
+            "prompts": [{"hashes": {"SHA-256": digest}, "normalization": "ptn-1", "slot_count": 3}],
+            "accounts": [_hex(chance, 64)],
+            "key_id": "grp1.2026q4",
+        }
+    else:
+        host = f"g{_hex(chance, 12)}.example"
+        pattern = f"[domain-name:value = '{host}']"
+        activity |= {"sources": [_address(chance), host], "asn": 64_500 + chance.randrange(10)}
+    return {
+        "activity_id": 1,
+        "category_uid": 2,
+        "class_uid": 2004,
+        "type_uid": 200401,
+        "severity_id": 4,
+        "status_id": 1,
+        "time": seen + 90_000_000,
+        "confidence_id": 3,
+        "confidence_score": chance.randrange(50, 100),
+        "metadata": {
+            "version": "1.8.0",
+            "profiles": ["security_control", "osint"],
+            "product": {"name": "Example Sentinel", "vendor_name": "Example Lab", "version": "3.2"},
+        },
+        "finding_info": {
+            "uid": f"bench-{_hex(chance, 16)}",
+            "title": f"Cluster {cluster}",
+            "desc": _sentence(chance),
+            "analytic": {
+                "name": "prompt classifier" if prompts else "gateway density",
+                "uid": "clf" if prompts else "gw",
+                "version": "7",
+                "type_id": 4 if prompts else 1,
+            },
+            "attacks": [{"technique": {"uid": "AML.T0024", "name": "Exfiltration via AI Inference API"}}],
+            "first_seen_time": seen,
+            "last_seen_time": seen + 86_400_000,
+            "created_time": seen + 90_000_000,
+        },
+        "evidences": [
+            {
+                "data": {
+                    "llm_api_activity": activity,
+                    "detection_context": {
+                        "evidence_families": ["content" if prompts else "network"],
+                        "estimated_fpr": 0.001,
+                        "score": 0.9,
+                    },
+                }
+            }
+        ],
+        "osint": [
+            {
+                "type_id": 99,
+                "value": cluster,
+                "detection_pattern": pattern,
+                "detection_pattern_type_id": 1,
+                "tlp": "GREEN" if not prompts else "AMBER",
+                "expiration_time": seen + 8_000_000_000,
+            }
+        ],
+        "count": activity["exchange_count"],
+    }
