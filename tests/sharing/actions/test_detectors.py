@@ -13,9 +13,18 @@ import pytest
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent, AutoRelease, Member, Notice, Organization, Role
-from indicators.actions import submissions
+from indicators.actions import adapters, submissions
 from indicators.actions.detectors import Invalid, ReasonMissing, precisions
-from indicators.models import Claim, Detector, DetectorHour, Finding, FindingState, Tier
+from indicators.models import (
+    Claim,
+    Detector,
+    DetectorHour,
+    Finding,
+    FindingState,
+    Submission,
+    SubmittedObject,
+    Tier,
+)
 from indicators.stix.markings import TLP, marking_id
 from sharing import receipts
 from sharing.actions import detectors, intake, moderation
@@ -579,3 +588,136 @@ def test_what_a_limited_detector_says_above_a_ceiling_decides_nothing_below_it(l
     assert green.reason == "rule-all"
     assert amber.reason == "rule-all"
     assert lab.types(GREEN) == ["indicator"]
+
+
+# ----------------------------------------------------------------------------------------------------
+# Findings that are odd, late, withdrawn or opened again
+
+
+def stands(lab: Lab, kind: str, tlp: int = GREEN) -> list[Object]:
+    return [
+        one
+        for one in exchange.latest(lab.feeds[tlp]).values()
+        if one["type"] == kind and not one.get("revoked")
+    ]
+
+
+def bare(one: Object, **members: Any) -> Object:
+    """A later version without anything but what OCSF requires."""
+    made = again(one, **members)
+    made |= {"osint": [], "evidences": [], "anomaly_analyses": []}
+    made["metadata"]["profiles"] = ["security_control"]
+    return made
+
+
+@pytest.mark.parametrize("fails", ["read", "item"])
+def test_a_finding_that_the_service_fails_on_is_refused_alone(
+    lab: Lab, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.trust()
+    act, calls = getattr(adapters.ocsf, fails), itertools.count()
+
+    def broken(*arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise RuntimeError("secret")
+        return act(*arguments)
+
+    monkeypatch.setattr(adapters.ocsf, fails, broken)
+    sent = lab.find(*(finding() for _ in range(3)))
+
+    lines = lab.lines(sent)
+    assert [line for line in lines if line[2] == "not-understood"] == [
+        ("findings/1", "rejected", "not-understood")
+    ]
+    assert len(stands(lab, "indicator")) == Finding.objects.count() == 2
+    assert Submission.objects.get(id=sent).attempts <= 1
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+def test_versions_of_one_finding_agree_on_when_it_was_created_however_they_come(
+    lab: Lab, later_first: bool
+) -> None:
+    lab.trust()
+    one = finding()
+    one["finding_info"].pop("created_time", None)
+    versions = [one, again(one)]
+
+    sent = lab.find(*(reversed(versions) if later_first else versions))
+
+    said = [each for each in exchange.versions(exchange.inbox(lab.shop, lab.shop.lab_a)) if "created" in each]
+    indicators = [each for each in said if each["type"] == "indicator"]
+    assert len({each["modified"] for each in indicators}) == 2
+    assert {each["created"] for each in indicators} == {min(each["modified"] for each in indicators)}
+    assert "version-conflict" not in {reason for _, _, reason in lab.lines(sent)}
+    (noted,) = Finding.objects.all()
+    assert (noted.created, noted.version) == (
+        min(each["modified"] for each in indicators),
+        max(each["modified"] for each in indicators),
+    )
+
+
+def test_a_version_older_than_the_first_changes_nothing_and_says_so(lab: Lab) -> None:
+    lab.trust()
+    one = finding()
+    one["finding_info"].pop("created_time", None)
+    lab.find(again(one))
+    log = Entry.objects.count()
+
+    sent = lab.find(one)
+
+    assert lab.lines(sent) == [("findings/0", "duplicate", "nothing-to-share")]
+    assert (
+        "A later version of this finding came before it"
+        in SubmittedObject.objects.get(submission_id=sent).note
+    )
+    assert Entry.objects.count() == log
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_withdrawal_without_its_pattern_withdraws_what_the_finding_said(lab: Lab, at_once: bool) -> None:
+    lab.trust()
+    one, other = finding(), finding()
+    late = again(one, hours=1)
+    gone = bare(one, hours=2, status_id=6)
+    for sent in [[one, other, gone]] if at_once else [[one, other], [gone]]:
+        lab.find(*sent)
+
+    assert len(stands(lab, "indicator")) == len(stands(lab, "sighting")) == 1
+    assert len(stands(lab, "observed-data")) == 1
+    assert set(Finding.objects.values_list("state", flat=True)) == {"live", "withdrawn"}
+    # What comes late does not bring it back.
+    lab.find(late)
+    assert len(stands(lab, "indicator")) == 1
+    assert Finding.objects.filter(state="withdrawn").count() == 1
+
+
+def test_a_finding_that_is_opened_again_is_said_again_under_new_ids(lab: Lab) -> None:
+    lab.trust()
+    one = finding()
+    lab.find(one)
+    before = lab.types()
+    lab.find(bare(one, hours=1, status_id=3))
+    assert "indicator" not in lab.types()
+
+    lab.find(again(one, hours=2))
+
+    assert lab.types() == before
+    ids = [each["id"] for each in exchange.versions(lab.feeds[GREEN]) if each["type"] == "indicator"]
+    assert len(set(ids)) == 2
+    assert Finding.objects.get().state == FindingState.LIVE
+
+
+def test_what_its_source_withdrew_after_the_operator_did_stays_withdrawn_when_that_is_undone(
+    lab: Lab,
+) -> None:
+    detector = lab.trust()
+    one, other = finding(), finding()
+    lab.find(one, other)
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken rule", by=BY, now=lab.now)
+    lab.find(bare(one, status_id=5))
+
+    detectors.restore_version(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    detectors.lift(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    lab.publish()
+
+    assert len(stands(lab, "indicator")) == 1
