@@ -27,7 +27,7 @@ from indicators.models import (
 )
 from indicators.stix.markings import TLP, marking_id
 from sharing import receipts
-from sharing.actions import detectors, intake, moderation
+from sharing.actions import audiences, detectors, intake, moderation
 from sharing.models import Collection, Entry, Kind, Release, Review, ReviewState
 from tests.conformance import stix
 from tests.conformance.stix import Object
@@ -721,3 +721,146 @@ def test_what_its_source_withdrew_after_the_operator_did_stays_withdrawn_when_th
     lab.publish()
 
     assert len(stands(lab, "indicator")) == 1
+
+
+# ----------------------------------------------------------------------------------------------------
+# The same found thousands of times
+
+
+def same(number: int, **members: Any) -> list[Object]:
+    return [finding(pattern="[domain-name:value = 'busy.example']", **members) for _ in range(number)]
+
+
+def seen_from(one: Object, moment: datetime) -> Object:
+    """A finding first seen then."""
+    one["finding_info"]["first_seen_time"] = int(moment.timestamp() * 1000)
+    one["finding_info"]["last_seen_time"] = int((moment + timedelta(hours=1)).timestamp() * 1000)
+    return one
+
+
+def merged(lab: Lab, tlp: int = GREEN) -> Object:
+    (found,) = stands(lab, "indicator", tlp)
+    return found
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sharing.actions.audiences.MOST_CLAIMS", 3)
+    return 3
+
+
+def test_of_many_findings_of_the_same_the_newest_weigh_and_the_first(lab: Lab, few: int) -> None:
+    lab.trust()
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    first, *more = same(9)
+    lab.find(first | {"message": "x"})
+    lab.find(more[0], seen_from(more[1], start), more[2])
+    lab.find(*more[3:])
+
+    subject = Claim.objects.filter(object_id__startswith="indicator--").values_list("subject_id", flat=True)[
+        0
+    ]
+    ids = [claim.object_id for claim in audiences.load_claims([subject])[subject]]
+
+    by_age = list(
+        Claim.objects.filter(subject_id=subject)
+        .order_by("first_received_at", "object_id")
+        .values_list("object_id", flat=True)
+    )
+    newest = Claim.objects.filter(subject_id=subject).order_by("-received_at", "-id")[:few]
+    assert set(ids) >= {by_age[0], *(claim.object_id for claim in newest)}
+    assert len(ids) <= few + 2
+    assert merged(lab)["valid_from"] == "2026-09-01T00:00:00Z"
+
+
+def test_all_context_of_many_findings_of_the_same_stands_once_its_indicator_does(lab: Lab, few: int) -> None:
+    lab.find(*same(10))
+    assert lab.types() == []
+
+    lab.decide("approve", *pending(release__ceiling=GREEN, release__subject__object_type="indicator"))
+
+    one = merged(lab)
+    sightings = stands(lab, "sighting")
+    assert len(sightings) == 10
+    assert {each["sighting_of_ref"] for each in sightings} == {one["id"]}
+    assert lab.types().count("observed-data") == 10
+    links = [each["source_ref"] for each in stands(lab, "relationship")]
+    assert len(links) >= 10
+    assert set(links) == {one["id"]}
+
+
+def test_what_refers_to_many_findings_of_the_same_follows_it_to_its_next_id(lab: Lab, few: int) -> None:
+    detector = lab.trust()
+    lab.find(*same(8))
+    before = lab.types()
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken", by=BY, now=lab.now)
+    lab.publish()
+    assert "indicator" not in lab.types()
+
+    detectors.restore_version(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    detectors.lift(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    lab.publish()
+
+    assert lab.types() == before
+    assert {each["sighting_of_ref"] for each in stands(lab, "sighting")} == {merged(lab)["id"]}
+
+
+def test_it_is_revoked_only_when_the_last_of_many_findings_is_withdrawn(lab: Lab, few: int) -> None:
+    lab.trust()
+    many = same(8)
+    lab.find(*many)
+
+    lab.find(*(again(one, status_id=5) for one in many[1:]))
+    assert merged(lab)
+
+    lab.find(again(many[0], status_id=5))
+    assert stands(lab, "indicator") == []
+
+
+def test_many_findings_above_a_ceiling_take_no_place_from_those_below(lab: Lab, few: int) -> None:
+    lab.trust()
+    lab.trust("other")
+    lab.find(*same(6), *same(2, analytic="other"))
+    before, entries = merged(lab), exchange.versions(lab.feeds[GREEN])
+
+    lab.find(*same(12, tlp="AMBER"), *same(5, tlp="AMBER", analytic="other"))
+
+    assert merged(lab) == before
+    of_the_indicator = [each for each in exchange.versions(lab.feeds[GREEN]) if each["id"] == before["id"]]
+    assert of_the_indicator == [each for each in entries if each["id"] == before["id"]]
+    assert merged(lab, AMBER)["id"] != before["id"]
+
+
+def test_what_others_saw_and_think_is_heard_though_it_names_a_finding_that_no_longer_weighs(
+    lab: Lab, few: int
+) -> None:
+    lab.trust()
+    lab.find(*same(4))
+    oldest = Claim.objects.filter(object_id__startswith="indicator--").order_by(
+        "first_received_at", "object_id"
+    )[1]
+    alone = merged(lab)["confidence"]
+    marked = {"object_marking_refs": [marking_id(GREEN)]}
+    lab.say(
+        stix.sighting(sighting_of_ref=oldest.object_id, confidence=85, **marked), organization=lab.shop.lab_b
+    )
+    together = merged(lab)["confidence"]
+    assert together > alone
+
+    lab.find(*same(9))
+
+    assert merged(lab)["confidence"] == together
+
+
+def test_a_withdrawal_leaves_what_another_detector_found_before_the_many(lab: Lab, few: int) -> None:
+    lab.trust(version="8")
+    lab.find(*same(1, version="8"))
+    detector = lab.trust()
+    lab.find(*same(9))
+
+    (green, _) = detectors.preview(detector_id=detector.id, now=lab.now).audiences
+    assert (green.revoked, green.stay) == (0, 1)
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken", by=BY, now=lab.now)
+    lab.publish()
+
+    assert merged(lab)
