@@ -67,11 +67,10 @@ class Claim:
 class Remark:
     """A row of `indicators_remark` with its organisation's grade: what it saw, or with a stance what it thinks.
 
-    `limited` as of a `Claim`; `understood_at` is the lowest ceiling at which it is heard and its target is known.
+    `limited` as of a `Claim`.
     """
 
-    subject_id: int
-    understood_at: int
+    target: str
     organization_id: UUID
     reliability: str
     platforms: list[str]
@@ -175,8 +174,8 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     """The claims on subjects that weigh, oldest first.
 
     A detector may find the same thousands of times. Of the claims on an indicator by one organisation and detector, at
-    one TLP, the newest `MOST_CLAIMS` that stand weigh, the one that came first and the one that is valid first;
-    likewise of those that were withdrawn. What lies above a ceiling takes no place from what lies below.
+    one TLP, the newest `MOST_CLAIMS` that stand weigh, and the one that came first; likewise of those that were
+    withdrawn. What lies above a ceiling takes no place from what lies below.
     """
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
     crowded = [
@@ -203,67 +202,38 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     return claims
 
 
-# Bodies are canonical JSON: within a text the quotes would be escaped.
+# One sort serves both windows.
 _WEIGHING = """
 SELECT id FROM (
-  SELECT c.id,
-         row_number() OVER (alike ORDER BY c.received_at DESC, c.id DESC) AS newest,
-         row_number() OVER (alike ORDER BY c.first_received_at, c.object_id COLLATE "C") AS oldest,
-         row_number() OVER (alike ORDER BY rtrim(substring(convert_from(c.body, 'UTF8')
-           FROM '"valid_from":"([^"]*)"'), 'Z') COLLATE "C", c.id) AS earliest
+  SELECT c.id, row_number() OVER (alike ORDER BY c.received_at DESC, c.id DESC) AS newest, min(c.id) OVER alike AS first
   FROM indicators_claim c WHERE c.subject_id = ANY(%s)
-  WINDOW alike AS (PARTITION BY c.subject_id, c.home_id, c.organization_id, c.tlp, c.detector_id,
+  WINDOW alike AS (PARTITION BY c.subject_id, c.tlp, c.organization_id, c.detector_id, c.home_id,
                    c.revoked OR c.withdrawn_at IS NOT NULL)
-) ranked WHERE newest <= %s OR oldest = 1 OR earliest = 1
+) ranked WHERE newest <= %s OR id = first
 """
 
 
 def load_remarks(
-    community_id: UUID,
-    subject_ids: Iterable[int],
-    published: Iterable[tuple[int, str, int]],
-    *,
-    without_detector: int | None = None,
-) -> dict[int, list[Remark]]:
-    """What was seen and thought of indicators, by the ids of their claims, and as `published`: (subject, id, ceiling).
+    community_id: UUID, names: Iterable[str], *, without_detector: int | None = None
+) -> dict[str, list[Remark]]:
+    """What was seen and thought of indicators, by the ids that it names.
 
-    Of each organisation, kind and ceiling where it is understood, the latest; where that is of a limited detector, also
-    the latest that is not.
+    Of each organisation, TLP and kind the latest; where that is of a limited detector, also the latest that is not.
     """
-    remarks: dict[int, list[Remark]] = {}
-    names = list(published)
+    remarks: dict[str, list[Remark]] = {}
     for row in sql.rows(
-        _REMARKS,
-        {
-            "community": community_id,
-            "subjects": list(subject_ids),
-            "published": [subject_id for subject_id, _, _ in names],
-            "names": sql.joined(name for _, name, _ in names),
-            "ceilings": [ceiling for _, _, ceiling in names],
-            "without": without_detector,
-        },
+        f"SELECT DISTINCT ON (r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED})"
+        " r.target, r.organization_id, o.reliability, o.platforms, r.tlp, r.stance, r.seen_at, r.received_at,"
+        f" r.confidence, r.fpr, r.families, {IS_LIMITED}"
+        " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
+        " LEFT JOIN indicators_detector d ON d.id = r.detector_id"
+        f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF} AND r.is_live"
+        " AND (%s::int8 IS NULL OR r.detector_id IS DISTINCT FROM %s::int8)"
+        f" ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED}, r.seen_at DESC, r.id DESC",
+        (community_id, sql.joined(names), without_detector, without_detector),
     ):
         remarks.setdefault(row[0], []).append(Remark(*row))
     return remarks
-
-
-_REMARKS = f"""
-WITH named AS (
-  SELECT subject_id, name, min(tlp) AS tlp FROM (
-    SELECT subject_id, object_id AS name, tlp FROM indicators_claim WHERE subject_id = ANY(%(subjects)s)
-    UNION ALL SELECT * FROM unnest(%(published)s::int8[], string_to_array(%(names)s, E'\n'), %(ceilings)s::int2[])
-  ) each GROUP BY 1, 2
-)
-SELECT DISTINCT ON (n.subject_id, r.organization_id, greatest(r.tlp, n.tlp), r.stance IS NULL, {IS_LIMITED})
-       n.subject_id, greatest(r.tlp, n.tlp), r.organization_id, o.reliability, o.platforms, r.tlp, r.stance,
-       r.seen_at, r.received_at, r.confidence, r.fpr, r.families, {IS_LIMITED}
-FROM named n JOIN indicators_remark r ON r.community_id = %(community)s AND r.target = n.name AND r.is_live
-JOIN accounts_organization o ON o.id = r.organization_id
-LEFT JOIN indicators_detector d ON d.id = r.detector_id
-WHERE %(without)s::int8 IS NULL OR r.detector_id IS DISTINCT FROM %(without)s::int8
-ORDER BY n.subject_id, r.organization_id, greatest(r.tlp, n.tlp), r.stance IS NULL, {IS_LIMITED},
-         r.seen_at DESC, r.id DESC
-"""
 
 
 def views_at(
@@ -554,10 +524,10 @@ def _unaided(
 
 
 def _latest(heard: Iterable[Remark]) -> list[Remark]:
-    """Of each organisation, ceiling and kind the latest of these remarks, which are on one indicator."""
-    latest: dict[tuple[UUID, int, bool], Remark] = {}
+    """Of each organisation, TLP and kind the latest of these remarks, which are on one indicator."""
+    latest: dict[tuple[str, UUID, int, bool], Remark] = {}
     for remark in sorted(heard, key=lambda remark: remark.seen_at):
-        latest[remark.organization_id, remark.understood_at, remark.stance is None] = remark
+        latest[remark.target, remark.organization_id, remark.tlp, remark.stance is None] = remark
     return list(latest.values())
 
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -471,30 +470,40 @@ class _Hearing:
         *,
         without_detector: int | None = None,
     ) -> None:
-        indicators = {
-            subject_id for subject_id, said in claims.items() if said and said[0].object_type == "indicator"
+        self._names: dict[int, list[tuple[str, int]]] = {
+            subject_id: [(claim.object_id, claim.tlp) for claim in said]
+            for subject_id, said in claims.items()
+            if said and said[0].object_type == "indicator"
         }
-        merged = [one for one in indicators if any(claim.home_id for claim in claims[one])]
-        published = _published_before_merging(merged)
-        published += [
-            (subject_id, standing.published_id, standing.ceiling)
-            for found in standings
-            for subject_id, standing in found.items()
-            if subject_id in indicators
-        ]
-        self._remarks = load_remarks(community_id, indicators, published, without_detector=without_detector)
+        for found in standings:
+            for subject_id, standing in found.items():
+                if subject_id in self._names:
+                    self._names[subject_id].append((standing.published_id, standing.ceiling))
+        merged = [one for one in self._names if any(claim.home_id for claim in claims[one])]
+        for subject_id, published_id, ceiling in _published_before_merging(merged):
+            self._names[subject_id].append((published_id, ceiling))
+        self._remarks = load_remarks(
+            community_id,
+            {name for names in self._names.values() for name, _ in names},
+            without_detector=without_detector,
+        )
 
     def at(self, ceiling: int) -> dict[int, list[Remark]]:
         """The remarks on each subject that has any, at or below a ceiling."""
+        if not self._remarks:
+            return {}
         heard = {}
-        for subject_id, remarks in self._remarks.items():
-            found = [remark for remark in remarks if remark.understood_at <= ceiling]
+        for subject_id, names in self._names.items():
+            known = dict.fromkeys(name for name, tlp in names if tlp <= ceiling)
+            found = [
+                remark for name in known for remark in self._remarks.get(name, ()) if remark.tlp <= ceiling
+            ]
             if found:
                 heard[subject_id] = found
         return heard
 
 
-def _published_before_merging(subject_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+def _published_before_merging(subject_ids: Sequence[int]) -> list[sql.Row]:
     """(subject, id, ceiling) of what was published of the subjects that were merged into these."""
     if not subject_ids:
         return []
