@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 # A task that sends ends after this long, so that none holds its worker: the sweep gives another.
 _SENDING_SECONDS = 60.0
+# Shorter where publications wait behind it.
+_WRITING_SECONDS = 10.0
 _SERVICE = Actor("service:ingest")
 
 
@@ -96,7 +98,7 @@ def nudge_deliver() -> None:
 @shared_task(name="sharing.tasks.write_deliveries")
 def write_deliveries() -> None:
     """Write and sign what is due to be told; who sends it holds no key."""
-    deadline = time.monotonic() + _SENDING_SECONDS
+    deadline = time.monotonic() + _WRITING_SECONDS
     wrote = False
     try:
         while time.monotonic() < deadline and deliveries.write_next(
@@ -158,15 +160,15 @@ def watch_sources() -> None:
 
 @shared_task(name="sharing.tasks.pull_due")
 def pull_due() -> None:
-    """Pull what is due, a turn of each source, until nothing is."""
+    """Pull what is due, a turn of each source, until nothing is or deliveries have waited long enough."""
+    deadline = time.monotonic() + _SENDING_SECONDS
     tried: set[UUID] = set()
-    while True:
+    while time.monotonic() < deadline:
         waiting = [source_id for source_id in pulls.due(now=timezone.now()) if source_id not in tried]
         if not waiting:
             break
-        for source_id in waiting:
-            pull_here(source_id)
-        tried.update(waiting)
+        pull_here(waiting[0])
+        tried.add(waiting[0])
     if tried and pulls.due(now=timezone.now()):
         # More waits at some: they are next in the queue, behind whatever else calls out.
         _send(pull_due)
