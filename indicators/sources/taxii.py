@@ -32,6 +32,7 @@ OVERLAP = timedelta(seconds=60)
 _BLIND_OVERLAP = timedelta(minutes=10)
 _MAX_RESTARTS = 5
 _MAX_REMEMBERED = 64
+_MAX_NEXT = 2000
 _T = TypeVar("_T")
 _JSON_TYPES = {"application/taxii+json", "application/json", "application/stix+json"}
 
@@ -198,6 +199,8 @@ def _take(page: _Page, state: Checkpoint, now: datetime) -> tuple[Delta, Checkpo
 def _following(page: _Page, state: Checkpoint, digest: str) -> Checkpoint:
     """Where the next page is."""
     following = "" if page.envelope.next is None else str(page.envelope.next)
+    if len(following) > _MAX_NEXT or "\0" in following:
+        raise UpstreamError(f"The server's `next` is longer than {_MAX_NEXT:,} characters, or holds U+0000.")
     if following:
         # medallion answers the same `next` for each page, and goes on all the same.
         stands_still = state.seen[-1:] == (digest,) if page.envelope.objects else following == state.next

@@ -31,6 +31,8 @@ from sharing.signing.keys import Signer
 log = structlog.get_logger(__name__)
 
 GIVE_UP_AFTER = timedelta(days=3)
+STALE_AFTER = timedelta(hours=12)
+"""What waited so long is written anew before it is sent, so that `at` is less than four days old at every attempt."""
 FORGET_AFTER = timedelta(days=30)
 MOST_LINES = 1000
 """A receipt with more lines is delivered without them: its receiver asks for them."""
@@ -275,17 +277,26 @@ class Claimed:
 @transaction.atomic
 def claim(*, now: datetime) -> Claimed | None:
     """The next delivery to send, of the webhook whose turn it is; one at a time for each webhook."""
-    found = sql.row(
-        "SELECT w.id, d.id FROM sharing_webhook w CROSS JOIN LATERAL ("
-        " SELECT id FROM sharing_delivery WHERE webhook_id = w.id AND state = 'pending' AND body IS NOT NULL"
-        " AND next_at <= %(now)s ORDER BY next_at LIMIT 1) d"
-        " WHERE w.state <> 'paused' AND w.next_at <= %(now)s"
-        " ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED",
-        {"now": now},
-    )
-    if found is None:
-        return None
-    webhook_id, delivery_id = found
+    while True:
+        found = sql.row(
+            "SELECT w.id, d.id, d.next_at FROM sharing_webhook w CROSS JOIN LATERAL ("
+            " SELECT id, next_at FROM sharing_delivery WHERE webhook_id = w.id AND state = 'pending'"
+            " AND body IS NOT NULL AND next_at <= %(now)s ORDER BY next_at LIMIT 1) d"
+            " WHERE w.state <> 'paused' AND w.next_at <= %(now)s"
+            " ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED",
+            {"now": now},
+        )
+        if found is None:
+            return None
+        webhook_id, delivery_id, due_at = found
+        if due_at > now - STALE_AFTER:
+            break
+        # Behind a pause or an outage: receivers refuse what says that it is of days ago.
+        sql.execute(
+            "UPDATE sharing_delivery SET body = NULL, signature = '', next_at = %(now)s, started_at = NULL"
+            " WHERE webhook_id = %(webhook)s AND state = 'pending' AND body IS NOT NULL AND next_at <= %(stale)s",
+            {"webhook": webhook_id, "now": now, "stale": now - STALE_AFTER},
+        )
     claimed = sql.row(
         "UPDATE sharing_delivery d SET attempts = attempts + 1, next_at = %(until)s,"
         " started_at = coalesce(started_at, %(now)s) FROM sharing_webhook w"

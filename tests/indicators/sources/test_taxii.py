@@ -184,6 +184,14 @@ def test_a_server_that_ignores_next_is_an_error(server: TaxiiServer) -> None:
         Puller(server).pull()
 
 
+@pytest.mark.parametrize("following", ["x" * 100_000, "a\0b"], ids=["long", "no text"])
+def test_a_next_that_cannot_be_kept_is_an_error(server: TaxiiServer, following: str) -> None:
+    server.stored = dated(25, start=START)
+    server._next = lambda *_: following  # type: ignore[method-assign] # a habit of one server
+    with pytest.raises(UpstreamError, match="`next`"):
+        Puller(server).pull()
+
+
 def test_more_without_next_or_date_is_an_error(server: TaxiiServer) -> None:
     server.says_next = server.dates = False
     server.stored = dated(95, start=START)

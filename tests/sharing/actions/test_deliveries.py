@@ -353,6 +353,27 @@ def test_a_paused_webhook_gets_nothing_and_everything_when_it_goes_on(
     assert (silent, len(receiver.received)) == (0, 1)
 
 
+def test_what_waited_for_days_is_written_anew_so_that_its_receiver_believes_it(
+    shop: Shop, signed: KeySet, receiver: Receiver
+) -> None:
+    """docs/api.md: a receiver refuses what says that it is four days old. A pause or an outage may last longer."""
+    webhook = hook(shop, receiver, "notices")
+    for number in range(3):
+        tell(shop, f"Number {number}.")
+    deliveries.queue_notices(now=timezone.now())
+    tasks.write_deliveries()
+    written = {bytes(one.body or b"") for one in Delivery.objects.all()}
+    Delivery.objects.update(next_at=timezone.now() - timedelta(days=5))
+
+    tasks.deliver()
+    assert receiver.received == []
+    run()
+
+    assert len(bodies(receiver)) == 3
+    assert not written & {one.body for one in receiver.received}
+    assert {told["id"] for told in bodies(receiver)} == {str(one.id) for one in webhook.deliveries.all()}
+
+
 def test_a_sender_that_dies_in_between_leaves_it_to_the_next(
     shop: Shop, signed: KeySet, receiver: Receiver
 ) -> None:
@@ -487,16 +508,17 @@ def test_one_organisations_slow_receivers_do_not_take_the_time_of_anothers(
     shop: Shop, signed: KeySet, receiver: Receiver
 ) -> None:
     """Ten that answer well, but only just in time, and always have something due; one sender; time passes here only."""
+    due = timezone.now()
     for number in range(webhooks.MOST):
         slow = hook(shop, receiver, path=f"/{number}")
         for _ in range(3):
-            Delivery.objects.create(webhook=slow, kind="test", next_at=slow.next_at, created_at=slow.next_at)
+            Delivery.objects.create(webhook=slow, kind="test", next_at=due, created_at=due)
     well = webhooks.create(
         organization_id=shop.lab_b.id, url=receiver.url, what=["notices"], internal=True, by=BY,
         now=timezone.now() - _DAY,
     )  # fmt: skip
     for _ in range(20):
-        Delivery.objects.create(webhook=well, kind="test", next_at=well.next_at, created_at=well.next_at)
+        Delivery.objects.create(webhook=well, kind="test", next_at=due, created_at=due)
     tasks.write_deliveries()
 
     now, of_the_slow = timezone.now(), 0
