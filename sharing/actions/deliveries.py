@@ -306,7 +306,7 @@ def claim(*, now: datetime) -> Claimed | None:
     )
     sql.execute("UPDATE sharing_webhook SET next_at = %s WHERE id = %s", (now + LEASE, webhook_id))
     # Whoever had it in between has said so: the webhook's turn comes again after the lease.
-    return None if claimed is None else Claimed(*claimed, now)
+    return None if claimed is None else Claimed(*claimed, at=now)
 
 
 def headers(claimed: Claimed) -> dict[str, str]:

@@ -61,7 +61,7 @@ def test_a_worker_that_pulled_for_long_lets_deliveries_have_their_turn(
         return False
 
     monkeypatch.setattr(tasks, "pull_here", slowly)
-    monkeypatch.setattr(tasks.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("sharing.tasks.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(tasks, "_send", lambda task, *identifiers: sent.append(task.name))
     tasks.pull_due()
 
