@@ -355,6 +355,11 @@ class DeliveryAdmin(_Desk):
     )
     readonly_fields = fields
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """Bodies are large: only the page of one shows it."""
+        found: QuerySet[Delivery] = super().get_queryset(request)
+        return found.defer("body")
+
     @admin.display(description="Organisation")
     def organization(self, delivery: Delivery) -> str:
         return delivery.webhook.organization.name

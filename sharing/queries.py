@@ -153,9 +153,11 @@ _SEAT_BY_ALIAS = _SEAT.format("k.alias = %(reference)s")
 
 
 def inbox(organization_id: UUID, community_id: UUID) -> UUID:
-    """The collection that takes what an organisation sends in no other collection's name."""
+    """The collection that takes what a member sends in no other collection's name; LookupError if it is none."""
     found = sql.row(
-        "SELECT id FROM sharing_collection WHERE community_id = %s AND owner_id = %s AND kind = 'inbox'",
+        "SELECT k.id FROM sharing_collection k JOIN accounts_membership m"
+        " ON m.community_id = k.community_id AND m.organization_id = k.owner_id"
+        " WHERE k.community_id = %s AND k.owner_id = %s AND k.kind = 'inbox'",
         (community_id, organization_id),
     )
     if found is None:

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 # A task that sends ends after this long, so that none holds its worker: the sweep gives another.
 _SENDING_SECONDS = 60.0
+# Shorter where publications wait behind it.
+_WRITING_SECONDS = 10.0
 _SERVICE = Actor("service:ingest")
 
 
@@ -96,7 +98,7 @@ def nudge_deliver() -> None:
 @shared_task(name="sharing.tasks.write_deliveries")
 def write_deliveries() -> None:
     """Write and sign what is due to be told; who sends it holds no key."""
-    deadline = time.monotonic() + _SENDING_SECONDS
+    deadline = time.monotonic() + _WRITING_SECONDS
     wrote = False
     try:
         while time.monotonic() < deadline and deliveries.write_next(
@@ -158,15 +160,15 @@ def watch_sources() -> None:
 
 @shared_task(name="sharing.tasks.pull_due")
 def pull_due() -> None:
-    """Pull what is due, a turn of each source, until nothing is."""
+    """Pull what is due, a turn of each source, until nothing is or deliveries have waited long enough."""
+    deadline = time.monotonic() + _SENDING_SECONDS
     tried: set[UUID] = set()
-    while True:
+    while time.monotonic() < deadline:
         waiting = [source_id for source_id in pulls.due(now=timezone.now()) if source_id not in tried]
         if not waiting:
             break
-        for source_id in waiting:
-            pull_here(source_id)
-        tried.update(waiting)
+        pull_here(waiting[0])
+        tried.add(waiting[0])
     if tried and pulls.due(now=timezone.now()):
         # More waits at some: they are next in the queue, behind whatever else calls out.
         _send(pull_due)
@@ -216,7 +218,12 @@ def _ingest(submission_id: UUID) -> None:
         log.error("ingest_failed", submission=str(submission_id), fault=fault)
         if _is_ours(error):
             with contextlib.suppress(OperationalError, psycopg.OperationalError):
-                submissions.put_off(submission_id=submission_id)
+                submissions.put_off(
+                    submission_id=submission_id,
+                    error=fault,
+                    is_suspect=_sqlstate(error) in _SUSPECT,
+                    now=timezone.now(),
+                )
         else:
             submissions.note_failure(
                 submission_id=submission_id, error=fault, by=_SERVICE, now=timezone.now()
@@ -230,12 +237,21 @@ def _is_ours(error: BaseException) -> bool:
     """Whether the failure is no submission's fault: the database is away, full or stops; there is no key."""
     if isinstance(error, NoSigningKey):
         return True
+    code = _sqlstate(error)
+    # 08 connection, 53 resources, 55P03 and 57P0x: locks, shutdown; 40 a deadlock.
+    return code is not None and (not code or code.startswith(("08", "53", "55P03", "57P", "40")))
+
+
+# Once that is bad luck. Each time it is the submission: it ends the process of the database, or meets itself.
+_SUSPECT = frozenset(("", "40001", "40P01"))
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The code of an error of operation; empty where the connection broke, None for any other error."""
     cause = error.__cause__ if isinstance(error, OperationalError) else error
     if isinstance(cause, psycopg.OperationalError):
-        # Without a code the connection failed. 08 connection, 53 resources, 55P03 and 57P0x: locks, shutdown.
-        code = cause.sqlstate
-        return code is None or code.startswith(("08", "53", "55P03", "57P", "40"))
-    return isinstance(error, OperationalError)
+        return cause.sqlstate or ""
+    return "" if isinstance(error, OperationalError) else None
 
 
 def _send(task: "Task[..., None]", *identifiers: str) -> None:

@@ -52,13 +52,13 @@ class Waiting:
         )
 
 
-def waiting() -> Waiting:
-    """Count it, up to `MAX_WAITING` submissions; the size of a body is told without reading it."""
+def waiting(*, most: int = MAX_WAITING) -> Waiting:
+    """Count it, up to `most` submissions; the size of a body is told without reading it."""
     found = sql.row(
         "SELECT count(*), coalesce(sum(object_count), 0)::int8, coalesce(sum(size), 0)::int8 FROM ("
         "SELECT object_count, octet_length(body) AS size FROM indicators_submission WHERE state = 'received'"
         " LIMIT %s) waiting",
-        (MAX_WAITING,),
+        (most,),
     )
     return Waiting(*found) if found else Waiting(0, 0, 0)
 

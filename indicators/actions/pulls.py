@@ -19,11 +19,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, transaction
 from django.db.models import Q
 
-from accounts import sql
+from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Membership
-from indicators.actions import submissions
+from indicators.actions import pressure, submissions
 from indicators.models import BodyFormat, Channel, Source, SourceAuth, SourceItem, SourceKind
 from indicators.sources import misp_feed, taxii, web
 from indicators.sources.upstream import Delta, Taken, UpstreamError
@@ -40,6 +40,8 @@ LONGEST_PAUSE = timedelta(hours=6)
 _LONGEST_WISH = timedelta(days=1)
 MAX_WAITING = 200
 """Submissions that may wait for ingest before pulling pauses."""
+_SHARE_OF_HIGH_WATER = 0.5
+"""It pauses sooner where they are large: at this share of what may wait before partners are told to come back."""
 _PAUSE_UNDER_PRESSURE = timedelta(seconds=30)
 _SERVICE = "service:pull"
 _CREDENTIAL = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -171,8 +173,8 @@ def problems(source: Source) -> dict[str, str]:
         found["collection"] = "Say which collection: its id, alias or title."
     if source.kind == SourceKind.MISP_FEED and source.collection:
         found["collection"] = "A MISP feed has no collections: leave this empty."
-    if source.kind == SourceKind.TAXII and "?" in source.url:
-        found["url"] = "The URL of an API root has no query."
+    if "?" in source.url:
+        found["url"] = "The URL of an API root or of a feed's directory has no query."
     if source.auth != SourceAuth.NONE and not source.credential:
         found["credential"] = "Name the credential that the environment provides."
     if source.credential and not _CREDENTIAL.fullmatch(source.credential):
@@ -217,11 +219,8 @@ def has_room() -> bool:
     What is not fetched waits at the upstream, whose checkpoint stays; so pulling gives way long before partners who
     push are told to come back later.
     """
-    found = sql.row(
-        "SELECT count(*) FROM (SELECT 1 FROM indicators_submission WHERE state = 'received' LIMIT %s) waiting",
-        (MAX_WAITING,),
-    )
-    return found is not None and found[0] < MAX_WAITING
+    waits = pressure.waiting(most=MAX_WAITING)
+    return waits.submissions < MAX_WAITING and waits.above < _SHARE_OF_HIGH_WATER
 
 
 @dataclass(slots=True)
@@ -265,8 +264,8 @@ def pull(
     except OperationalError:
         # The database is away; the lease ends by itself.
         raise
-    except Exception as error:
-        log.exception("pull_failed", source=str(source_id))
+    except Exception as error:  # noqa: BLE001 - whatever it is, others have their turn
+        log.error("pull_failed", source=str(source_id), fault=faults.summary(error))
         _fail(
             leased,
             f"The service failed on this source ({type(error).__name__}); its log says more.",
@@ -287,6 +286,11 @@ def check(*, source_id: UUID, clock: Clock, client: web.Client | None = None) ->
                 result = misp_feed.check(opened, _misp_target(source))
     except (UpstreamError, web.WebError, _NotProvided) as error:
         result = f"Failed. {error}"
+    except Exception as error:  # noqa: BLE001 - who asked is told
+        log.error("pull_check_failed", source=str(source_id), fault=faults.summary(error))
+        result = f"Failed. The service failed on this source ({type(error).__name__}); its log says more."
+    # A server's words may hold U+0000, which PostgreSQL does not take.
+    result = result.replace("\0", "")
     Source.objects.filter(id=source_id).update(checked_at=clock(), check_result=result[:2000])
 
 
@@ -329,7 +333,7 @@ def _inbox(source: Source, inbox: Inbox) -> UUID:
     try:
         return inbox(source.organization_id, source.community_id)
     except LookupError as error:
-        raise _NoInbox("Its organisation has no inbox in this community any more.") from error
+        raise _NoInbox("Its organisation is no member of this community any more.") from error
 
 
 def _deltas(source: Source, client: web.Client, now: datetime) -> Iterator[Delta]:
@@ -438,8 +442,14 @@ def _client(source: Source, given: web.Client | None) -> Iterator[web.Client]:
     try:
         context = web.tls(**{argument: path or None for argument, path in files.items()})
     except OSError as error:
-        given_files = ", ".join(path for path in files.values() if path)
-        raise _NotProvided(f"The certificates or key cannot be read ({given_files}): {error}.") from error
+        # Never what the variables hold: where a path was expected, somebody may have given the key itself.
+        names = " and ".join(
+            f"SOURCE_{argument.removesuffix('_file').upper()}_{source.credential}"
+            for argument, path in files.items()
+            if path
+        )
+        why = error.strerror or type(error).__name__
+        raise _NotProvided(f"{names} must name PEM files that this worker can read: {why}.") from error
     with web.Client(internal=source.internal, context=context) as client:
         yield client
 
@@ -458,7 +468,10 @@ def _provided(name: str) -> str:
     try:
         return str(settings.READ_SECRET(name))
     except ImproperlyConfigured as error:
-        raise _NotProvided(f"{error}.") from error
+        # Nor what the variable holds: where a path was expected, somebody may have given the secret itself.
+        raise _NotProvided(
+            f"{name}_FILE must name a file that this worker can read and that is not empty, and {name} must be unset."
+        ) from error
 
 
 def _taxii_target(source: Source) -> taxii.Target:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from indicators.sources.upstream import Delta, Taken, UpstreamError
-from indicators.sources.web import Answer, Client, TooLarge
+from indicators.sources.web import Answer, Client, TooLarge, WebError
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -44,25 +44,31 @@ class _Listed(msgspec.Struct):
 def pull(client: Client, target: Target, taken: Mapping[str, tuple[int, bool]]) -> Iterator[Delta]:
     """The events that are new or changed, oldest first, then those to try again; each is a delta of its own.
 
-    `taken` maps an event's UUID to the timestamp that was tried, and whether that is settled for now. Of an event that
-    cannot be had, its delta says so, and the others go on; what is wrong with the feed as a whole is `UpstreamError`
-    or `web.WebError`.
+    `taken` maps an event's UUID to the timestamp that was tried, and whether that is settled for now; one that goes
+    back is a change too, as what was wrong may be put right. Of an event that cannot be had, its delta says so, and the
+    others go on. What may be wrong with the feed as a whole is `UpstreamError` or `web.WebError`: behind the delta of
+    the event where it was met, which is put off like that, so that no event keeps the others back for ever.
     """
     listed = _manifest(client, target)
     fresh = sorted(
-        (version, uuid) for uuid, version in listed.items() if uuid not in taken or taken[uuid][0] < version
+        (version, uuid) for uuid, version in listed.items() if uuid not in taken or taken[uuid][0] != version
     )
     again = sorted(
         (version, uuid)
         for uuid, version in listed.items()
-        if uuid in taken and taken[uuid][0] >= version and not taken[uuid][1]
+        if uuid in taken and taken[uuid][0] == version and not taken[uuid][1]
     )
     wanted = fresh + again
     if not wanted:
         yield Delta((), {}, is_last=True)
         return
     for position, (version, uuid) in enumerate(wanted, 1):
-        yield _event(client, target, uuid, version, is_last=position == len(wanted))
+        try:
+            delta = _event(client, target, uuid, version, is_last=position == len(wanted))
+        except (UpstreamError, WebError) as error:
+            yield Delta((), {}, taken=(Taken(uuid, version, str(error)),))
+            raise
+        yield delta
 
 
 def check(client: Client, target: Target) -> str:

@@ -18,7 +18,8 @@ from uuid import UUID
 import msgspec
 
 from indicators.sources.upstream import Delta, UpstreamError
-from indicators.sources.web import Answer, Client
+from indicators.sources.web import Answer, Client, Limits
+from indicators.stix import json
 
 MEDIA_TYPE = "application/taxii+json;version=2.1"
 #: Objects on a page that are asked for; a server may give fewer (TAXII 2.1 §3.5.1).
@@ -31,6 +32,7 @@ OVERLAP = timedelta(seconds=60)
 _BLIND_OVERLAP = timedelta(minutes=10)
 _MAX_RESTARTS = 5
 _MAX_REMEMBERED = 64
+_MAX_NEXT = 2000
 _T = TypeVar("_T")
 _JSON_TYPES = {"application/taxii+json", "application/json", "application/stix+json"}
 
@@ -159,7 +161,7 @@ def _page(client: Client, target: Target, collection: str, state: Checkpoint) ->
     _refuse_status(answer, "the collection's objects")
     return _Page(
         answer.body,
-        _decode(answer, _Envelope, "an envelope"),
+        _envelope(answer),
         _moment(answer.headers.get("x-taxii-date-added-last", "")),
         _http_date(answer.headers.get("date", "")),
     )
@@ -197,6 +199,8 @@ def _take(page: _Page, state: Checkpoint, now: datetime) -> tuple[Delta, Checkpo
 def _following(page: _Page, state: Checkpoint, digest: str) -> Checkpoint:
     """Where the next page is."""
     following = "" if page.envelope.next is None else str(page.envelope.next)
+    if len(following) > _MAX_NEXT or "\0" in following:
+        raise UpstreamError(f"The server's `next` is longer than {_MAX_NEXT:,} characters, or holds U+0000.")
     if following:
         # medallion answers the same `next` for each page, and goes on all the same.
         stands_still = state.seen[-1:] == (digest,) if page.envelope.objects else following == state.next
@@ -304,6 +308,24 @@ def _decode(answer: Answer, kind: type[_T], what: str) -> _T:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise UpstreamError(f"The answer is not {what}: {str(error)[:200]}.") from error
+
+
+def _envelope(answer: Answer) -> _Envelope:
+    """An envelope; one object in it that the decoder refuses is for ingest to refuse, and stops no others."""
+    try:
+        return _decode(answer, _Envelope, "an envelope")
+    except UpstreamError:
+        if answer.media_type not in _JSON_TYPES:
+            raise
+        try:
+            outer, objects = json.split_envelope(answer.body, max_bytes=Limits().unpacked)
+            found = msgspec.convert(outer, _Envelope)
+        except (json.Refused, msgspec.ValidationError):
+            pass
+        else:
+            found.objects = [msgspec.Raw(one) for one in objects]
+            return found
+        raise
 
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)")

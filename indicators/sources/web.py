@@ -94,6 +94,8 @@ _NOT_PUBLIC_4 = [
         ("100.64.0.0/10", "shared by a carrier (CGNAT)"),
         ("127.0.0.0/8", "loopback"),
         ("169.254.0.0/16", "link-local"),
+        # Public by its number, and to a machine in that cloud the host under it: metadata, DNS, its agent's keys.
+        ("168.63.129.16/32", "a cloud's own host"),
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "reserved"),
         ("192.0.2.0/24", "for documentation"),
@@ -619,4 +621,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message.rstrip('.')})"
     text = " ".join((getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).split())
-    return text[:200].rstrip(".")
+    # h11 repeats the line that it refuses, and a server may have repeated our credentials in it.
+    return text.partition(": bytearray(")[0][:200].rstrip(".")

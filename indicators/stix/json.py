@@ -462,13 +462,18 @@ def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
     makes the whole body `not-json`, and whatever else is wrong with one harms no other. `{}` is an empty
     envelope (TAXII 2.1 §3.7); another body without `objects` is one only if it holds nothing else.
     """
+    return split_envelope(body, max_bytes=max_bytes)[1]
+
+
+def split_envelope(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> tuple[dict[str, Any], list[bytes]]:
+    """As `split`, behind the envelope itself with its `objects` taken out."""
     _check_body(body, max_bytes)
     start = _find_objects(body)
     if start is None:
         outer = parse(body)
         check_container(outer)
         check_is_empty(outer)
-        return []
+        return outer, []
     if body[start : start + 1] != b"[":
         check_container(parse(body))
         raise Refused("not-an-envelope", "/objects", "it is not a list")
@@ -481,7 +486,7 @@ def split(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:
             raise _grammar_fault(body, 0) or fault from None
         raise
     check_container(outer)
-    return elements
+    return outer, elements
 
 
 def split_lines(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> list[bytes]:

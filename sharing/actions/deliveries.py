@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
+import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
-from accounts import sql
+from accounts import faults, sql
 from accounts.actions import notices
 from accounts.actions.audit import record
 from accounts.actor import Actor
@@ -26,7 +28,11 @@ from sharing.models import Attempt, Delivery, DeliveryKind, DeliveryState, Webho
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 
+log = structlog.get_logger(__name__)
+
 GIVE_UP_AFTER = timedelta(days=3)
+STALE_AFTER = timedelta(hours=12)
+"""What waited so long is written anew before it is sent, so that `at` is less than four days old at every attempt."""
 FORGET_AFTER = timedelta(days=30)
 MOST_LINES = 1000
 """A receipt with more lines is delivered without them: its receiver asks for them."""
@@ -49,6 +55,9 @@ _FIRST_WAIT = timedelta(seconds=10)
 _LONGEST_WAIT = timedelta(hours=6)
 _LONGEST_PAUSE = timedelta(hours=1)
 _FAILING_FROM = 5
+_AT_ONCE, _REST = timedelta(seconds=1), 20
+"""An answer that takes longer is paid for: its webhook rests for so many times as long, so that the few processes that
+send are not held by those who are slow, or pretend to be."""
 
 
 class NotResendable(ValueError):
@@ -67,7 +76,9 @@ def queue_receipts(*, submission_id: UUID, organization_id: UUID, now: datetime)
         " FROM sharing_webhook w,"
         " (VALUES ('receipt.ingested', %(now)s::timestamptz), ('receipt.decided', %(first)s::timestamptz))"
         " k (kind, due)"
-        " WHERE w.organization_id = %(organization)s AND 'receipts' = ANY(w.what) ON CONFLICT DO NOTHING",
+        " WHERE w.organization_id = %(organization)s AND 'receipts' = ANY(w.what)"
+        # A webhook that is deleted meanwhile is waited for: nothing is due to it then, and the ingest goes on.
+        " FOR KEY SHARE OF w ON CONFLICT DO NOTHING",
         {
             "submission": submission_id,
             "organization": organization_id,
@@ -93,8 +104,14 @@ def queue_notices(*, now: datetime) -> int:
 
 @transaction.atomic
 def queue_test(*, webhook: Webhook, by: Actor, now: datetime) -> Delivery:
-    """A delivery that tells nothing, to see whether it arrives; it does not wait for those that failed before."""
-    Webhook.objects.filter(id=webhook.id).update(next_at=now)
+    """A delivery that tells nothing, to see whether it arrives; it does not wait for those that failed before.
+
+    One that was asked for before and not tried yet gives way to it.
+    """
+    _end_pause(webhook.id, now)
+    Delivery.objects.filter(
+        webhook=webhook, kind=DeliveryKind.TEST, state=DeliveryState.PENDING, attempts=0
+    ).update(state=DeliveryState.FAILED, last_error="Another test was asked for before this one was sent.")
     made = Delivery.objects.create(
         id=uuid4(), webhook=webhook, kind=DeliveryKind.TEST, next_at=now, created_at=now
     )
@@ -105,6 +122,8 @@ def queue_test(*, webhook: Webhook, by: Actor, now: datetime) -> Delivery:
 @transaction.atomic
 def resend(*, delivery: Delivery, by: Actor, now: datetime) -> None:
     """Send once more what was delivered or has failed: under the same id, written anew."""
+    # The webhook's row first, as everywhere: so two never wait for each other.
+    _end_pause(delivery.webhook_id, now)
     changed = Delivery.objects.filter(id=delivery.id).exclude(state=DeliveryState.PENDING)
     if not changed.update(
         state=DeliveryState.PENDING,
@@ -115,13 +134,18 @@ def resend(*, delivery: Delivery, by: Actor, now: datetime) -> None:
         delivered_at=None,
     ):
         raise NotResendable("it is still on its way")
-    Webhook.objects.filter(id=delivery.webhook_id).update(next_at=now)
     record(by=by, now=now, action="delivery.resend", target=f"delivery:{delivery.id}")
+
+
+def _end_pause(webhook_id: UUID, now: datetime) -> None:
+    """Somebody looks: what was put off because of failures is not; who is only slow waits for its turn."""
+    Webhook.objects.filter(id=webhook_id, failures__gt=0).update(next_at=now)
 
 
 def forget(*, now: datetime) -> int:
     """Deliveries of more than thirty days ago go, with their attempts; how many."""
-    gone, _ = Delivery.objects.filter(created_at__lt=now - FORGET_AFTER).delete()
+    # Without the bodies: they may be more than fits into memory.
+    gone, _ = Delivery.objects.filter(created_at__lt=now - FORGET_AFTER).only("id").delete()
     return gone
 
 
@@ -171,7 +195,33 @@ def write_next(*, signer: Signer, now: datetime) -> bool:
     )
     if found is None:
         return False
-    delivery_id, kind, submission_id, notice_id, created_at, webhook_id, organization_id, slug = found
+    try:
+        with transaction.atomic():
+            _write(*found, signer=signer, now=now)
+    except (OperationalError, psycopg.OperationalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are written
+        log.error("delivery_not_written", delivery=str(found[0]), fault=faults.summary(error))
+        sql.execute(
+            "UPDATE sharing_delivery SET state = 'failed', last_error = %s WHERE id = %s",
+            ("The service failed to write it.", found[0]),
+        )
+    return True
+
+
+def _write(
+    delivery_id: UUID,
+    kind: str,
+    submission_id: UUID | None,
+    notice_id: int | None,
+    created_at: datetime,
+    webhook_id: UUID,
+    organization_id: UUID,
+    slug: str,
+    *,
+    signer: Signer,
+    now: datetime,
+) -> None:
     said: dict[str, object] = {
         "at": timestamps.from_datetime(now),
         "id": str(delivery_id),
@@ -187,7 +237,7 @@ def write_next(*, signer: Signer, now: datetime) -> bool:
         if kind == DeliveryKind.DECIDED and not decided and now - created_at < FORGET_AFTER / 2:
             wait = min(max(now - created_at, _FIRST_LOOK), _LONGEST_WAIT)
             sql.execute("UPDATE sharing_delivery SET next_at = %s WHERE id = %s", (now + wait, delivery_id))
-            return True
+            return
         said["receipt"] = receipts.statement(receipt, now=now, most_lines=MOST_LINES)
     elif notice_id is not None:
         said["notice"] = _notice(notice_id)
@@ -196,7 +246,6 @@ def write_next(*, signer: Signer, now: datetime) -> bool:
         "UPDATE sharing_delivery SET body = %s, signature = %s WHERE id = %s",
         (body, jws.sign(signer, body, typ=jws.DELIVERY), delivery_id),
     )
-    return True
 
 
 def _notice(notice_id: int) -> dict[str, object]:
@@ -222,22 +271,32 @@ class Claimed:
     kind: str
     body: bytes
     signature: str
+    at: datetime
 
 
 @transaction.atomic
 def claim(*, now: datetime) -> Claimed | None:
     """The next delivery to send, of the webhook whose turn it is; one at a time for each webhook."""
-    found = sql.row(
-        "SELECT w.id, d.id FROM sharing_webhook w CROSS JOIN LATERAL ("
-        " SELECT id FROM sharing_delivery WHERE webhook_id = w.id AND state = 'pending' AND body IS NOT NULL"
-        " AND next_at <= %(now)s ORDER BY next_at LIMIT 1) d"
-        " WHERE w.state <> 'paused' AND w.next_at <= %(now)s"
-        " ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED",
-        {"now": now},
-    )
-    if found is None:
-        return None
-    webhook_id, delivery_id = found
+    while True:
+        found = sql.row(
+            "SELECT w.id, d.id, d.next_at FROM sharing_webhook w CROSS JOIN LATERAL ("
+            " SELECT id, next_at FROM sharing_delivery WHERE webhook_id = w.id AND state = 'pending'"
+            " AND body IS NOT NULL AND next_at <= %(now)s ORDER BY next_at LIMIT 1) d"
+            " WHERE w.state <> 'paused' AND w.next_at <= %(now)s"
+            " ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED",
+            {"now": now},
+        )
+        if found is None:
+            return None
+        webhook_id, delivery_id, due_at = found
+        if due_at > now - STALE_AFTER:
+            break
+        # Behind a pause or an outage: receivers refuse what says that it is of days ago.
+        sql.execute(
+            "UPDATE sharing_delivery SET body = NULL, signature = '', next_at = %(now)s, started_at = NULL"
+            " WHERE webhook_id = %(webhook)s AND state = 'pending' AND body IS NOT NULL AND next_at <= %(stale)s",
+            {"webhook": webhook_id, "now": now, "stale": now - STALE_AFTER},
+        )
     claimed = sql.row(
         "UPDATE sharing_delivery d SET attempts = attempts + 1, next_at = %(until)s,"
         " started_at = coalesce(started_at, %(now)s) FROM sharing_webhook w"
@@ -247,7 +306,7 @@ def claim(*, now: datetime) -> Claimed | None:
     )
     sql.execute("UPDATE sharing_webhook SET next_at = %s WHERE id = %s", (now + LEASE, webhook_id))
     # Whoever had it in between has said so: the webhook's turn comes again after the lease.
-    return None if claimed is None else Claimed(*claimed)
+    return None if claimed is None else Claimed(*claimed, at=now)
 
 
 def headers(claimed: Claimed) -> dict[str, str]:
@@ -272,9 +331,11 @@ def note_answer(
     """Record an attempt and what follows: delivered with a 2xx, else tried again until three days are over.
 
     `jitter`, from 0 to 1, spreads what failed together. Without an answer, or with 429 or 5xx, the whole webhook
-    pauses, so that what is down is not called for every delivery.
+    pauses, so that what is down is not called for every delivery; and so does one that takes its time to answer.
     """
     delivered = status is not None and 200 <= status < 300
+    took = now - claimed.at
+    rested = now + took * _REST if took > _AT_ONCE else now
     with transaction.atomic():
         webhook = Webhook.objects.select_for_update().filter(deliveries=claimed.id).first()
         if webhook is None:
@@ -285,7 +346,7 @@ def note_answer(
         )
         if delivered:
             mine.update(state=DeliveryState.DELIVERED, delivered_at=now, last_status=status, last_error="")
-            _note_success(webhook, now)
+            _note_success(webhook, rested)
             return
         delivery = mine.first()
         if delivery is not None:
@@ -294,22 +355,29 @@ def note_answer(
             if now - (delivery.started_at or now) >= GIVE_UP_AFTER:
                 delivery.state = DeliveryState.FAILED
             delivery.save(update_fields=["last_status", "last_error", "next_at", "state"])
-        _note_failure(webhook, status, jitter, retry_after, now)
+        _note_failure(webhook, status, jitter, retry_after, now, rested)
 
 
-def _note_success(webhook: Webhook, now: datetime) -> None:
-    webhook.failures, webhook.next_at = 0, now
+def _note_success(webhook: Webhook, rested: datetime) -> None:
+    webhook.failures, webhook.next_at = 0, rested
     if webhook.state == WebhookState.FAILING:
         webhook.state = WebhookState.ACTIVE
     webhook.save(update_fields=["failures", "next_at", "state"])
 
 
 def _note_failure(
-    webhook: Webhook, status: int | None, jitter: float, retry_after: float | None, now: datetime
+    webhook: Webhook,
+    status: int | None,
+    jitter: float,
+    retry_after: float | None,
+    now: datetime,
+    rested: datetime,
 ) -> None:
     webhook.failures += 1
     is_down = status is None or status == 429 or status >= 500
-    webhook.next_at = now + _wait(webhook.failures, jitter, _LONGEST_PAUSE, retry_after) if is_down else now
+    webhook.next_at = rested
+    if is_down:
+        webhook.next_at = max(rested, now + _wait(webhook.failures, jitter, _LONGEST_PAUSE, retry_after))
     if webhook.failures >= _FAILING_FROM and webhook.state == WebhookState.ACTIVE:
         webhook.state = WebhookState.FAILING
         notices.tell(

@@ -91,7 +91,10 @@ def change(
     what: Sequence[str] | None = None,
     internal: bool | None = None,
 ) -> Webhook:
-    """Pause it, let it go on at once, or tell it other things; what is due meanwhile waits."""
+    """Pause it, let it go on at once, or tell it other things; what is due meanwhile waits.
+
+    `Webhook.DoesNotExist` if it was deleted meanwhile.
+    """
     changed = Webhook.objects.select_for_update().get(id=webhook.id)
     if what is not None:
         changed.what = sorted(set(what))
@@ -115,6 +118,8 @@ def change(
 @transaction.atomic
 def delete(*, webhook: Webhook, by: Actor, now: datetime) -> None:
     """The webhook goes, with its deliveries."""
+    # What ingest adds to them meanwhile is waited for, and goes too.
+    Webhook.objects.select_for_update().filter(id=webhook.id).first()
     record(
         by=by, now=now, action="webhook.delete", target=f"webhook:{webhook.id}", detail={"url": webhook.url}
     )

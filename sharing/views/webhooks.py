@@ -172,13 +172,16 @@ class WebhookView(_Own):
     def patch(self, request: Request, webhook_id: UUID) -> Response:
         wanted = WebhookChangeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        changed = webhooks.change(
-            webhook=self.webhook(webhook_id),
-            state=wanted.validated_data.get("state"),
-            what=wanted.validated_data.get("what"),
-            by=self.caller().actor,
-            now=timezone.now(),
-        )
+        try:
+            changed = webhooks.change(
+                webhook=self.webhook(webhook_id),
+                state=wanted.validated_data.get("state"),
+                what=wanted.validated_data.get("what"),
+                by=self.caller().actor,
+                now=timezone.now(),
+            )
+        except Webhook.DoesNotExist:
+            raise exceptions.NotFound from None
         return Response(WebhookSerializer(changed).data)
 
     @extend_schema(responses={204: None})

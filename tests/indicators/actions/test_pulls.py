@@ -1,8 +1,9 @@
 """Pulling sources: a delta and its checkpoint are one, one worker has a source, and failures wait longer each time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEvent
-from indicators.actions import pulls
+from indicators.actions import pressure, pulls
 from indicators.models import Source, SourceItem, Submission
 from indicators.sources import formats, web
 from indicators.sources.formats import Format
@@ -281,6 +282,31 @@ def test_pulling_gives_way_while_too_much_waits(
     assert len(desk.ids()) == 40
 
 
+@pytest.mark.parametrize(
+    "mark", [{"HIGH_WATER_BYTES": 3000}, {"HIGH_WATER_OBJECTS": 30}], ids=lambda mark: next(iter(mark))
+)
+def test_pulling_gives_way_long_before_the_high_water_mark_and_goes_on_below_it(
+    trust: Trust, server: TaxiiServer, settings: Any, mark: dict[str, int]
+) -> None:
+    """Few large submissions are as much as many small ones: partners who push are not to feel them."""
+    for name, value in mark.items():
+        setattr(settings, name, value)
+    server.stored = dated(45, start=NOW)
+    desk = Desk(trust, server)
+
+    desk.pull()
+    waits = pressure.waiting()
+    assert 0 < len(desk.ids()) < 45
+    assert waits.above < 1
+    assert pulls.due(now=NOW + timedelta(days=1)) == []
+
+    for _ in range(6):
+        Submission.objects.update(state="ingested", ingested_at=NOW)
+        desk.now += timedelta(minutes=1)
+        desk.pull()
+    assert desk.ids() == sorted(one["id"] for _, one in server.stored)
+
+
 def test_a_disabled_source_is_left_alone_even_in_mid_pull(trust: Trust, server: TaxiiServer) -> None:
     server.stored = dated(45, start=NOW)
     desk = Desk(trust, server)
@@ -331,6 +357,7 @@ def test_a_source_that_is_pointed_elsewhere_begins_at_the_beginning(
         ({"url": "https://example.org/?a=b"}, "url"),
         ({"collection": ""}, "collection"),
         ({"kind": "misp-feed"}, "collection"),
+        ({"kind": "misp-feed", "collection": "", "url": "https://example.org/feed?a=b"}, "url"),
         ({"auth": "basic", "username": "lab"}, "credential"),
         ({"auth": "basic", "credential": "X"}, "username"),
         ({"auth": "bearer", "credential": "X", "username": "lab"}, "username"),
@@ -390,6 +417,50 @@ def test_a_secret_comes_from_the_environment_and_is_nowhere_else(
     assert server.authorizations == ["Bearer geheim"]
     stored = str(list(Source.objects.values())) + str(list(AuditEvent.objects.values()))
     assert "geheim" not in stored
+
+
+def test_a_key_or_secret_given_where_a_path_was_expected_is_repeated_nowhere(
+    trust: Trust,
+    server: TaxiiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """docs/operations.md: "Each may be given as a file that holds the value": so people give the file of the key."""
+    key = tmp_path / "key"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nZ2VoZWlt\n-----END PRIVATE KEY-----\n")
+    monkeypatch.setenv("SOURCE_CERT_PARTNER_X", "/nowhere")
+    monkeypatch.setenv("SOURCE_KEY_PARTNER_X_FILE", str(key))
+    desk = Desk(trust, server, auth="mtls", credential="PARTNER_X")
+    desk.pull(given=False)
+    pulls.check(source_id=desk.source.id, clock=lambda: NOW)
+    said = [desk.source.last_error]
+
+    monkeypatch.setenv("SOURCE_SECRET_PARTNER_X_FILE", "Z2VoZWlt")
+    desk.source.auth = "bearer"
+    pulls.save(source=desk.source, by=BY, now=NOW)
+    desk.pull(given=False)
+    said.append(desk.source.last_error)
+
+    assert "SOURCE_KEY_PARTNER_X" in said[0]
+    assert "SOURCE_SECRET_PARTNER_X_FILE" in said[1]
+    stored = str([*Source.objects.values(), *AuditEvent.objects.values()])
+    assert "Z2VoZWlt" not in stored + "".join(capfd.readouterr())
+
+
+def test_a_check_is_told_whatever_the_server_says(trust: Trust, server: TaxiiServer) -> None:
+    desk = Desk(trust, server)
+    kept = server.answer
+
+    def answer(path: str, query: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = kept(path, query)
+        body = body.replace(b"Root", b"Ro\\u0000ot")
+        return status, headers | {"Content-Length": str(len(body))}, body
+
+    server.answer = answer
+    pulls.check(source_id=desk.source.id, clock=lambda: NOW)
+    desk.source.refresh_from_db()
+    assert desk.source.check_result.startswith("Root answers")
 
 
 def test_an_internal_address_is_refused_unless_the_source_is_marked_internal(
@@ -467,6 +538,46 @@ def test_a_misp_event_that_is_missing_or_broken_is_noted_and_tried_again_later(
     desk.pull()
     assert Submission.objects.count() == 3
     assert set(SourceItem.objects.values_list("error", flat=True)) == {""}
+
+
+def test_a_misp_event_that_is_never_to_be_had_does_not_keep_the_others_back(
+    trust: Trust, feed: MispFeed
+) -> None:
+    """Whether one file is broken or the whole server, nobody knows: it costs a pause, and the others follow."""
+    failing, moved, good = feed.add(1), feed.add(2), feed.add(3)
+    feed.broken = {failing: (500, b""), moved: (302, b"")}
+    desk = misp(trust, feed)
+    failures = []
+    for _ in range(3):
+        desk.pull()
+        failures.append(desk.source.failures)
+        desk.now = desk.source.next_at
+
+    assert failures == [1, 2, 0]
+    errors = dict(SourceItem.objects.values_list("key", "error"))
+    assert (Submission.objects.count(), errors[good]) == (1, "")
+    assert "answered 500" in errors[failing]
+    assert "302" in errors[moved]
+
+    feed.broken = {}
+    desk.now += pulls.LONGEST_PAUSE + timedelta(hours=1)
+    desk.pull()
+    assert Submission.objects.count() == 3
+
+
+def test_a_misp_event_goes_back_to_an_earlier_date_and_is_taken_again(trust: Trust, feed: MispFeed) -> None:
+    """A date in the far future, by mistake, does not hide what follows."""
+    event = feed.add(999_999_999_999)
+    desk = misp(trust, feed)
+    for timestamp in (1_700_000_000, 1_700_000_100, 1_700_000_000):
+        desk.pull()
+        desk.now = desk.source.next_at
+        feed.add(timestamp, uuid=event)
+    desk.pull()
+
+    assert SourceItem.objects.get().version == 1_700_000_000
+    # What came a second time within a day is answered by what came first.
+    assert Submission.objects.count() == 3
 
 
 def test_a_misp_feed_with_a_manifest_that_is_none_is_told(trust: Trust, feed: MispFeed) -> None:

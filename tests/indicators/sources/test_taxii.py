@@ -168,10 +168,27 @@ def test_an_answer_too_large_for_one_submission_becomes_several(
     assert delta.objects == 95
 
 
+@pytest.mark.parametrize("odd", ["half of a pair: \ud800", float("nan")], ids=["text", "number"])
+def test_one_object_that_no_strict_reader_takes_stops_no_others(server: TaxiiServer, odd: object) -> None:
+    server.stored = dated(25, start=START)
+    server.stored[13][1]["x_odd"] = odd
+    puller = Puller(server)
+    assert puller.pull() == 25
+    assert set(puller.brought) == ids(server)
+
+
 def test_a_server_that_ignores_next_is_an_error(server: TaxiiServer) -> None:
     server.ignores_next = True
     server.stored = dated(95, start=START)
     with pytest.raises(UpstreamError, match="ignores `next`"):
+        Puller(server).pull()
+
+
+@pytest.mark.parametrize("following", ["x" * 100_000, "a\0b"], ids=["long", "no text"])
+def test_a_next_that_cannot_be_kept_is_an_error(server: TaxiiServer, following: str) -> None:
+    server.stored = dated(25, start=START)
+    server._next = lambda *_: following  # type: ignore[method-assign] # a habit of one server
+    with pytest.raises(UpstreamError, match="`next`"):
         Puller(server).pull()
 
 

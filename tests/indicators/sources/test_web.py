@@ -97,6 +97,7 @@ REFUSED_HOSTS = {
     "172.31.255.255": AddressRefused,
     "192.168.1.1": AddressRefused,
     "169.254.169.254": AddressRefused,
+    "168.63.129.16": AddressRefused,
     "100.64.0.1": AddressRefused,
     "100.127.255.255": AddressRefused,
     "192.0.0.192": AddressRefused,
@@ -489,6 +490,14 @@ def test_a_broken_answer_is_a_clear_error(bytes_sent: bytes) -> None:
     ):
         client.get(url(upstream))
     assert refusal.value.sentence.endswith(".")
+
+
+def test_a_server_that_repeats_our_credentials_in_what_is_no_http_puts_them_into_no_message() -> None:
+    echo = b"HTTP/1.1 200 OK\r\nAuthorization: Bearer geheim\x00\r\n\r\n"
+    with listening(says(echo)) as upstream, near() as client, pytest.raises(BadAnswer) as refusal:
+        client.get(url(upstream), {"Authorization": "Bearer geheim"})
+    assert "illegal header line" in str(refusal.value)
+    assert "geheim" not in str(refusal.value)
 
 
 def test_errors_of_the_server_are_answers_with_their_status() -> None:

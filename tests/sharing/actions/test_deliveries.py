@@ -1,19 +1,22 @@
 """What organisations are told by webhook: once each, signed, retried, recorded, sent again when asked to (0027)."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actions import notices
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Notice
-from indicators.models import SubmittedObject
+from indicators.models import Submission, SubmittedObject
 from indicators.sources import web
 from indicators.stix.markings import TLP, marking_id
 from sharing import tasks
@@ -350,6 +353,27 @@ def test_a_paused_webhook_gets_nothing_and_everything_when_it_goes_on(
     assert (silent, len(receiver.received)) == (0, 1)
 
 
+def test_what_waited_for_days_is_written_anew_so_that_its_receiver_believes_it(
+    shop: Shop, signed: KeySet, receiver: Receiver
+) -> None:
+    """docs/api.md: a receiver refuses what says that it is four days old. A pause or an outage may last longer."""
+    webhook = hook(shop, receiver, "notices")
+    for number in range(3):
+        tell(shop, f"Number {number}.")
+    deliveries.queue_notices(now=timezone.now())
+    tasks.write_deliveries()
+    written = {bytes(one.body or b"") for one in Delivery.objects.all()}
+    Delivery.objects.update(next_at=timezone.now() - timedelta(days=5))
+
+    tasks.deliver()
+    assert receiver.received == []
+    run()
+
+    assert len(bodies(receiver)) == 3
+    assert not written & {one.body for one in receiver.received}
+    assert {told["id"] for told in bodies(receiver)} == {str(one.id) for one in webhook.deliveries.all()}
+
+
 def test_a_sender_that_dies_in_between_leaves_it_to_the_next(
     shop: Shop, signed: KeySet, receiver: Receiver
 ) -> None:
@@ -453,6 +477,115 @@ def test_a_receipt_with_very_many_lines_is_delivered_without_them(
     assert receipt["objects"] is None
     assert receipt["object_count"] == sum(receipt["counts"].values()) == 4
     assert receipt["url"].endswith(f"/api/v1/submissions/{submission_id}/")
+
+
+def test_a_delivery_that_cannot_be_written_keeps_no_other_back_and_can_be_sent_again(
+    shop: Shop, signed: KeySet, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook(shop, receiver, "notices")
+    poison, *_ = [tell(shop, f"Number {number}.") for number in range(3)]
+    kept = deliveries._notice
+
+    def fails(notice_id: int) -> dict[str, object]:
+        if notice_id == poison.id:
+            raise ValueError("secret")
+        return kept(notice_id)
+
+    monkeypatch.setattr(deliveries, "_notice", fails)
+    run()
+
+    failed = Delivery.objects.get(notice=poison)
+    assert Delivery.objects.filter(state="delivered").count() == 2
+    assert (failed.state, failed.last_error) == ("failed", "The service failed to write it.")
+
+    monkeypatch.setattr(deliveries, "_notice", kept)
+    deliveries.resend(delivery=failed, by=BY, now=timezone.now())
+    run()
+    assert Delivery.objects.filter(state="delivered").count() == 3
+
+
+def test_one_organisations_slow_receivers_do_not_take_the_time_of_anothers(
+    shop: Shop, signed: KeySet, receiver: Receiver
+) -> None:
+    """Ten that answer well, but only just in time, and always have something due; one sender; time passes here only."""
+    due = timezone.now()
+    for number in range(webhooks.MOST):
+        slow = hook(shop, receiver, path=f"/{number}")
+        for _ in range(3):
+            Delivery.objects.create(webhook=slow, kind="test", next_at=due, created_at=due)
+    well = webhooks.create(
+        organization_id=shop.lab_b.id, url=receiver.url, what=["notices"], internal=True, by=BY,
+        now=timezone.now() - _DAY,
+    )  # fmt: skip
+    for _ in range(20):
+        Delivery.objects.create(webhook=well, kind="test", next_at=due, created_at=due)
+    tasks.write_deliveries()
+
+    now, of_the_slow = timezone.now(), 0
+    while Delivery.objects.filter(webhook=well, state="pending").exists():
+        claimed = deliveries.claim(now=now)
+        assert claimed is not None
+        is_slow = claimed.url != well.url
+        of_the_slow += is_slow
+        now += timedelta(seconds=14) if is_slow else timedelta(milliseconds=50)
+        deliveries.note_answer(claimed=claimed, status=200, error="", now=now, jitter=0.5)
+
+    assert of_the_slow <= webhooks.MOST
+
+
+def test_tests_that_were_not_sent_yet_give_way_to_the_last(
+    shop: Shop, signed: KeySet, receiver: Receiver
+) -> None:
+    webhook = hook(shop, receiver)
+    for _ in range(5):
+        deliveries.queue_test(webhook=webhook, by=BY, now=timezone.now())
+    run()
+    assert [told["kind"] for told in bodies(receiver)] == ["test"]
+
+
+def test_to_forget_reads_no_bodies(shop: Shop, signed: KeySet, receiver: Receiver) -> None:
+    """What thirty days ago was a flood may not fit into memory."""
+    hook(shop, receiver, "notices")
+    tell(shop)
+    run()
+    with CaptureQueriesContext(connection) as asked:
+        deliveries.forget(now=timezone.now() + timedelta(days=31))
+    assert Delivery.objects.count() == 0
+    assert not [query for query in asked.captured_queries if '"body"' in query["sql"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_is_deleted_while_an_ingest_makes_something_due_to_it(
+    transactional_db: None, shop: Shop, receiver: Receiver
+) -> None:
+    """Neither fails: what is due to it goes with it."""
+    keys.rotate(by=BY, now=timezone.now() - _DAY)
+    webhook = hook(shop, receiver)
+    submission = Submission.objects.create(
+        community=shop.community, organization=shop.lab_a, channel="rest", collection_id=uuid4(),
+        body=b"{}", body_sha256=bytes(32), object_count=0, received_at=timezone.now(),
+    )  # fmt: skip
+    errors: list[BaseException] = []
+
+    def delete() -> None:
+        try:
+            webhooks.delete(webhook=webhook, by=BY, now=timezone.now())
+        except BaseException as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=delete)
+    with transaction.atomic():
+        deliveries.queue_receipts(
+            submission_id=submission.id, organization_id=shop.lab_a.id, now=timezone.now()
+        )
+        other.start()
+        other.join(0.5)
+    other.join()
+
+    assert errors == []
+    assert (Webhook.objects.count(), Delivery.objects.count()) == (0, 0)
 
 
 def test_old_deliveries_are_forgotten(shop: Shop, signed: KeySet, receiver: Receiver) -> None:
