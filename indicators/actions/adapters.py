@@ -99,7 +99,9 @@ def _findings(
         techniques={atlas_id: found.object_id for atlas_id, found in known_to(submission).techniques.items()},
         campaigns=campaigns() if any(finding.campaigns for _, finding in read) else {},
         created=created,
-        rates=detectors.rates(organization_id=organization_id, keys={_key(finding) for _, finding in read}),
+        rates=detectors.rates(
+            organization_id=organization_id, keys={finding.detector for _, finding in read}
+        ),
         withdrawn=withdrawn,
         held=held,
     )
@@ -164,13 +166,8 @@ def _say(held: dict[str, list[dict[str, Any]]], uid: str, objects: Iterable[dict
     held[uid] = [one for one in said.values() if not one.get("revoked") and one["type"] != "opinion"]
 
 
-def _key(finding: ocsf.Finding) -> tuple[str, str]:
-    analytic = finding.analytic_uid or finding.analytic_name or detectors.UNNAMED
-    return analytic, finding.analytic_version or ""
-
-
 def _found(submission: ClaimedSubmission, finding: ocsf.Finding, created: str) -> Found:
-    analytic, version = _key(finding)
+    analytic, version = finding.detector
     return Found(
         uid=finding.uid,
         analytic=analytic,

@@ -30,9 +30,6 @@ FLOOD_RATE = 10
 HISTORY = timedelta(days=14)
 HISTORY_MINIMUM = timedelta(hours=24)
 
-#: The detector of findings that name no analytic.
-UNNAMED = "unnamed"
-
 _HOUR = timedelta(hours=1)
 _SERVICE = Actor("service:detectors")
 
@@ -279,7 +276,8 @@ def _refute(community_id: UUID, organization_id: UUID, findings: Iterable[Found]
     if not refuted:
         return
     judged = sql.rows(
-        "SELECT DISTINCT f.detector_id, c.subject_id FROM indicators_finding f"
+        # Its claim knows who found it: whoever says that it is false may be another analytic.
+        "SELECT DISTINCT coalesce(c.detector_id, f.detector_id), c.subject_id FROM indicators_finding f"
         " JOIN indicators_claim c ON c.community_id = f.community_id AND c.object_id = f.object_id"
         " AND c.organization_id = f.organization_id"
         f" WHERE f.community_id = %s AND f.organization_id = %s AND c.community_id = %s"

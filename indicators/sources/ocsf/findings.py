@@ -127,6 +127,12 @@ class Finding:
     techniques: tuple[tuple[str, ...], ...]
     campaigns: tuple[tuple[str, str], ...]
 
+    @property
+    def detector(self) -> tuple[str, str]:
+        """What its detector is known by: the analytic's uid, else its name, else `unnamed`; and the version, if any."""
+        named = (self.analytic_uid or "").strip() or (self.analytic_name or "").strip()
+        return named or "unnamed", (self.analytic_version or "").strip()
+
 
 def split(body: bytes, *, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
     """The raw findings of a body: one, a JSON array of them, or one a line.

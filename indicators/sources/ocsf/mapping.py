@@ -38,7 +38,7 @@ class Known:
     `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say.
     `techniques` are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the
     time of the first version, as it was said, of findings that were sent before, by uid; `rates` are registered
-    false-positive rates by (uid or else name, version) of the analytic, with "" for what it does not say. By uid, of
+    false-positive rates by `Finding.detector`. By uid, of
     findings that were sent before: `withdrawn` is the version that is, and `held` are the objects that are not.
     """
 
@@ -120,8 +120,7 @@ class _Objects:
         }
         self.revocation = {"revoked": True} if finding.is_withdrawn else {}
         context = finding.context
-        analytic = (finding.analytic_uid or finding.analytic_name or "", finding.analytic_version or "")
-        rate = known.rates.get(analytic)
+        rate = known.rates.get(finding.detector)
         if rate is not None:
             context = {**context, "estimated_fpr": max(rate, context.get("estimated_fpr", 0))}
         self.context = {"extensions": {_context_id(): context}}

@@ -415,6 +415,32 @@ def test_a_source_that_calls_its_own_finding_false_refutes_its_detector(lab: Lab
     assert str(precisions([detector.id])[detector.id]) == "0 of 1 confirmed (0%)"
 
 
+def test_a_finding_that_another_analytic_calls_false_refutes_the_detector_that_found_it(lab: Lab) -> None:
+    detector = lab.trust()
+    one = finding()
+    lab.find(one)
+
+    verdict = again(one, activity_id=3, status_id=4, verdict_id=1)
+    verdict["finding_info"]["analytic"] = {"name": "Triage by hand", "type_id": 99}
+    lab.find(verdict)
+
+    assert str(precisions([detector.id])[detector.id]) == "0 of 1 confirmed (0%)"
+    other = Detector.objects.get(analytic="Triage by hand")
+    assert str(precisions([other.id])[other.id]) == "nothing decided yet"
+
+
+def test_findings_that_name_no_analytic_have_a_detector_with_a_rate_of_its_own(lab: Lab) -> None:
+    lab.trust("unnamed", "", false_positive_rate=0.5)
+    one = finding()
+    one["finding_info"]["analytic"] = {"name": " ", "type_id": 1}
+
+    lab.find(one)
+
+    assert Detector.objects.count() == 1
+    claim = Claim.objects.get(object_id__startswith="indicator--")
+    assert b'"estimated_fpr":0.5' in bytes(claim.body)
+
+
 def test_a_detector_that_floods_is_limited_before_anything_of_the_flood_leaves(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
