@@ -14,7 +14,8 @@ from indicators.stix import json
 class Format:
     """A format: `split` gives the parts of a body as its sender counts them, unread; `Refused` if it has none such.
 
-    `noun` is what a part is called in places and sentences (`objects/3`).
+    `noun` is what a part is called in places and sentences (`objects/3`). Of one that `shows_its_end`, what was cut
+    off is refused; of the others it reads as a shorter body.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Format:
     noun: str
     media_types: tuple[str, ...]
     split: Callable[..., list[bytes]]
+    shows_its_end: bool = False
 
 
 FORMATS = {
@@ -33,6 +35,7 @@ FORMATS = {
             "objects",
             ("application/json", "application/stix+json", "application/taxii+json"),
             json.split,
+            shows_its_end=True,
         ),
         Format(
             "ndjson",
@@ -41,7 +44,7 @@ FORMATS = {
             ("application/x-ndjson", "application/ndjson", "application/jsonl"),
             json.split_lines,
         ),
-        Format("misp", "MISP event, or a list of them", "events", (), misp.split),
+        Format("misp", "MISP event, or a list of them", "events", (), misp.split, shows_its_end=True),
         Format(
             "ocsf",
             "OCSF Detection Findings: one, a list, or one a line",

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.actions.quotas import Levels, OverQuota
 from accounts.queries import Caller, caller
 from indicators.actions import pressure
+from indicators.sources.formats import FORMATS
 from indicators.stix.json import Refused
 from sharing import queries
 from sharing.queries import Readable
@@ -230,6 +231,17 @@ def stream_of(request: HttpRequest, *, max_bytes: int) -> Iterator[bytes]:
         yield chunk
     if length and size < int(length):
         raise errors.BadRequest("The body did not arrive whole.")
+
+
+def demand_length(request: HttpRequest, body_format: str) -> None:
+    """`LengthRequired` where the end of a broken connection could not be told from that of the body.
+
+    Of a body in chunks the web server does not say that its last chunk never came.
+    """
+    if not (FORMATS[body_format].shows_its_end or request.headers.get("Content-Length")):
+        raise errors.LengthRequired(
+            f"Send a Content-Length: without it, a body of the format {body_format} that was cut off looks whole."
+        )
 
 
 def unprocessable(refusal: Refused) -> errors.Unprocessable:

@@ -32,7 +32,7 @@ from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views import paging
-from sharing.views.protocol import authenticate, over_quota, quota_headers, submitted
+from sharing.views.protocol import authenticate, demand_length, over_quota, quota_headers, submitted
 
 log = structlog.get_logger(__name__)
 
@@ -197,6 +197,7 @@ class SubmissionsView(APIView):
         community = _community(known, request.query_params.get("community"))
         body_format = _format(request)
         try:
+            demand_length(request._request, body_format)
             received = submissions.receive(
                 community_id=community.id,
                 organization_id=known.organization_id,

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
@@ -18,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.actions.quotas import OverQuota
-from accounts.admission import AROUND_BYTES
+from accounts.admission import AROUND_BYTES, Stored
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
@@ -29,7 +28,7 @@ from sharing.progress import PartProgress, Progress, progress
 from sharing.tasks import nudge_ingest
 from sharing.taxii import errors
 from sharing.taxii.errors import TaxiiError
-from sharing.views.protocol import let_in, over_quota, quota_headers, stream_of
+from sharing.views.protocol import demand_length, let_in, over_quota, quota_headers, stream_of
 from sharing.views.rest import AlwaysJson, MaySubmit, Raw, TokenCredentials, _community, _failed, _refused
 
 
@@ -98,6 +97,8 @@ class UploadsView(APIView):
             let_in(known, size=0)
             name, chunks = _file(request._request)
             name = request.query_params.get("name") or name
+            body_format = _format(request, name)
+            demand_length(request._request, body_format)
             received = uploads.receive(
                 chunks=chunks,
                 community_id=community.id,
@@ -105,7 +106,7 @@ class UploadsView(APIView):
                 token_id=known.token_id,
                 channel=Channel.REST,
                 collection_id=queries.inbox(known.organization_id, community.id),
-                body_format=_format(request, name),
+                body_format=body_format,
                 by=known.actor,
                 now=timezone.now(),
                 name=name,
@@ -123,7 +124,7 @@ class UploadsView(APIView):
             return _failed(error)
         except uploads.NoRoom as refusal:
             return _failed(errors.Unavailable(str(refusal), retry_after=300))
-        for part in received.submissions:
+        for part in received.submissions[:1]:
             nudge_ingest(part.id)
         return Response(
             UploadSerializer(progress(known.organization_id, received.id)).data,
@@ -157,13 +158,14 @@ def _file(request: HttpRequest) -> tuple[str, Iterator[bytes]]:
         raise errors.BadRequest("A form needs a Content-Length; send the file itself as the body instead.")
     if int(length) > settings.MAX_UPLOAD_BYTES + AROUND_BYTES:
         raise errors.TooLarge(f"A file may have {settings.MAX_UPLOAD_BYTES} bytes at most.")
-    settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
-    handlers: list[Any] = [TemporaryFileUploadHandler(request)]
+    handlers: list[Any] = [Stored(request)]
     request.upload_handlers = handlers
     try:
         files = [file for name in request.FILES for file in request.FILES.getlist(name)]
     except (MultiPartParserError, SuspiciousOperation, OSError) as error:
         raise errors.BadRequest("The form cannot be read.") from error
+    if getattr(request, "no_room", False):
+        raise uploads.NoRoom
     if len(files) != 1:
         raise errors.BadRequest(f"The form holds {len(files)} files; send one.")
     return files[0].name or "", iter(files[0].chunks())

@@ -175,7 +175,9 @@ def test_the_rows_of_csv_are_those_of_the_whole_and_each_part_has_the_header(
     read = [list(csv.reader(io.StringIO(part.body.decode(), newline=""))) for part in found]
     assert all(part[0] == ["value", "na\nme"] for part in read)
     assert [row for part in read for row in part[1:]] == rows
-    assert [len(part) - 1 for part in read if len(part) > 1] == [part.count for part in found if part.count]
+    # Empty rows count for nothing: a spreadsheet may write a million of them.
+    full = [sum(any(cell.strip(" ") for cell in row) for row in part[1:]) for part in read if len(part) > 1]
+    assert [max(1, count) for count in full] == [part.count for part in found if part.count]
 
 
 def test_a_quote_in_the_middle_of_a_field_opens_nothing() -> None:
