@@ -281,3 +281,19 @@ def test_twenty_megabytes_and_more_are_taken_apart_in_fifteen() -> None:
 
     assert found > 20_000
     assert peak < 15_000_000
+
+
+def test_a_million_empty_rows_make_no_part_of_their_own() -> None:
+    body = b"value,name\n" + b",\n\n \r\n" * 100_000 + b"a.example,\n" + b",\n" * 100_000
+
+    found = parts("csv", body, block=stream.BLOCK_BYTES, sizes=Sizes())
+
+    assert len(found) == 1
+    assert [msgspec.json.decode(row)["line"] for row in csv_source.split(found[0].body, max_bytes=len(body))] == [300_002]
+
+
+def test_a_header_that_every_part_would_repeat_is_short() -> None:
+    with pytest.raises(Refused) as refusal:
+        parts("csv", b'value,"' + b"x" * 300_000 + b'"\na.example,\n', block=stream.BLOCK_BYTES)
+
+    assert refusal.value.code == "csv-header"
