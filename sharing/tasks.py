@@ -218,7 +218,12 @@ def _ingest(submission_id: UUID) -> None:
         log.error("ingest_failed", submission=str(submission_id), fault=fault)
         if _is_ours(error):
             with contextlib.suppress(OperationalError, psycopg.OperationalError):
-                submissions.put_off(submission_id=submission_id)
+                submissions.put_off(
+                    submission_id=submission_id,
+                    error=fault,
+                    is_suspect=_sqlstate(error) in _SUSPECT,
+                    now=timezone.now(),
+                )
         else:
             submissions.note_failure(
                 submission_id=submission_id, error=fault, by=_SERVICE, now=timezone.now()
@@ -232,12 +237,21 @@ def _is_ours(error: BaseException) -> bool:
     """Whether the failure is no submission's fault: the database is away, full or stops; there is no key."""
     if isinstance(error, NoSigningKey):
         return True
+    code = _sqlstate(error)
+    # 08 connection, 53 resources, 55P03 and 57P0x: locks, shutdown; 40 a deadlock.
+    return code is not None and (not code or code.startswith(("08", "53", "55P03", "57P", "40")))
+
+
+# Once that is bad luck. Each time it is the submission: it ends the process of the database, or meets itself.
+_SUSPECT = frozenset(("", "40001", "40P01"))
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The code of an error of operation; empty where the connection broke, None for any other error."""
     cause = error.__cause__ if isinstance(error, OperationalError) else error
     if isinstance(cause, psycopg.OperationalError):
-        # Without a code the connection failed. 08 connection, 53 resources, 55P03 and 57P0x: locks, shutdown.
-        code = cause.sqlstate
-        return code is None or code.startswith(("08", "53", "55P03", "57P", "40"))
-    return isinstance(error, OperationalError)
+        return cause.sqlstate or ""
+    return "" if isinstance(error, OperationalError) else None
 
 
 def _send(task: "Task[..., None]", *identifiers: str) -> None:

@@ -66,9 +66,17 @@ _LIMITS = """
 """
 
 
+def _ahead(now: str) -> str:
+    """SQL for whether a bucket comes from a future that no difference of clocks explains."""
+    return f"a.as_of > {now} + interval '1 hour'"
+
+
 def _filled(name: str, limit: str, now: str) -> str:
-    """SQL for what a bucket holds now. Clocks of several machines may differ: no bucket goes back in time."""
-    seconds = f"greatest(extract(epoch FROM {now} - a.as_of), 0)::float8"
+    """SQL for what a bucket holds now. Clocks of several machines may differ: no bucket goes back in time.
+
+    Where one was set back by more than an hour, the bucket is full: nobody waits for the time that it had shown.
+    """
+    seconds = f"(CASE WHEN {_ahead(now)} THEN 3600 ELSE greatest(extract(epoch FROM {now} - a.as_of), 0) END)::float8"
     return f"least({limit}, a.{name}_left + {limit} * {seconds} / {_WINDOWS[name]})"
 
 
@@ -82,7 +90,7 @@ WITH limits AS ({_LIMITS}), charged AS (
     FROM limits, (SELECT set_config('synchronous_commit', %(commit)s, true)) setting
     ON CONFLICT (token_id) DO UPDATE SET
         {", ".join(f"{name}_left = {now} - %({name})s" for name, now in _NOW.items())},
-        as_of = greatest(a.as_of, EXCLUDED.as_of)
+        as_of = CASE WHEN {_ahead("EXCLUDED.as_of")} THEN EXCLUDED.as_of ELSE greatest(a.as_of, EXCLUDED.as_of) END
     WHERE {" AND ".join(f"{now} >= least(%({name})s, EXCLUDED.{name}_left + %({name})s)" for name, now in _NOW.items())}
     RETURNING requests_left, objects_left, bytes_left
 )

@@ -26,7 +26,7 @@ _WAITS = (timedelta(seconds=15), timedelta(minutes=2))
 """Before the second and the third attempt."""
 _LEASE = timedelta(seconds=5)
 _MAX_ERROR = 4000
-_DIED = f"The worker's process ended {MAX_STARTS} times while it worked on it."
+_DIED = f"{MAX_STARTS} times it was begun, and the worker's process ended or the database gave up on it."
 
 
 DIGEST_PREFIX = "sha256:"
@@ -259,17 +259,26 @@ def begin(*, submission_id: UUID, by: Actor, now: datetime) -> bool:
             {"id": submission_id, "now": now, "lease": _LEASE},
         )
         if found is not None and found[0] > MAX_STARTS:
-            sql.execute("UPDATE indicators_submission SET error = %s WHERE id = %s", (_DIED, submission_id))
+            sql.execute(
+                "UPDATE indicators_submission SET error = concat_ws(chr(10), %s::text, nullif(error, ''))"
+                " WHERE id = %s",
+                (_DIED, submission_id),
+            )
             _quarantine(submission_id=submission_id, by=by, now=now)
             return False
     return found is not None
 
 
-def put_off(*, submission_id: UUID) -> None:
-    """An attempt failed for no fault of the submission's: it counts for nothing, and the next sweep tries again."""
+def put_off(*, submission_id: UUID, error: str, is_suspect: bool, now: datetime) -> None:
+    """An attempt failed for no fault of the submission's: it counts for nothing, and is made again a little later.
+
+    What is suspect may be at fault after all: its start counts (`begin`), so that it is not tried without end.
+    """
     sql.execute(
-        "UPDATE indicators_submission SET starts = 0, retry_at = NULL WHERE id = %s AND state = 'received'",
-        (submission_id,),
+        "UPDATE indicators_submission SET error = %(error)s, starts = CASE WHEN %(suspect)s THEN starts ELSE 0 END,"
+        " retry_at = CASE WHEN %(suspect)s THEN retry_at ELSE %(later)s END"
+        " WHERE id = %(id)s AND state = 'received'",
+        {"id": submission_id, "error": error[:_MAX_ERROR], "suspect": is_suspect, "later": now + _WAITS[0]},
     )
 
 

@@ -15,6 +15,7 @@ class Format:
     """A format: `split` gives the parts of a body as its sender counts them, unread; `Refused` if it has none such.
 
     `noun` is what a part is called in places and sentences (`objects/3`).
+    `is_closed`: half a body is never a whole one.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Format:
     noun: str
     media_types: tuple[str, ...]
     split: Callable[..., list[bytes]]
+    is_closed: bool = False
 
 
 FORMATS = {
@@ -33,6 +35,7 @@ FORMATS = {
             "objects",
             ("application/json", "application/stix+json", "application/taxii+json"),
             json.split,
+            is_closed=True,
         ),
         Format(
             "ndjson",
@@ -41,7 +44,7 @@ FORMATS = {
             ("application/x-ndjson", "application/ndjson", "application/jsonl"),
             json.split_lines,
         ),
-        Format("misp", "MISP event, or a list of them", "events", (), misp.split),
+        Format("misp", "MISP event, or a list of them", "events", (), misp.split, is_closed=True),
         Format(
             "ocsf",
             "OCSF Detection Findings: one, a list, or one a line",

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,8 @@ from sharing.signing.keys import Signer
 
 log = structlog.get_logger(__name__)
 
+_MOST_FAULTS = 10
+
 
 @dataclass(slots=True)
 class _Line:
@@ -56,6 +59,7 @@ class _Line:
     sentence: str
     observed: Observed | None = None
     note: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         house = _house(submission)
         items = further_on(_items_of(submission, now), submission.offset)
         lines = [line for item in items for line in _lines_of(item, house, signer)]
+        _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
         if not house.takes_personal_data:
@@ -192,7 +197,6 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
         version = modified or created or ""
         return _Line(raw, place, object_id or place, version, Outcome.REJECTED, code, refusal.sentence)
     except Exception as error:  # noqa: BLE001 - a fault of ours, and no reason to lose its neighbours with it
-        log.error("object_not_understood", place=place, fault=faults.summary(error))
         object_id, modified, created = json.head(raw)
         return _Line(
             raw,
@@ -202,6 +206,7 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
             Outcome.REJECTED,
             "not-understood",
             "The service failed on this object, and its operator is told; the others were taken.",
+            fault=faults.summary(error),
         )
     tlp = house.default_tlp if stix.tlp is None else int(stix.tlp)
     line = _Line(raw, place, stix.id, stix.version or "", Outcome.NEW, "accepted", "Accepted.")
@@ -212,6 +217,22 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
         return line
     line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
     return line
+
+
+def _log_faults(submission_id: UUID, lines: Sequence[_Line]) -> None:
+    """Each fault of ours once, not once for each of the hundred thousand objects that may lead to it."""
+    places: dict[str, list[str]] = {}
+    for line in lines:
+        if line.fault:
+            places.setdefault(line.fault, []).append(line.place)
+    for fault, where in islice(places.items(), _MOST_FAULTS):
+        log.error(
+            "object_not_understood",
+            submission=str(submission_id),
+            place=where[0],
+            objects=len(where),
+            fault=fault,
+        )
 
 
 def _holds_personal_data(submission: ClaimedSubmission, lines: Sequence[_Line], house: _House) -> bool:

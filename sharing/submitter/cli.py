@@ -1,6 +1,7 @@
 """`stillwatch submit FILE|-`: options in, progress out, an exit code that says what became of it."""
 
 import argparse
+import codecs
 import hashlib
 import ipaddress
 import os
@@ -197,6 +198,10 @@ def run(arguments: argparse.Namespace) -> int:
                 return submit.broke_off("interrupted", 130, source)
             except Unreadable as error:
                 raise _WrongUse(f"{arguments.file}: {error}") from None
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                return submit.broke_off(f"{arguments.file}: {error.strerror or error}", EXIT_USAGE, source)
     except (_WrongUse, Unusable) as error:
         progress.say(str(error))
         return EXIT_USAGE
@@ -230,7 +235,9 @@ class _Source:
             with path.open("rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise _WrongUse(f"{path} is no file; give it to standard input and name -")
-                first = file.readline(batches.BATCH_BYTES).strip()
+                first = b""
+                while not first and (line := file.readline(batches.BATCH_BYTES)):
+                    first = line.removeprefix(codecs.BOM_UTF8).strip()
                 file.seek(0)
                 size = 0
                 while block := file.read(1 << 20):
@@ -238,7 +245,7 @@ class _Source:
                     size += len(block)
         except OSError as error:
             raise _WrongUse(f"cannot read {path}: {error.strerror}") from None
-        lines = path.suffix in {".ndjson", ".jsonl"} or _is_object(first)
+        lines = path.suffix in {".ndjson", ".jsonl"} or not first or _is_object(first)
         found = arguments.format or ("ndjson" if lines else "stix")
         state = arguments.state or path.with_name(path.name + STATE_SUFFIX)
         return cls(path, found, size, digest.hexdigest(), state)

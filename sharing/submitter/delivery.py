@@ -13,8 +13,8 @@ from sharing.submitter.batches import Batch
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
-# Trying again changes nothing, for this batch or any other.
-_HOPELESS = {401, 403, 404, 405}
+# Trying again changes nothing, for this batch or any other: 400 and 415 speak of the request, not of its body.
+_HOPELESS = {400, 401, 403, 404, 405, 411, 415}
 _PASSING = {408, 425, 429}
 
 
@@ -85,8 +85,9 @@ class Delivery:
                 answer = ask()
             except httpx.TransportError as error:
                 problem = f"{type(error).__name__}: {error}".rstrip(": ")
-            except httpx.InvalidURL as error:
-                raise NotDelivered(str(error)) from error
+            except (httpx.InvalidURL, httpx.RequestError) as error:
+                # An answer in an encoding that is none, for one.
+                raise NotDelivered(f"{type(error).__name__}: {error}") from error
             else:
                 if answer.status_code < 300:
                     return answer

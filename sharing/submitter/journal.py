@@ -48,10 +48,17 @@ class Acknowledged:
 class Journal:
     """One run: its random id and what is acknowledged. Without a file it remembers nothing beyond this process."""
 
-    def __init__(self, run: str, known: dict[int, Acknowledged], descriptor: int | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        known: dict[int, Acknowledged],
+        descriptor: int | None = None,
+        path: Path | None = None,
+    ) -> None:
         self.run = run
         self.known = known
         self._descriptor = descriptor
+        self._path = path
 
     @classmethod
     @contextlib.contextmanager
@@ -85,7 +92,7 @@ class Journal:
         os.ftruncate(descriptor, len(whole))
         os.lseek(descriptor, 0, os.SEEK_END)
         if not whole:
-            journal = cls(secrets.token_hex(8), {}, descriptor)
+            journal = cls(secrets.token_hex(8), {}, descriptor, path)
             journal._write({"stillwatch_submit": _FORM, "run": journal.run, **asdict(task)})
             return journal
         first, *rest = (_parsed(line, path) for line in whole.splitlines())
@@ -94,7 +101,7 @@ class Journal:
                 raise Unusable(_differs(path, name, first.get(name), value))
         try:
             known = [Acknowledged(**{**one, "runs": tuple(map(tuple, one["runs"]))}) for one in rest]
-            return cls(str(first["run"]), {one.batch: one for one in known}, descriptor)
+            return cls(str(first["run"]), {one.batch: one for one in known}, descriptor, path)
         except (KeyError, TypeError) as error:
             raise Unusable(f"the state {path} is damaged; remove it to begin anew") from error
 
@@ -105,8 +112,15 @@ class Journal:
 
     def _write(self, value: dict[str, Any]) -> None:
         assert self._descriptor is not None
-        os.write(self._descriptor, json.dumps(value, separators=(",", ":")).encode() + b"\n")
-        os.fsync(self._descriptor)
+        line = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise Unusable(
+                f"cannot write the state {self._path}: {error.strerror}; the same command goes on from there"
+            ) from None
 
 
 def _parsed(line: bytes, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@
      ├── MethodNotAllowed       405  carries the methods that are allowed
      ├── NotAcceptable          406  nothing in `Accept` can be served
      ├── Conflict               409  contradicts what stands already
+     ├── LengthRequired         411  no `Content-Length`, where half a body could not be told from a whole one
      ├── TooLarge               413  longer than `max_content_length`
      ├── UnsupportedMediaType   415  a `Content-Type` that cannot be read
      ├── Unprocessable          422  the body is malformed or holds nothing that can be taken
@@ -114,6 +115,12 @@ class Conflict(TaxiiError):
     http_status = 409
     default_title = "The request contradicts what stands already"
     default_code = "conflict"
+
+
+class LengthRequired(TaxiiError):
+    http_status = 411
+    default_title = "A Content-Length is needed"
+    default_code = "length-required"
 
 
 class TooLarge(TaxiiError):

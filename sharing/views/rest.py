@@ -203,7 +203,7 @@ class SubmissionsView(APIView):
                 token_id=known.token_id,
                 channel=Channel.REST,
                 collection_id=queries.inbox(known.organization_id, community.id),
-                body=submitted(request._request, known),
+                body=submitted(request._request, known, is_closed=FORMATS[body_format].is_closed),
                 by=known.actor,
                 now=timezone.now(),
                 body_format=body_format,

@@ -99,7 +99,7 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
     if not found.can_write:
         raise errors.Forbidden("You may not write to this collection.")
     media_types.check_content_type(request.headers.get("Content-Type"))
-    body = submitted(request, known)
+    body = submitted(request, known, is_closed=True)
     now = timezone.now()
     try:
         received = submissions.receive(

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -22,7 +21,7 @@ from accounts.admission import AROUND_BYTES
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
-from indicators.sources.formats import BY_MEDIA_TYPE
+from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
 from indicators.stix import json
 from sharing import queries
 from sharing.progress import PartProgress, Progress, progress
@@ -96,8 +95,7 @@ class UploadsView(APIView):
         try:
             # Its bytes and objects are charged when they are counted.
             let_in(known, size=0)
-            name, chunks = _file(request._request)
-            name = request.query_params.get("name") or name
+            name, chunks = _file(request)
             received = uploads.receive(
                 chunks=chunks,
                 community_id=community.id,
@@ -148,25 +146,28 @@ class UploadView(APIView):
         return Response(UploadSerializer(found).data)
 
 
-def _file(request: HttpRequest) -> tuple[str, Iterator[bytes]]:
+def _file(request: Request) -> tuple[str, Iterator[bytes]]:
     """The name and the bytes of what is sent: the body as it is, or the one file of a form."""
+    name = request.query_params.get("name", "")
     if not request.headers.get("Content-Type", "").lower().startswith("multipart/"):
-        return "", stream_of(request, max_bytes=settings.MAX_UPLOAD_BYTES)
+        is_closed = FORMATS[_format(request, name)].is_closed
+        return name, stream_of(request._request, is_closed=is_closed, max_bytes=settings.MAX_UPLOAD_BYTES)
+    form = request._request
     length = request.headers.get("Content-Length", "")
     if not (length.isascii() and length.isdigit()):
         raise errors.BadRequest("A form needs a Content-Length; send the file itself as the body instead.")
     if int(length) > settings.MAX_UPLOAD_BYTES + AROUND_BYTES:
         raise errors.TooLarge(f"A file may have {settings.MAX_UPLOAD_BYTES} bytes at most.")
     settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
-    handlers: list[Any] = [TemporaryFileUploadHandler(request)]
-    request.upload_handlers = handlers
+    handlers: list[Any] = [TemporaryFileUploadHandler(form)]
+    form.upload_handlers = handlers
     try:
-        files = [file for name in request.FILES for file in request.FILES.getlist(name)]
+        files = [file for field in form.FILES for file in form.FILES.getlist(field)]
     except (MultiPartParserError, SuspiciousOperation, OSError) as error:
         raise errors.BadRequest("The form cannot be read.") from error
     if len(files) != 1:
         raise errors.BadRequest(f"The form holds {len(files)} files; send one.")
-    return files[0].name or "", iter(files[0].chunks())
+    return name or files[0].name or "", iter(files[0].chunks())
 
 
 def _format(request: Request, name: str) -> str:

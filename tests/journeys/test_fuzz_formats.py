@@ -12,7 +12,7 @@ import requests
 from tests import fuzz
 from tests.world import World
 
-MANY = int(os.environ.get("STILLWATCH_FUZZ_POSTS", "10000"))
+MANY = int(os.environ.get("STILLWATCH_FUZZ_POSTS", "5000"))
 CONNECTIONS = 4
 WARM_UP = 1_000
 MAX_GROWTH = 100_000_000

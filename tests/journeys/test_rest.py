@@ -1,6 +1,7 @@
 """REST: submissions in every form, and their receipts (interface.md, "HTTP")."""
 
 import json
+import socket
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +90,30 @@ def test_the_answer_says_where_the_receipt_is(world: World) -> None:
     assert there.status_code == 200
     assert there.json()["id"] == answer.json()["id"]
     assert answer.json()["object_count"] == 1
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "broken off"])
+def test_lines_that_come_in_chunks_are_not_taken_for_all_lines(world: World, whole: bool) -> None:
+    """A connection that breaks off between two chunks looks like the end of the body."""
+    objects = [a_campaign(), a_campaign()]
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(line), line) for line in (json.dumps(one).encode() + b"\n" for one in objects)
+    )
+    head = (
+        "POST /api/v1/submissions/?community=allies HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        f"Authorization: Bearer {world.token('lab-a').secret}\r\nContent-Type: application/x-ndjson\r\n\r\n"
+    )
+
+    with socket.create_connection(("127.0.0.1", world.port), 30) as connection:
+        connection.sendall(head.encode() + chunks + (b"0\r\n\r\n" if whole else b""))
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65_536)
+
+    assert answer.split(b" ", 2)[1] == b"411"
+    assert b"length-required" in answer
+    world.settle()
+    inbox = {one["id"] for one in world.objects("lab-a", "inbox", community="allies")}
+    assert not inbox & {one["id"] for one in objects}
 
 
 def test_format_overrides_the_content_type(world: World) -> None:

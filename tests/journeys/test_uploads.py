@@ -51,7 +51,7 @@ def campaign_lines(count: int) -> list[dict[str, Any]]:
     return [stix.campaign(name=f"Campaign {n}", object_marking_refs=[GREEN]) for n in range(count)]
 
 
-def test_a_file_sent_in_chunks_without_a_length_is_ingested_in_parts_with_receipts(world: World) -> None:
+def test_a_file_is_ingested_in_parts_with_receipts(world: World) -> None:
     campaigns = campaign_lines(20)
     places = [index * 270 for index in range(20)]
 
@@ -61,7 +61,7 @@ def test_a_file_sent_in_chunks_without_a_length_is_ingested_in_parts_with_receip
             one = campaigns[number // 270] if number % 270 == 0 else {"type": "campaign"}
             yield json.dumps(one).encode() + b"\n"
 
-    answer = send(world, lines(), "format=ndjson&name=autumn.ndjson")
+    answer = send(world, b"".join(lines()), "format=ndjson&name=autumn.ndjson")
 
     assert answer.status_code == 202, answer.text
     first = answer.json()
@@ -81,6 +81,18 @@ def test_a_file_sent_in_chunks_without_a_length_is_ingested_in_parts_with_receip
     assert [line["id"] for line in released] == [one["id"] for one in campaigns]
     # Places are those of the file, not of the part.
     assert [line["place"] for line in released] == [f"objects/{place}" for place in places]
+
+
+def test_lines_in_chunks_need_a_length_and_a_bundle_does_not(world: World) -> None:
+    """Whether the last chunk was the last cannot be told from lines."""
+    lines = [json.dumps(one).encode() + b"\n" for one in campaign_lines(2)]
+
+    refused = send(world, iter(lines))
+    taken = send(world, iter([b'{"objects":[', lines[0], b"]}"]), "format=stix")
+
+    assert (refused.status_code, refused.json()["code"]) == (411, "length-required")
+    assert taken.status_code == 202
+    assert done(world, taken.json()["id"])["counts"] == {"accepted": 1}
 
 
 def test_a_file_may_come_in_a_form(world: World) -> None:

@@ -103,6 +103,20 @@ def test_a_clock_that_is_behind_takes_nothing_back(token: UUID) -> None:
     assert Allowance.objects.get().as_of == later(60)
 
 
+def test_a_clock_that_was_years_ahead_blocks_nobody_for_years(token: UUID) -> None:
+    quotas.charge(token_id=token, now=later(10**8), requests=6)
+
+    levels = quotas.charge(token_id=token, now=NOW, requests=1)
+
+    assert levels is not None
+    assert levels.requests.left == 5
+    for _ in range(5):
+        quotas.charge(token_id=token, now=NOW, requests=1)
+    with pytest.raises(OverQuota):
+        quotas.charge(token_id=token, now=NOW, requests=1)
+    quotas.charge(token_id=token, now=later(10), requests=1)
+
+
 def test_without_quotas_of_its_own_a_token_has_the_services(token: UUID, settings: Settings) -> None:
     Token.objects.update(requests_per_minute=None, objects_per_hour=None, bytes_per_hour=None)
     settings.QUOTA_OBJECTS_PER_HOUR = 7

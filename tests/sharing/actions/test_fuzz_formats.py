@@ -1,12 +1,10 @@
 """Whatever comes in any format is refused or ingested, by the functions that the workers run, and leaves no memory."""
 
-import dataclasses
 import gc
 import os
 import random
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
@@ -17,19 +15,42 @@ from accounts.actor import Actor
 from indicators.actions import adapters, submissions
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.models import Submission, SubmittedObject
-from indicators.sources import formats
+from indicators.sources import formats, text
 from indicators.sources.formats import FORMATS
 from indicators.stix import json
+from indicators.stix.markings import TLP
+from sharing import sending
 from sharing.actions import intake
+from sharing.models import Kind
 from tests import fuzz
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import inbox
 
-# Of the hundred thousand ten go over HTTP (tests/journeys/test_fuzz_formats.py).
-MANY = int(os.environ.get("STILLWATCH_FUZZ_INPUTS", "90000"))
+# Of the hundred thousand five go over HTTP (tests/journeys/test_fuzz_formats.py).
+MANY = int(os.environ.get("STILLWATCH_FUZZ_INPUTS", "95000"))
 MAX_GROWTH = 100_000_000
-_WHOLE = 10
+_WHOLE = 50
 """One of so many goes through the tables; the others only through what reads them, which is where they differ."""
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5_000, marks=pytest.mark.slow)], ids=["some", "many"])
+def test_whatever_is_pasted_as_text_gives_rows_that_are_read(shop: Shop, count: int) -> None:
+    """As the desk does it: values are found in it, and those that are ticked become rows."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    found = 0
+    for number, (_, body) in enumerate(fuzz.bodies(count, seed)):
+        # Of MISP's events of 300 KB a piece is enough.
+        pasted = body[:20_000].decode("utf-8", "surrogateescape" if number % 2 else "replace")
+        try:
+            values = [sending._chosen(one) for one in text.extract(pasted) if one.is_taken]
+            rows = sending._rows(values, {"confidence": None, "tlp": "", "name": "", "labels": ""})
+            assert len(formats.split(rows, "csv")) == len(values)
+            assert _taken(shop, "csv", rows, whole=False) == "read"
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, number {number}: {pasted[:2_000]!r}") from error
+        found += len(values)
+    assert found
 
 
 def test_every_format_has_samples_to_mutate() -> None:
@@ -96,24 +117,28 @@ def _failed(submission_id: UUID) -> bool:
 
 
 def _read(shop: Shop, name: str, body: bytes) -> str:
-    known: dict[str, Any] = {
-        "id": uuid4(),
-        "community_id": shop.community.id,
-        "organization_id": shop.lab_a.id,
-        "collection_id": inbox(shop, shop.lab_a).id,
-        "format": name,
-        "body": body,
-        "received_at": NOW,
-        "token_id": None,
-    }
     submission = ClaimedSubmission(
-        **{field.name: known[field.name] for field in dataclasses.fields(ClaimedSubmission)}
+        id=uuid4(),
+        community_id=shop.community.id,
+        organization_id=shop.lab_a.id,
+        collection_id=uuid4(),
+        format=name,
+        body=body,
+        received_at=NOW,
     )
-    house = intake._house(submission)
     with transaction.atomic():
         for item in adapters.items_of(submission, campaigns=dict, now=NOW):
-            for line in intake._lines_of(item, house, shop.signer):
-                assert line.reason != "not-understood", line.sentence
+            for line in intake._lines_of(item, _HOUSE, shop.signer):
+                assert line.reason != "not-understood", line.fault
         # What was noted of findings speaks of a submission that is none.
         transaction.set_rollback(True)
     return "read"
+
+
+_HOUSE = intake._House(
+    default_tlp=TLP.AMBER,
+    takes_personal_data=False,
+    takes_prompt_text=False,
+    kind=Kind.INBOX,
+    ceiling=TLP.RED,
+)

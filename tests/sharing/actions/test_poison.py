@@ -67,3 +67,20 @@ def test_poison_costs_no_query_and_no_attempt(shop: Shop, statements: list[str])
     clean, poisoned = counts
     assert poisoned <= clean
     assert clean < 60
+
+
+def test_a_fault_of_ours_is_logged_once_for_all_objects_that_lead_to_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: object) -> bytes:
+        raise ZeroDivisionError("secret.example")
+
+    monkeypatch.setattr(intake, "subject_key", fails)
+
+    submission = ingest(shop, material.objects(50, 4))
+
+    lines = [line for line in caplog.text.splitlines() if "object_not_understood" in line]
+    assert set(submission.submittedobject_set.values_list("reason", flat=True)) == {"not-understood"}
+    assert len(lines) == 1
+    assert all(told in lines[0] for told in (str(submission.id), "objects/0", "ZeroDivisionError"))
+    assert "secret.example" not in lines[0]

@@ -1,5 +1,6 @@
 """`stillwatch submit`: what a pipeline sees of it, against a simulated server."""
 
+import errno
 import io
 import json
 import os
@@ -173,6 +174,56 @@ def test_a_line_that_cannot_be_sent_harms_no_other(server: Simulator, tmp_path: 
     assert submit(tmp_path / "some.ndjson") == 1
 
     assert server.lines == [b'{"n":1}', b'{"n":2}']
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'\xef\xbb\xbf{"n":1}\r\n{"n":2}\r\n', b'\n\r\n{"n":1}\n{"n":2}'],
+    ids=["marked", "blank first"],
+)
+def test_lines_are_told_from_a_bundle_by_the_first_that_is_not_blank(
+    server: Simulator, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "export.json").write_bytes(content)
+
+    assert submit(tmp_path / "export.json") == 0
+
+    assert server.lines == [b'{"n":1}', b'{"n":2}']
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"], ids=["empty", "blank", "marked"])
+def test_a_file_with_nothing_in_it_is_submitted_as_such(
+    server: Simulator, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "export.json").write_bytes(content)
+
+    assert submit(tmp_path / "export.json") == 0
+
+    assert server.requests == 0
+
+
+def test_a_disk_that_is_full_ends_the_run_in_words(
+    server: Simulator, lines: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.on_taken = lambda count: monkeypatch.setattr(os, "fsync", full) if count == 2 else None
+
+    assert submit(lines, "--batch-lines", "5") == 2
+
+    assert "cannot write the state" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert (
+        submit(lines, "--batch-lines", "5", "--url", server.url, "--token-file", str(token_file(lines))) == 0
+    )
+    assert server.lines == lines.read_bytes().splitlines()
+
+
+def token_file(beside: Path) -> Path:
+    file = beside.with_name("token")
+    file.write_text(TOKEN)
+    return file
 
 
 def test_a_bundle_is_sent_object_by_object(server: Simulator, tmp_path: Path) -> None:

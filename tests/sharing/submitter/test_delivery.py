@@ -117,7 +117,7 @@ def test_a_pause_that_is_longer_than_patience_is_not_begun() -> None:
     assert server.pauses == []
 
 
-@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+@pytest.mark.parametrize("status", [409, 413, 422])
 def test_a_batch_that_is_refused_is_not_sent_again(status: int) -> None:
     server = Server(httpx.Response(status, json={"code": "not-json", "detail": "what stands there"}))
 
@@ -126,7 +126,7 @@ def test_a_batch_that_is_refused_is_not_sent_again(status: int) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 405])
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 411, 415])
 def test_where_nothing_can_be_delivered_nothing_is_tried_again(status: int) -> None:
     server = Server(httpx.Response(status, json={"detail": "no"}))
 
@@ -134,6 +134,13 @@ def test_where_nothing_can_be_delivered_nothing_is_tried_again(status: int) -> N
         server.send()
 
     assert len(server.requests) == 1
+
+
+def test_an_answer_in_an_encoding_that_it_has_not_is_no_delivery() -> None:
+    server = Server(httpx.DecodingError("Error -3 while decompressing data"))
+
+    with pytest.raises(NotDelivered, match="decompressing"):
+        server.send()
 
 
 @pytest.mark.parametrize("body", [b"<html>sign in</html>", b"[]", b"{}", b""])

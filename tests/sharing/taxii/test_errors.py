@@ -13,6 +13,7 @@ PLAIN = [
     (errors.NotFound, 404),
     (errors.NotAcceptable, 406),
     (errors.Conflict, 409),
+    (errors.LengthRequired, 411),
     (errors.TooLarge, 413),
     (errors.UnsupportedMediaType, 415),
     (errors.Unprocessable, 422),
