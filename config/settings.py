@@ -103,13 +103,7 @@ SERVICE_NAME = env.text("SERVICE_NAME", "Stillwatch")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_CONTENT_LENGTH + 64 * 1024
 # Bulk actions at the desk send an id for each row chosen.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
-FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_TEMP_DIR = str(UPLOADS_DIR)
-FILE_UPLOAD_HANDLERS = [
-    "accounts.admission.Admitted",
-    "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
-]
+FILE_UPLOAD_HANDLERS = ["accounts.admission.Admitted", "accounts.admission.Stored"]
 
 # ------------------------------------------------------------------------------------------------ the pressure
 
@@ -185,8 +179,6 @@ SILENCED_SYSTEM_CHECKS = [
     # The checks look for these in MIDDLEWARE; they are in DESK_MIDDLEWARE, for the pages that need them.
     *("admin.E408", "admin.E409", "admin.E410"),
     *("security.W001", "security.W002", "security.W003"),
-    # UPLOADS_DIR is made when the first file comes.
-    "files.E001",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [

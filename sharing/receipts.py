@@ -3,9 +3,6 @@
 Only what that organisation's widest feed shows is looked at, so a receipt says "already known" no sooner than the feed.
 """
 
-import csv
-import io
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from django.conf import settings
 
 from accounts import sql
 from indicators.models import SubmissionState
+from indicators.sources import csv
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical_parsed
 from sharing.signing import jws
@@ -147,29 +145,9 @@ def signed(receipt: Receipt, *, signer: Signer | None, now: datetime) -> tuple[b
 
 def table(receipt: Receipt) -> bytes:
     """The lines of a receipt as CSV, with a byte order mark for spreadsheets; no cell of it is a formula."""
-    text = io.StringIO(newline="")
-    text.write("\ufeff")
-    writer = csv.writer(text)
     names = list(Line.__slots__)
-    writer.writerow(("submission", *names))
-    for line in receipt.lines:
-        writer.writerow((receipt.id, *(_cell(getattr(line, name)) for name in names)))
-    return text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    """A cell that a spreadsheet shows instead of running it (OWASP, "CSV Injection")."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = "" if value is None else str(value)
-    first = text[:1]
-    if not first.isascii():
-        # Spreadsheets take the wide forms for the narrow ones.
-        first = unicodedata.normalize("NFKC", first)
-    return f"'{text}" if first in _FORMULA else text
-
-
-_FORMULA = frozenset("=+-@\t\r\n")
+    rows = ((receipt.id, *(getattr(line, name) for name in names)) for line in receipt.lines)
+    return f"\ufeff{csv.table([('submission', *names), *rows])}".encode()
 
 
 @dataclass(frozen=True, slots=True)

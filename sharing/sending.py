@@ -177,6 +177,8 @@ class UploadAdmin(ReadOnly):
             form.errors["file"] = form.error_class(
                 [f"The file is too large: {settings.MAX_UPLOAD_BYTES // (1024 * 1024)} MB at most."]
             )
+        elif getattr(request, "no_room", False):
+            form.errors["file"] = form.error_class([str(uploads.NoRoom())])
         if form.is_valid():
             sender: Collection = form.cleaned_data["sender"]
             is_draft = form.cleaned_data["preview"]
@@ -243,7 +245,7 @@ class UploadAdmin(ReadOnly):
             foreseen=[(one, _title(one.value)) for one in foreseen],
             accepted=len(foreseen) - refused,
             refused=refused,
-            is_cut=upload.object_count > PREVIEWED,
+            is_cut=upload.object_count > PREVIEWED or len(foreseen) >= PREVIEWED,
             previewed=PREVIEWED,
         )
 
@@ -376,7 +378,7 @@ def _receipt(submission_id: UUID) -> tuple[Submission, list[Line]]:
 def _foresee(upload: Upload) -> list[intake.Foreseen]:
     beginning = uploads.beginning(upload_id=upload.id, count=PREVIEWED)
     now = timezone.now()
-    return intake.foresee(submission=beginning, signer=current_signer(now=now), now=now)
+    return intake.foresee(submission=beginning, signer=current_signer(now=now), now=now, most=PREVIEWED)
 
 
 def _title(value: dict[str, Any]) -> str:
@@ -389,11 +391,11 @@ def _title(value: dict[str, Any]) -> str:
 def _rows(chosen: list[str], said: dict[str, Any]) -> bytes:
     """The ticked values as CSV; what is said of all of them stands in every row."""
     confidence = "" if said["confidence"] is None else str(said["confidence"])
-    rows = [csv.row(("value", "type", "tlp", "confidence", "name", "labels"))]
+    rows = [("value", "type", "tlp", "confidence", "name", "labels")]
     for one in chosen:
         kind, _, value = one.partition(" ")
-        rows.append(csv.row((value, kind, said["tlp"], confidence, said["name"], said["labels"])))
-    return "".join(rows).encode()
+        rows.append((value, kind, said["tlp"], confidence, said["name"], said["labels"]))
+    return csv.table(rows).encode()
 
 
 def _chosen(found: text.Found) -> str:
@@ -401,7 +403,7 @@ def _chosen(found: text.Found) -> str:
 
 
 def _nudge(received: uploads.ReceivedUpload) -> None:
-    for part in received.submissions:
+    for part in received.submissions[:1]:
         nudge_ingest(part.id)
 
 

@@ -231,6 +231,10 @@ def _ingest(submission_id: UUID) -> None:
         return
     if community_id is not None:
         nudge_publish(community_id)
+        following = submissions.following(submission_id)
+        if following is not None:
+            # One after the other, so that what others sent meanwhile does not wait for the whole of a file.
+            nudge_ingest(following)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -1,9 +1,10 @@
 """From the parts of a body to STIX objects: what each format needs to know of the database is looked up here."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,24 +23,34 @@ Campaigns = Callable[[], Mapping[str, str]]
 """The campaigns that the sender knows: ids by id and by case-folded name; asked only where a part names one."""
 
 
-def items_of(submission: ClaimedSubmission, *, campaigns: Campaigns, now: datetime) -> list[Item]:
-    """What a submission's parts become, in their order; a part that cannot be read is a refused item."""
+def make_ready(body_format: str) -> None:
+    """Load what a format needs and takes seconds to load: nobody should wait for it behind a lock."""
+    if body_format == BodyFormat.MISP:
+        misp.load()
+
+
+def items_of(
+    submission: ClaimedSubmission, *, campaigns: Campaigns, now: datetime, most: int | None = None
+) -> list[Item]:
+    """What a submission's parts become, in their order; a part that cannot be read is a refused item.
+
+    `most` items, where only the beginning of a file is looked at.
+    """
     body = submission.body
     parts = formats.split(body, submission.format, max_bytes=len(body))
     if submission.format == BodyFormat.OCSF:
-        return _findings(submission, parts, campaigns, now)
+        return _findings(submission, parts[:most], campaigns, now)
     adapter = _ADAPTERS.get(submission.format)
     if adapter is None:
-        return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts)]
-    return [
-        *adapter(
-            parts,
-            organization_id=str(submission.organization_id),
-            # When it came, not when it is ingested: what is tried again becomes the same again.
-            now=submission.received_at,
-            known=known_to(submission),
-        )
-    ]
+        return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts[:most])]
+    found = adapter(
+        parts,
+        organization_id=str(submission.organization_id),
+        # When it came, not when it is ingested: what is tried again becomes the same again.
+        now=submission.received_at,
+        known=known_to(submission),
+    )
+    return [*islice(found, most)]
 
 
 _ADAPTERS = {"misp": misp.items, "csv": csv.items}
@@ -59,10 +70,32 @@ def known_to(submission: ClaimedSubmission) -> Known:
             )
         }
 
+    def said_before(object_ids: Sequence[str]) -> Set[str]:
+        if not submission.offset or not object_ids:
+            return frozenset()
+        return {
+            object_id
+            for (object_id,) in sql.rows(
+                "SELECT c.object_id FROM indicators_claim c"
+                " JOIN indicators_submission p ON p.id = c.submission_id"
+                " JOIN indicators_submission s ON s.upload_id = p.upload_id AND s.part > p.part"
+                f" WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = {sql.ONE_OF}"
+                " AND c.withdrawn_at IS NULL AND s.id = %s",
+                (
+                    *(submission.community_id, submission.organization_id, sql.joined(object_ids)),
+                    submission.id,
+                ),
+            )
+        }
+
     techniques = sql.rows(
         "SELECT atlas_id, object_id, phase FROM indicators_technique WHERE atlas_id IS NOT NULL ORDER BY atlas_id"
     )
-    return Known({atlas_id: Technique(object_id, phase) for atlas_id, object_id, phase in techniques}, held)
+    return Known(
+        {atlas_id: Technique(object_id, phase) for atlas_id, object_id, phase in techniques},
+        held,
+        said_before,
+    )
 
 
 def _findings(

@@ -211,14 +211,41 @@ class ClaimedSubmission:
     offset: int = 0
 
 
-def claim(submission_id: UUID) -> ClaimedSubmission | None:
-    """Lock a received submission for this transaction; None if it is done or another worker has it."""
+#: The parts of a file are ingested in its order: of two that say different things the same one counts every time.
+_IN_TURN = (
+    " (s.part IS NULL OR NOT EXISTS (SELECT 1 FROM indicators_submission p"
+    " WHERE p.upload_id = s.upload_id AND p.part < s.part AND p.state = 'received'))"
+)
+
+
+def format_of(submission_id: UUID) -> str | None:
+    """The format of a submission that waits; None if none such does."""
     found = sql.row(
-        'SELECT id, community_id, organization_id, collection_id, format, body, received_at, "offset"'
-        " FROM indicators_submission WHERE id = %s AND state = 'received' FOR UPDATE SKIP LOCKED",
+        "SELECT format FROM indicators_submission WHERE id = %s AND state = 'received'", (submission_id,)
+    )
+    return None if found is None else found[0]
+
+
+def claim(submission_id: UUID) -> ClaimedSubmission | None:
+    """Lock a received submission for this transaction; None if it is done, not its turn, or another's."""
+    found = sql.row(
+        "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format, s.body, s.received_at, s.offset"
+        f" FROM indicators_submission s WHERE s.id = %s AND s.state = 'received' AND {_IN_TURN}"
+        " FOR UPDATE SKIP LOCKED",
         (submission_id,),
     )
     return None if found is None else ClaimedSubmission(*found)
+
+
+def following(submission_id: UUID) -> UUID | None:
+    """The part of a file whose turn it is after this submission, if this is a part."""
+    found = sql.row(
+        "SELECT p.id FROM indicators_submission s JOIN indicators_submission p"
+        " ON p.upload_id = s.upload_id AND p.part > s.part AND p.state = 'received'"
+        " WHERE s.id = %s ORDER BY p.part LIMIT 1",
+        (submission_id,),
+    )
+    return None if found is None else found[0]
 
 
 def finish(*, submission_id: UUID, keep_body: bool, counts: dict[str, int], now: datetime) -> None:
@@ -236,8 +263,8 @@ def waiting(*, now: datetime, most: int = 100) -> list[UUID]:
     return [
         found[0]
         for found in sql.rows(
-            "SELECT id FROM indicators_submission WHERE state = 'received' AND received_at < %s"
-            " AND (retry_at IS NULL OR retry_at <= %s) ORDER BY received_at LIMIT %s",
+            "SELECT s.id FROM indicators_submission s WHERE s.state = 'received' AND s.received_at < %s"
+            f" AND (s.retry_at IS NULL OR s.retry_at <= %s) AND {_IN_TURN} ORDER BY s.received_at LIMIT %s",
             (now - PATIENCE, now, most),
         )
     ]

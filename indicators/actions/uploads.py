@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
@@ -48,6 +48,9 @@ class NoDraft(LookupError):
 class NoRoom(RuntimeError):
     """The disk is full, or nearly."""
 
+    def __init__(self) -> None:
+        super().__init__("There is no room on disk for this file now. Nothing of it was taken; try later.")
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedUpload:
@@ -79,18 +82,32 @@ class Spooled:
 def spooled(chunks: Iterable[bytes]) -> Iterator[Spooled]:
     """Put a stream on disk; `too-large` when it is longer than `MAX_UPLOAD_BYTES`."""
     limit, size, digest = settings.MAX_UPLOAD_BYTES, 0, hashlib.sha256()
-    settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=settings.UPLOADS_DIR) as file:
+    with _on_disk():
+        settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=settings.UPLOADS_DIR)  # noqa: SIM115 - closed below
+    try:
         for chunk in chunks:
             size += len(chunk)
             if size > limit:
                 raise Refused("too-large", "", f"the file is longer than the {limit:,} bytes allowed")
             digest.update(chunk)
-            try:
+            with _on_disk():
                 file.write(chunk)
-            except OSError as error:
-                raise NoRoom("There is no room on disk for this file now.") from error
+        with _on_disk():
+            file.flush()
         yield Spooled(file, size, digest.digest())
+    finally:
+        # Closing writes what is left to write, which a full disk refuses again.
+        with suppress(OSError):
+            file.close()
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoRoom from error
 
 
 def format_of(name: str) -> str | None:
@@ -235,11 +252,13 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
 
 
 def _forget(which: str, value: object) -> int:
-    drafts = f"SELECT id FROM indicators_upload WHERE is_draft AND {which}"
-    sql.execute(
-        f"DELETE FROM indicators_submission WHERE state = 'draft' AND upload_id IN ({drafts})", (value,)
+    # In the order in which `submit` takes its locks: of two tabs one waits for the other, and none for both.
+    locked = sql.rows(
+        f"SELECT id FROM indicators_upload WHERE is_draft AND {which} ORDER BY id FOR UPDATE", (value,)
     )
-    return sql.execute(f"DELETE FROM indicators_upload WHERE id IN ({drafts})", (value,))
+    drafts = [found[0] for found in locked]
+    sql.execute("DELETE FROM indicators_submission WHERE upload_id = ANY(%s)", (drafts,))
+    return sql.execute("DELETE FROM indicators_upload WHERE id = ANY(%s)", (drafts,))
 
 
 def _earlier(

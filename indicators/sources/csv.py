@@ -220,6 +220,7 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
     seen: dict[str, int] = {}
     for first in range(0, len(parts), _BATCH):
         read = [_read(part, organization_id, known, seen) for part in parts[first : first + _BATCH]]
+        said_before = known.said_before([one.indicator["id"] for _, one, _ in read if isinstance(one, Draft)])
         wanted = [
             one
             for _, draft, _ in read
@@ -230,6 +231,9 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
         for place, draft, notes in read:
             if isinstance(draft, Refused):
                 yield Item(place, refusal=draft, notes=notes)
+                continue
+            if draft.indicator["id"] in said_before:
+                yield Item(place, refusal=_repeated(place, "a row further up in the file"), notes=notes)
                 continue
             fault = _passed(draft, held, modified)
             if fault is not None:
@@ -274,9 +278,15 @@ def _read(
         return place, not_understood(error, place), ()
     line = seen.setdefault(draft.indicator["id"], row["line"])
     if line != row["line"]:
-        reason = f"it watches for the same as line {line}, and only one row can say what is held of it; that one counts"
-        return place, Refused("csv-repeated-row", place, reason), notes
+        return place, _repeated(place, f"line {line}"), notes
     return place, draft, notes
+
+
+def _repeated(place: str, earlier: str) -> Refused:
+    reason = (
+        f"it watches for the same as {earlier}, and only one row can say what is held of it; that one counts"
+    )
+    return Refused("csv-repeated-row", place, reason)
 
 
 def _draft(cells: Mapping[str, str], organization_id: str, known: Known) -> Draft:
@@ -417,13 +427,17 @@ def _techniques(text: str, known: Known) -> tuple[str, ...]:
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-def row(cells: Iterable[object]) -> str:
-    """One line of CSV (RFC 4180), with CR LF, in which no text is a formula; None is an empty cell."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(
-        [written_cell(cell) if isinstance(cell, str) else cell for cell in cells]
-    )
-    return line.getvalue()
+def table(rows: Iterable[Iterable[object]]) -> str:
+    """CSV (RFC 4180) with CR LF, in which no cell is a formula; None is an empty cell, a truth `true` or `false`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([_written(cell) for cell in cells] for cells in rows)
+    return text.getvalue()
+
+
+def _written(cell: object) -> object:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return written_cell(cell) if isinstance(cell, str) else cell
 
 
 def written_cell(text: str) -> str:

@@ -5,7 +5,7 @@ compared with what its sender said under the same id before: what says the same 
 something else is a newer version of it (decision 0023).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,12 +30,20 @@ def _nothing(object_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
+def _none(object_ids: Sequence[str]) -> Set[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`techniques` by their ATLAS id; `held` finds, by id, the objects that the sender stands by, parsed."""
+    """`techniques` by their ATLAS id; `held` finds, by id, the objects that the sender stands by, parsed.
+
+    `said_before` finds those ids of which an earlier part of the same file made something.
+    """
 
     techniques: Mapping[str, Technique]
     held: Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]]] = _nothing
+    said_before: Callable[[Sequence[str]], Set[str]] = _none
 
 
 @dataclass(frozen=True, slots=True)

@@ -662,3 +662,8 @@ class _Stub(dict[str, Any]):
 @cache
 def _library() -> _Library:
     return _Library()
+
+
+def load() -> None:
+    """Load misp-stix, which takes seconds, if it is not loaded yet."""
+    _library()

@@ -83,6 +83,8 @@ _TO_BRACKETS = re.compile(
     re.DOTALL,
 )
 _BRACKETS = re.compile(rb"[\[{]++|[\]}]++")
+#: Not one whose line end may go on in what is not held yet.
+_BLANK_LINES = re.compile(rb"(?:\r?\n)*+")
 _HEAD_BYTES = 8192
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _NOTHING = -1
@@ -170,11 +172,9 @@ class _Text:
         self.position += 1
 
     def lines(self, *, limit: int) -> Iterator[bytes]:
-        """Each line with its end."""
-        while True:
+        """Each line that is not blank, from its first character on, with its end."""
+        while self.peek() != _NOTHING:
             length = self._length_of_line(0, limit)
-            if not length:
-                return
             line = bytes(self.held[self.position : self.position + length])
             self.position += length
             yield line
@@ -183,6 +183,12 @@ class _Text:
         """Lines of CSV with their ends, each with those that its quotes hold, as Python's strict reader has them."""
         tokens = _Csv(delimiter)
         while True:
+            blank = _end(_BLANK_LINES, self.held, self.position)
+            if blank > self.position:
+                record = bytes(self.held[self.position : blank])
+                self.position = blank
+                yield record
+                continue
             length, in_quotes = 0, False
             while True:
                 start = length
@@ -437,8 +443,8 @@ def _ocsf(text: _Text, sizes: Sizes) -> Iterator[Part]:
 def _ndjson(text: _Text, sizes: Sizes) -> Iterator[Part]:
     """One JSON text a line; blank lines are left out. A line that is none is refused alone, at ingest."""
     text.refuse_byte_order_mark()
-    stripped = (line.strip(b" \t\r\n") for line in text.lines(limit=sizes.element_bytes))
-    yield from _gathered((line for line in stripped if line), _Gathering(sizes, b"", b"\n", b"\n"))
+    lines = (line.strip(b" \t\r\n") for line in text.lines(limit=sizes.element_bytes))
+    yield from _gathered(lines, _Gathering(sizes, b"", b"\n", b"\n"))
 
 
 def _csv(text: _Text, sizes: Sizes) -> Iterator[Part]:
@@ -450,10 +456,13 @@ def _csv(text: _Text, sizes: Sizes) -> Iterator[Part]:
         start, delimiter = csv.dialect(head)
         records = text.records(delimiter=delimiter.encode(), limit=sizes.element_bytes)
         header = b"".join(islice(records, 2 if start else 1))
+        if len(header) > MAX_ENVELOPE_BYTES:
+            # Every part repeats it.
+            raise Refused("csv-header", "line 1", f"the header is longer than {MAX_ENVELOPE_BYTES:,} bytes")
         if not header.endswith(b"\n"):
             header += b"\n"
         part = _Gathering(sizes, header, b"", b"", lines=True)
-        yield from _gathered(records, part)
+        yield from _gathered(_with_blanks(records, b" \t\r\n" + delimiter.encode()), part)
     except Refused as refusal:
         if refusal.code == "invalid-utf8":
             # The whole of what is wrong is said by whoever reads CSV.
@@ -463,6 +472,22 @@ def _csv(text: _Text, sizes: Sizes) -> Iterator[Part]:
         raise
     if not part.offset:
         yield Part(header, 0, 0)
+
+
+def _with_blanks(records: Iterable[bytes], blank: bytes) -> Iterator[bytes]:
+    """Each row with the empty ones around it, of which spreadsheets write up to a million: they fill no part."""
+    held: list[bytes] = []
+    size, has_row = 0, False
+    for record in records:
+        is_row = bool(record.strip(blank))
+        if held and (size > BLOCK_BYTES or (is_row and has_row)):
+            yield b"".join(held)
+            held, size, has_row = [], 0, False
+        held.append(record)
+        size += len(record)
+        has_row = has_row or is_row
+    if held:
+        yield b"".join(held)
 
 
 def _start_of_object(text: _Text, otherwise: str) -> None:

@@ -301,12 +301,12 @@ def claim(*, now: datetime) -> Claimed | None:
         "UPDATE sharing_delivery d SET attempts = attempts + 1, next_at = %(until)s,"
         " started_at = coalesce(started_at, %(now)s) FROM sharing_webhook w"
         " WHERE d.id = %(delivery)s AND w.id = d.webhook_id AND d.state = 'pending' AND d.next_at <= %(now)s"
-        " RETURNING d.id, d.attempts, w.url, w.internal, d.kind, d.body, d.signature",
+        " RETURNING d.id, d.attempts, w.url, w.internal, d.kind, d.body, d.signature, %(now)s::timestamptz",
         {"until": now + LEASE, "now": now, "delivery": delivery_id},
     )
     sql.execute("UPDATE sharing_webhook SET next_at = %s WHERE id = %s", (now + LEASE, webhook_id))
     # Whoever had it in between has said so: the webhook's turn comes again after the lease.
-    return None if claimed is None else Claimed(*claimed, at=now)
+    return None if claimed is None else Claimed(*claimed)
 
 
 def headers(claimed: Claimed) -> dict[str, str]:

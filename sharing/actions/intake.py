@@ -75,6 +75,7 @@ class _House:
 
 def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None:
     """Ingest one submission; its community's id, or None if it is done or another worker has it."""
+    adapters.make_ready(submissions.format_of(submission_id) or "")
     with transaction.atomic():
         submission = submissions.claim(submission_id)
         if submission is None:
@@ -131,11 +132,13 @@ class Foreseen:
     tlp: str
 
 
-def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime) -> list[Foreseen]:
-    """What a submission would become as far as its own text decides; nothing is stored."""
+def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime, most: int) -> list[Foreseen]:
+    """What a submission's first items would become, as far as its own text decides; nothing is stored."""
+    adapters.make_ready(submission.format)
     with transaction.atomic():
         house = _house(submission)
-        lines = [line for item in _items_of(submission, now) for line in _lines_of(item, house, signer)]
+        items = _items_of(submission, now, most=most)
+        lines = [line for item in items for line in _lines_of(item, house, signer)]
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         # Findings make their detectors known: not before they are submitted.
@@ -154,11 +157,12 @@ def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime) -> 
     ]
 
 
-def _items_of(submission: ClaimedSubmission, now: datetime) -> list[Item]:
+def _items_of(submission: ClaimedSubmission, now: datetime, most: int | None = None) -> list[Item]:
     return adapters.items_of(
         submission,
         campaigns=lambda: queries.known_campaigns(submission.community_id, submission.organization_id),
         now=now,
+        most=most,
     )
 
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -17,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.actions.quotas import OverQuota
-from accounts.admission import AROUND_BYTES
+from accounts.admission import AROUND_BYTES, Stored
 from accounts.queries import Caller
 from indicators.actions import submissions, uploads
 from indicators.models import Channel
@@ -121,7 +120,7 @@ class UploadsView(APIView):
             return _failed(error)
         except uploads.NoRoom as refusal:
             return _failed(errors.Unavailable(str(refusal), retry_after=300))
-        for part in received.submissions:
+        for part in received.submissions[:1]:
             nudge_ingest(part.id)
         return Response(
             UploadSerializer(progress(known.organization_id, received.id)).data,
@@ -158,13 +157,14 @@ def _file(request: Request) -> tuple[str, Iterator[bytes]]:
         raise errors.BadRequest("A form needs a Content-Length; send the file itself as the body instead.")
     if int(length) > settings.MAX_UPLOAD_BYTES + AROUND_BYTES:
         raise errors.TooLarge(f"A file may have {settings.MAX_UPLOAD_BYTES} bytes at most.")
-    settings.UPLOADS_DIR.mkdir(parents=True, exist_ok=True)
-    handlers: list[Any] = [TemporaryFileUploadHandler(form)]
+    handlers: list[Any] = [Stored(form)]
     form.upload_handlers = handlers
     try:
         files = [file for field in form.FILES for file in form.FILES.getlist(field)]
     except (MultiPartParserError, SuspiciousOperation, OSError) as error:
         raise errors.BadRequest("The form cannot be read.") from error
+    if getattr(form, "no_room", False):
+        raise uploads.NoRoom
     if len(files) != 1:
         raise errors.BadRequest(f"The form holds {len(files)} files; send one.")
     return name or files[0].name or "", iter(files[0].chunks())

@@ -136,7 +136,8 @@ def _finding(chance: random.Random, number: int) -> dict[str, Any]:
     }
     if prompts:
         digest = _hex(chance, 64)
-        pattern = f"[llm-api-activity:prompt_refs[*].hashes.'SHA-256' = '{digest}' AND llm-api-activity:account_count >= 20]"
+        prompt = f"llm-api-activity:prompt_refs[*].hashes.'SHA-256' = '{digest}'"
+        pattern = f"[{prompt} AND llm-api-activity:account_count >= 20]"
         activity |= {
             "models": [{"name": "example-model", "vendor": "Example Lab", "version": "5"}],
             "prompts": [{"hashes": {"SHA-256": digest}, "normalization": "ptn-1", "slot_count": 3}],

@@ -1,7 +1,9 @@
 """Large files over HTTP: in a stream, with progress, and a receipt for each object."""
 
 import http.client
+import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -55,20 +57,21 @@ def test_a_file_is_ingested_in_parts_with_receipts(world: World) -> None:
     campaigns = campaign_lines(20)
     places = [index * 270 for index in range(20)]
 
-    def lines() -> Iterator[bytes]:
+    def bundle() -> Iterator[bytes]:
         for number in range(5_300):
             # What is no object harms no other.
             one = campaigns[number // 270] if number % 270 == 0 else {"type": "campaign"}
-            yield json.dumps(one).encode() + b"\n"
+            yield (b"," if number else b'{"objects":[') + json.dumps(one).encode()
+        yield b"]}"
 
-    answer = send(world, b"".join(lines()), "format=ndjson&name=autumn.ndjson")
+    answer = send(world, bundle(), "format=stix&name=autumn.json")
 
     assert answer.status_code == 202, answer.text
     first = answer.json()
     assert answer.headers["Location"] == f"/api/v1/uploads/{first['id']}/"
     assert (first["name"], first["format"], first["part_count"], first["object_count"]) == (
-        "autumn.ndjson",
-        "ndjson",
+        "autumn.json",
+        "stix",
         2,
         5_300,
     )
@@ -163,6 +166,42 @@ def test_a_wrong_request_is_told_what_is_wrong(
     assert answer.json()
 
 
+CUT_OFF = b'{"type":"campaign","name":"a"}\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "piece", "status"),
+    [
+        ("uploads/?format=ndjson", "Content-Length: 500", CUT_OFF, 400),
+        ("uploads/?format=ndjson", "Transfer-Encoding: chunked", b"1f\r\n" + CUT_OFF + b"\r\n", 411),
+        ("uploads/?format=csv", "Transfer-Encoding: chunked", b"6\r\nvalue\n\r\n", 411),
+        ("uploads/?format=stix", "Transfer-Encoding: chunked", b'd\r\n{"objects":[1,\r\n', 422),
+        (
+            "uploads/?",
+            "Content-Length: 500\r\nContent-Type: multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.ndjson"\r\n\r\n' + CUT_OFF,
+            400,
+        ),
+        ("submissions/?format=ndjson", "Transfer-Encoding: chunked", b"1f\r\n" + CUT_OFF + b"\r\n", 411),
+        ("submissions/?format=ndjson", "Content-Length: 500", CUT_OFF, 400),
+    ],
+)
+def test_what_a_broken_connection_cut_off_is_not_taken_for_a_shorter_file(
+    world: World, path: str, headers: str, piece: bytes, status: int
+) -> None:
+    stored = "SELECT (SELECT count(*) FROM indicators_upload), (SELECT count(*) FROM indicators_submission)"
+    before = world.sql(stored)
+    with socket.create_connection(("127.0.0.1", world.port), timeout=30) as connection:
+        secret = world.token("lab-a").secret
+        head = f"POST /api/v1/{path}&community=allies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}"
+        connection.sendall(f"{head}\r\n{headers}\r\n\r\n".encode() + piece)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(10_000)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert world.sql(stored) == before
+
+
 def test_a_length_over_the_limit_is_refused_before_anything_is_read(world: World) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=30)
     connection.putrequest("POST", "/api/v1/uploads/?community=allies&format=stix")
@@ -188,8 +227,9 @@ def test_two_hundred_megabytes_do_not_swell_the_web_server(world: World) -> None
     before = max(memory(pid) for pid in web_processes(world))
     watcher = threading.Thread(target=watch)
     watcher.start()
-    element = b'{"type":"campaign","note":"%s"}\n' % (b"x" * 100_000)
-    answer = send(world, (element for _ in range(190 * 10)), "format=ndjson&name=large")
+    element = b'{"type":"campaign","note":"%s"}' % (b"x" * 100_000)
+    pieces = ((b"," if number else b'{"objects":[') + element for number in range(190 * 10))
+    answer = send(world, itertools.chain(pieces, [b"]}"]), "format=stix&name=large")
     stop.set()
     watcher.join()
 

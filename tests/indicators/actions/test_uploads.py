@@ -2,6 +2,7 @@
 
 import json as plain_json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import RequestFactory
 
 from accounts.actions.quotas import OverQuota
+from accounts.admission import Stored
 from accounts.models import AuditEvent, Token
 from indicators.actions import submissions, uploads
 from indicators.actions.uploads import ReceivedUpload
@@ -101,6 +104,59 @@ def test_a_file_over_the_limit_is_refused_before_it_is_kept(trust: Trust, settin
             by=BY,
             now=NOW,
         )
+
+
+@pytest.fixture
+def small_disk(settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """No file may grow beyond 150,000 bytes."""
+    settings.UPLOADS_DIR = tmp_path / "uploads"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+    yield settings.UPLOADS_DIR
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("pieces", [[200_000], [100_000, 100_000], [148_000, 3_000]])
+def test_a_full_disk_is_said_and_leaves_nothing(trust: Trust, small_disk: Path, pieces: list[int]) -> None:
+    with (
+        pytest.raises(uploads.NoRoom, match="no room on disk"),
+        uploads.spooled(b" " * one for one in pieces),
+    ):
+        pass
+
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [100_000, 151_000, 400_000])
+def test_a_form_on_a_full_disk_says_so_and_leaves_nothing(small_disk: Path, size: int) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n%b\r\n--x--\r\n' % (
+        b" " * size
+    )
+    request = RequestFactory().post("/", body, content_type="multipart/form-data; boundary=x")
+    request.upload_handlers = [Stored(request)]
+
+    fits = size < 150_000
+    assert len(request.FILES) == fits
+    assert getattr(request, "no_room", False) is not fits
+    # It lies there under no name: nothing would be left of it if the process ended now.
+    assert list(small_disk.iterdir()) == []
+    if fits:
+        (stored,) = request.FILES.getlist("file")
+        assert stored.read() == b" " * size
+
+
+def test_parts_are_ingested_in_the_order_of_the_file(trust: Trust) -> None:
+    first, second, third = (one.id for one in receive(trust, campaigns()).submissions)
+    other = trust.receive(b'{"objects":[{}]}')
+    later = NOW + timedelta(minutes=1)
+
+    assert submissions.claim(second) is None
+    assert set(submissions.waiting(now=later)) == {first, other.id}
+    assert submissions.following(other.id) is None
+    Submission.objects.filter(id=first).update(state="quarantined")
+    assert submissions.following(first) == second
+    assert submissions.claim(third) is None
+    assert submissions.claim(second) is not None
 
 
 def test_the_same_file_within_a_day_is_the_same_upload(trust: Trust) -> None:

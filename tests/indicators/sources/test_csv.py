@@ -254,7 +254,7 @@ def test_what_is_held_is_looked_up_once_for_many_rows() -> None:
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1", "''@x"])  # noqa: RUF001
 def test_no_cell_on_the_way_out_is_a_formula_and_each_comes_back_as_it_was(formula: str) -> None:
-    line = csv.row(["192.0.2.1", formula, 7, None])
+    line = csv.table([["192.0.2.1", formula, 7, None]])
 
     (cells,) = reference.reader(io.StringIO(line, newline=""))
     assert cells[1] == f"'{formula}"
@@ -269,7 +269,10 @@ def test_every_text_that_goes_out_comes_back(text: str) -> None:
 
 
 def test_texts_that_are_no_formulas_go_out_as_they_are() -> None:
-    assert csv.row(["it's", "a=b", "a,b", 'say "hi"', -5]) == 'it\'s,a=b,"a,b","say ""hi""",-5\r\n'
+    assert (
+        csv.table([["it's", "a=b", "a,b", 'say "hi"', -5, True]])
+        == 'it\'s,a=b,"a,b","say ""hi""",-5,true\r\n'
+    )
 
 
 CELLS = st.one_of(

@@ -143,9 +143,8 @@ def test_a_value_stands_once_and_is_beyond_doubt_if_it_is_so_anywhere() -> None:
 
 def test_what_an_analyst_confirms_is_a_csv_file() -> None:
     confirmed = [one for one in extract(LETTER) if one.is_taken]
-    body = csv.row(["value", "type", "tlp"]) + "".join(
-        csv.row([one.value, one.kind, "green"]) for one in confirmed
-    )
+    rows = [[one.value, one.kind, "green"] for one in confirmed]
+    body = csv.table([["value", "type", "tlp"], *rows])
 
     items = Sender(csv.split, csv.items).send(body.encode())
 

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.actor import Actor
 from accounts.models import Organization
-from indicators.actions import submissions
+from indicators.actions import submissions, uploads
 from indicators.models import Claim, SubmittedObject
 from sharing.actions import intake
 from sharing.models import Collection, Kind
@@ -81,6 +81,53 @@ def test_a_file_sent_again_adds_nothing_and_an_edited_row_one_version(shop: Shop
     assert Claim.objects.filter(submission_id=edited[0].submission_id).count() == 1
     assert len(exchange.versions(feed)) == before + 2
     assert published(feed)[-1]["confidence"] < published(feed)[0]["confidence"]
+
+
+def test_a_value_stands_once_in_a_file_however_far_apart_its_rows_are(shop: Shop) -> None:
+    rows = [f"192.0.{n // 250}.{n % 250},80" for n in range(5_001)]
+    body = "\n".join(["value,confidence", *rows, rows[0].replace("80", "20")])
+
+    received = uploads.receive(
+        chunks=[body.encode()],
+        community_id=shop.community.id,
+        organization_id=shop.lab_a.id,
+        token_id=None,
+        channel="file",
+        collection_id=exchange.inbox(shop, shop.lab_a).id,
+        body_format="csv",
+        by=Actor("service:test"),
+        now=NOW,
+    )
+    for part in received.submissions:
+        intake.ingest(submission_id=part.id, signer=shop.signer, now=NOW)
+
+    told = SubmittedObject.objects.filter(submission_id=received.submissions[1].id).order_by("ordinal")
+    assert [(line.place, line.reason) for line in told] == [
+        ("line 5002", "accepted"),
+        ("line 5003", "csv-repeated-row"),
+    ]
+    assert "a row further up in the file" in told[1].sentence
+
+
+def test_only_the_beginning_of_a_large_event_is_mapped_for_a_preview(shop: Shop) -> None:
+    attributes = [{"type": "ip-dst", "value": f"192.0.2.{n % 250}", "to_ids": True} for n in range(3_000)]
+    received = uploads.receive(
+        chunks=[json.dumps({"Event": {"info": "x", "Attribute": attributes}}).encode()],
+        community_id=shop.community.id,
+        organization_id=shop.lab_a.id,
+        token_id=None,
+        channel="form",
+        collection_id=exchange.inbox(shop, shop.lab_a).id,
+        body_format="misp",
+        by=Actor("service:test"),
+        now=NOW,
+        is_draft=True,
+    )
+    beginning = uploads.beginning(upload_id=received.id, count=200)
+
+    foreseen = intake.foresee(submission=beginning, signer=shop.signer, now=NOW, most=200)
+
+    assert [one.place for one in foreseen] == [f"events/0/attributes/{n}" for n in range(200)]
 
 
 def test_a_row_and_an_attribute_of_two_labs_are_one_indicator(shop: Shop, feed: Collection) -> None:
