@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
 from accounts import sql
 from accounts.models import Tlp
 from indicators.dedup.identity import indicator_key
@@ -33,8 +37,12 @@ def claims_of(review: Review) -> list[ShownClaim]:
     return claims_on(review.release.subject_id, ceiling=review.release.ceiling)
 
 
+#: A page shows no more claims than these.
+MOST_SHOWN = 200
+
+
 def claims_on(subject_id: int, *, ceiling: int = Tlp.RED) -> list[ShownClaim]:
-    """The claims that count for a subject, up to a ceiling, oldest first."""
+    """The claims that count for a subject, up to a ceiling, oldest first; no more than `MOST_SHOWN`."""
     return [
         ShownClaim(
             claim_id,
@@ -50,8 +58,8 @@ def claims_on(subject_id: int, *, ceiling: int = Tlp.RED) -> list[ShownClaim]:
         for claim_id, name, tlp, received_at, object_id, revoked, withdrawn, home, body in sql.rows(
             "SELECT c.id, o.name, c.tlp, c.received_at, c.object_id, c.revoked, c.withdrawn_at IS NOT NULL, c.home_id,"
             " c.body FROM indicators_claim c JOIN accounts_organization o ON o.id = c.organization_id"
-            " WHERE c.subject_id = %s AND c.tlp <= %s ORDER BY c.first_received_at, c.id",
-            (subject_id, ceiling),
+            " WHERE c.subject_id = %s AND c.tlp <= %s ORDER BY c.first_received_at, c.id LIMIT %s",
+            (subject_id, ceiling, MOST_SHOWN),
         )
     ]
 
@@ -135,3 +143,13 @@ def readers_of(review: Review) -> list[str]:
             (review.community_id, review.release.ceiling),
         )
     ]
+
+
+def link_to(subject_id: int) -> SafeString:
+    """A link to the page of a subject, by what it is known by."""
+    title = titles([subject_id])[subject_id] or "nothing is claimed any more"
+    return format_html(
+        '<a href="{}">{}</a>',
+        reverse("admin:indicators_subject_change", args=[subject_id]),
+        title if len(title) <= 80 else f"{title[:79]}…",
+    )

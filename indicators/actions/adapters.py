@@ -1,6 +1,7 @@
 """From the parts of a body to STIX objects: what each format needs to know of the database is looked up here."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -14,7 +15,7 @@ from indicators.actions.detectors import Found
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.models import BodyFormat
 from indicators.sources import csv, formats, misp, ocsf
-from indicators.sources.items import Item
+from indicators.sources.items import Item, not_understood
 from indicators.sources.known import Known, Technique
 from indicators.stix.json import Refused
 
@@ -110,42 +111,105 @@ def _findings(
             read.append((number, ocsf.read(part)))
         except Refused as refusal:
             items[number] = Item(place, refusal=refusal)
-    found = [_found(submission, finding) for _, finding in read]
+        except Exception as error:  # noqa: BLE001 - one finding, not its neighbours
+            items[number] = Item(place, refusal=not_understood(error, place))
     organization_id = submission.organization_id
+    noted = detectors.noted(
+        community_id=submission.community_id,
+        organization_id=organization_id,
+        uids=[finding.uid for _, finding in read],
+    )
+    # Of versions that come together the earliest is the first.
+    first: dict[str, str] = {}
+    for _, finding in read:
+        first[finding.uid] = min(first.get(finding.uid, finding.created), finding.created)
+    created = first | {uid: said[0] for uid, said in noted.items()}
+    withdrawn = {uid: version for uid, (_, version, state) in noted.items() if state == ocsf.WITHDRAWN}
+    held = _said_before(submission, noted)
+    times = Counter(finding.uid for _, finding in read)
     known = ocsf.Known(
         organization_id=str(organization_id),
         techniques={atlas_id: found.object_id for atlas_id, found in known_to(submission).techniques.items()},
         campaigns=campaigns() if any(finding.campaigns for _, finding in read) else {},
-        created=detectors.created_of(
-            community_id=submission.community_id,
-            organization_id=organization_id,
-            uids=[one.uid for one in found],
-        ),
-        rates=detectors.rates(organization_id=organization_id, keys={one.key for one in found}),
+        created=created,
+        rates=detectors.rates(organization_id=organization_id, keys={_key(finding) for _, finding in read}),
+        withdrawn=withdrawn,
+        held=held,
     )
-    registered = detectors.meet(organization_id=organization_id, findings=found, now=now)
-    for (number, finding), one in zip(read, found, strict=True):
-        items[number] = replace(
-            ocsf.item(finding, items[number].place, known), detector_id=registered[one.key]
-        )
+    found: list[tuple[int, Found]] = []
+    for number, finding in read:
+        try:
+            items[number] = ocsf.item(finding, items[number].place, known)
+        except Exception as error:  # noqa: BLE001 - one finding, not its neighbours
+            place = items[number].place
+            items[number] = Item(place, refusal=not_understood(error, place))
+        if items[number].refusal is not None:
+            continue
+        found.append((number, _found(submission, finding, created[finding.uid])))
+        if times[finding.uid] > 1:
+            # Another version in the same body may withdraw it, or be late.
+            _turn(withdrawn, finding)
+            said = map(msgspec.json.decode, items[number].objects)
+            _say(held, finding.uid, [one for one in said if "created_by_ref" in one])
+    registered = detectors.meet(organization_id=organization_id, findings=[one for _, one in found], now=now)
+    for number, one in found:
+        items[number] = replace(items[number], detector_id=registered[one.key])
     detectors.note_findings(
         community_id=submission.community_id,
         organization_id=organization_id,
         submission_id=submission.id,
-        findings=found,
+        findings=[one for _, one in found],
         registered=registered,
         now=now,
     )
     return items
 
 
-def _found(submission: ClaimedSubmission, finding: ocsf.Finding) -> Found:
+def _said_before(submission: ClaimedSubmission, uids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """What findings that came before say, by uid: their objects that their source did not withdraw."""
+    organization_id = str(submission.organization_id)
+    own = {one: uid for uid in uids for one in ocsf.ids(organization_id, uid)}
+    if not own:
+        return {}
+    said: dict[str, list[dict[str, Any]]] = {}
+    names = sql.joined(own)
+    for object_id, references, body in sql.rows(
+        'SELECT object_id, "references", body FROM indicators_claim'
+        " WHERE community_id = %s AND organization_id = %s AND NOT revoked"
+        f" AND (object_id = {sql.ONE_OF}"
+        f""" OR object_id LIKE 'relationship--%%' AND "references" && {sql.LIST}) ORDER BY id""",
+        (submission.community_id, submission.organization_id, names, names),
+    ):
+        uid = own.get(object_id) or next(own[target] for target in references if target in own)
+        said.setdefault(uid, []).append(msgspec.json.decode(bytes(body)))
+    return said
+
+
+def _turn(withdrawn: dict[str, str], finding: ocsf.Finding) -> None:
+    if finding.state == ocsf.WITHDRAWN:
+        withdrawn[finding.uid] = max(finding.version, withdrawn.get(finding.uid, ""))
+    elif finding.version >= withdrawn.get(finding.uid, finding.version):
+        withdrawn.pop(finding.uid, None)
+
+
+def _say(held: dict[str, list[dict[str, Any]]], uid: str, objects: Iterable[dict[str, Any]]) -> None:
+    said = {one["id"]: one for one in (*held.get(uid, ()), *objects)}
+    held[uid] = [one for one in said.values() if not one.get("revoked") and one["type"] != "opinion"]
+
+
+def _key(finding: ocsf.Finding) -> tuple[str, str]:
+    analytic = finding.analytic_uid or finding.analytic_name or detectors.UNNAMED
+    return analytic, finding.analytic_version or ""
+
+
+def _found(submission: ClaimedSubmission, finding: ocsf.Finding, created: str) -> Found:
+    analytic, version = _key(finding)
     return Found(
         uid=finding.uid,
-        analytic=finding.analytic_uid or finding.analytic_name or detectors.UNNAMED,
-        analytic_version=finding.analytic_version or "",
+        analytic=analytic,
+        analytic_version=version,
         object_id=ocsf.indicator_id(str(submission.organization_id), finding.uid),
-        created=finding.created,
+        created=created,
         version=finding.version,
         state=finding.state,
         analytic_name=finding.analytic_name or "",

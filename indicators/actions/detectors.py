@@ -193,15 +193,21 @@ def _is_share(value: object, name: str) -> bool:
 # --- Findings
 
 
-def created_of(*, community_id: UUID, organization_id: UUID, uids: Sequence[str]) -> dict[str, str]:
-    """`created` of the findings that came before, by uid: every version of an object repeats it (STIX 2.1 §3.6)."""
-    return dict(
-        sql.rows(
-            "SELECT uid, created FROM indicators_finding"
+def noted(
+    *, community_id: UUID, organization_id: UUID, uids: Sequence[str]
+) -> dict[str, tuple[str, str, str]]:
+    """`created`, latest version and state of the findings that came before, by uid.
+
+    Every version of an object repeats its `created` (STIX 2.1 §3.6).
+    """
+    return {
+        uid: (created, version, state)
+        for uid, created, version, state in sql.rows(
+            "SELECT uid, created, version, state FROM indicators_finding"
             " WHERE community_id = %s AND organization_id = %s AND uid = ANY(%s)",
             (community_id, organization_id, list(uids)),
         )
-    )
+    }
 
 
 def rates(*, organization_id: UUID, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:

@@ -12,7 +12,7 @@ import msgspec
 from indicators.dedup.identity import indicator_key
 from indicators.patterns import PatternError, canonical
 from indicators.sources import single
-from indicators.sources.items import Item, derived_id
+from indicators.sources.items import Item, derived_id, not_understood
 from indicators.sources.known import Draft, Known, ids, objects
 from indicators.stix.json import MAX_OBJECTS, Refused
 from indicators.stix.markings import TLP, marking_id
@@ -247,6 +247,9 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
             except Refused as refusal:
                 yield Item(place, refusal=Refused(refusal.code, place, refusal.reason), notes=notes)
                 continue
+            except Exception as error:  # noqa: BLE001 - one row, not its neighbours
+                yield Item(place, refusal=not_understood(error, place))
+                continue
             yield Item(place, objects=made, notes=notes)
 
 
@@ -271,6 +274,8 @@ def _read(
         draft = _draft(row["cells"], organization_id, known)
     except _BadCell as bad:
         return place, Refused("csv-bad-cell", f"{place}, column {bad.column}", bad.reason), notes
+    except Exception as error:  # noqa: BLE001 - one row, not its neighbours
+        return place, not_understood(error, place), ()
     line = seen.setdefault(draft.indicator["id"], row["line"])
     if line != row["line"]:
         return place, _repeated(place, f"line {line}"), notes

@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import structlog
+
+from accounts import faults
 from indicators.stix.json import Refused
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,13 @@ class Item:
     refusal: Refused | None = None
     notes: tuple[str, ...] = ()
     detector_id: int | None = None
+
+
+def not_understood(error: Exception, place: str) -> Refused:
+    """The refusal of an item that an adapter failed on: a fault of ours, and no reason to lose its neighbours too."""
+    log.error("item_not_understood", place=place, fault=faults.summary(error))
+    reason = "the service failed on this, and its operator is told; the others were taken"
+    return Refused("not-understood", place, reason)
 
 
 def derived_id(object_type: str, *parts: str) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from indicators.dedup import observables
 from indicators.patterns import PatternError, canonical
 from indicators.sources import single
-from indicators.sources.items import Item, derived_id
+from indicators.sources.items import Item, derived_id, not_understood
 from indicators.sources.known import Draft, Known, ids, objects, withdrawn
 from indicators.stix import json
 from indicators.stix.canonical import canonical as canonical_json
@@ -128,6 +128,9 @@ def items(parts: Sequence[bytes], *, organization_id: str, now: datetime, known:
             context = _Context.of(event, at, now, known)
         except Refused as refusal:
             yield Item(refusal.place, refusal=refusal)
+            continue
+        except Exception as error:  # noqa: BLE001 - one event, not its neighbours
+            yield Item(at, refusal=not_understood(error, at))
             continue
         readings: list[_Reading] = []
         for place, attribute, said in context.attributes():
@@ -343,6 +346,9 @@ def _settled(readings: Sequence[_Reading], organization_id: str, known: Known) -
         except Refused as refusal:
             yield Item(one.place, refusal=Refused(refusal.code, one.place, refusal.reason), notes=one.notes)
             continue
+        except Exception as error:  # noqa: BLE001 - one attribute, not its neighbours
+            yield Item(one.place, refusal=not_understood(error, one.place))
+            continue
         yield Item(one.place, objects=made, notes=one.notes)
 
 
@@ -360,6 +366,8 @@ def _read(
         return _reading(place, attribute, said, context, organization_id, known)
     except Refused as refusal:
         return _Reading(place, refusal=refusal)
+    except Exception as error:  # noqa: BLE001 - one attribute, not its neighbours
+        return _Reading(place, refusal=not_understood(error, place))
 
 
 def _reading(

@@ -160,10 +160,33 @@ class View:
     due_at: datetime | None = None
     unaided: Unaided | None = None
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there may be more claims than weigh, and more ids than the aliases."""
+        return len(self.aliases) >= MOST_CLAIMS
+
+
+#: So many of an organisation's claims on one indicator weigh, and the first ones.
+MOST_CLAIMS = 100
+
 
 def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
-    """The claims on subjects, oldest first."""
+    """The claims on subjects that weigh, oldest first.
+
+    A detector may find the same thousands of times. Of the claims on an indicator by one organisation and detector, at
+    one TLP, the newest `MOST_CLAIMS` that stand weigh, and the one that came first; likewise of those that were
+    withdrawn. What lies above a ceiling takes no place from what lies below.
+    """
     claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
+    crowded = [
+        subject_id
+        for (subject_id,) in sql.rows(
+            "SELECT c.subject_id FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
+            " WHERE c.subject_id = ANY(%s) AND s.object_type = 'indicator' GROUP BY 1 HAVING count(*) > %s",
+            (list(claims), MOST_CLAIMS),
+        )
+    ]
+    weighing = [claim_id for (claim_id,) in (sql.rows(_WEIGHING, (crowded, MOST_CLAIMS)) if crowded else ())]
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
         ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
@@ -172,11 +195,22 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " LEFT JOIN indicators_detector d ON d.id = c.detector_id"
-        " WHERE c.subject_id = ANY(%s) ORDER BY c.first_received_at, c.id",
-        (list(claims),),
+        " WHERE c.subject_id = ANY(%s) OR c.id = ANY(%s) ORDER BY c.first_received_at, c.id",
+        (list(claims.keys() - set(crowded)), weighing),
     ):
         claims[row[0]].append(Claim(*row))
     return claims
+
+
+# One sort serves both windows.
+_WEIGHING = """
+SELECT id FROM (
+  SELECT c.id, row_number() OVER (alike ORDER BY c.received_at DESC, c.id DESC) AS newest, min(c.id) OVER alike AS first
+  FROM indicators_claim c WHERE c.subject_id = ANY(%s)
+  WINDOW alike AS (PARTITION BY c.subject_id, c.tlp, c.organization_id, c.detector_id, c.home_id,
+                   c.revoked OR c.withdrawn_at IS NOT NULL)
+) ranked WHERE newest <= %s OR id = first
+"""
 
 
 def load_remarks(
@@ -233,7 +267,7 @@ def views_at(
                 views.append(_gone(standing, claims[subject_id], Reason.TLP_CHANGE))
         elif seen[0].object_type == "indicator":
             views.append(_merged(subject_id, ceiling, seen, heard.get(subject_id, ()), standings, folds))
-            aliases.learn(seen, views[-1].standing.published_id)
+            aliases.learn(subject_id, views[-1].standing.published_id)
         else:
             context[str(subject_id)] = _speaker(seen)
     for name in _by_reference(context, visible):
@@ -244,7 +278,7 @@ def views_at(
         if any(claim.limited for claim in visible[subject_id]):
             said = [claim for claim in visible[subject_id] if not claim.limited]
             view = replace(view, unaided=Unaided(0, _sources(said)))
-        aliases.learn(visible[subject_id], view.standing.published_id)
+        aliases.learn(subject_id, view.standing.published_id)
         views.append(view)
     return views
 
@@ -269,6 +303,7 @@ class _Aliases:
 
     def __init__(self, community_id: UUID, ceiling: int, visible: Mapping[int, Sequence[Claim]]) -> None:
         self._by_id: dict[str, dict[UUID, str]] = {}
+        self._named: dict[int, list[tuple[str, UUID]]] = {}
         referred = {
             target
             for seen in visible.values()
@@ -279,23 +314,25 @@ class _Aliases:
         }
         if not referred:
             return
-        for object_id, organization_id, published_id in sql.rows(
+        for object_id, organization_id, subject_id, published_id, differs in sql.rows(
             "WITH named AS MATERIALIZED (SELECT id, object_id, organization_id, subject_id, home_id, first_received_at"
             f" FROM indicators_claim WHERE community_id = %s AND object_id = {sql.ONE_OF} AND tlp <= %s)"
-            " SELECT n.object_id, n.organization_id, r.published_id FROM named n"
-            " JOIN sharing_release r ON r.subject_id = n.subject_id AND r.ceiling = %s"
+            " SELECT n.object_id, n.organization_id, n.subject_id, r.published_id,"
             # Where the journal parted claims on one id, it may be the published one of some.
-            " WHERE r.published_id <> n.object_id"
-            " OR n.object_id IN (SELECT object_id FROM named WHERE home_id IS NOT NULL)"
+            " r.published_id <> n.object_id OR n.object_id IN (SELECT object_id FROM named WHERE home_id IS NOT NULL)"
+            " FROM named n LEFT JOIN sharing_release r ON r.subject_id = n.subject_id AND r.ceiling = %s"
             " ORDER BY n.first_received_at, n.id",
             (community_id, sql.joined(referred), ceiling, ceiling),
         ):
-            self._by_id.setdefault(object_id, {})[organization_id] = published_id
+            if subject_id in visible:
+                self._named.setdefault(subject_id, []).append((object_id, organization_id))
+            if differs:
+                self._by_id.setdefault(object_id, {})[organization_id] = published_id
 
-    def learn(self, seen: Sequence[Claim], published_id: str) -> None:
-        """Take in what this triage itself decided."""
-        for claim in seen:
-            self._by_id.setdefault(claim.object_id, {})[claim.organization_id] = published_id
+    def learn(self, subject_id: int, published_id: str) -> None:
+        """Take in what this triage itself decided: for all claims on the subject that others refer to."""
+        for object_id, organization_id in self._named.get(subject_id, ()):
+            self._by_id.setdefault(object_id, {})[organization_id] = published_id
 
     def mapping(self, claim: Claim) -> dict[str, str]:
         """The references of a claim that stand under another id; its own organisation's meaning goes first."""

@@ -167,8 +167,7 @@ def publish(
             # Nor can what refers to something erased, or to what may be seen here no more; what its sources revoked
             # still stands, and says so.
             erased = [view for view in (*gone, *left) if not view.own or view.item is None]
-            names = [name for view in erased for name in (view.standing.published_id, *view.aliases)]
-            queue_referring(community_id=community_id, object_ids=names, but=claims)
+            queue_referring(community_id=community_id, object_ids=_names(erased), but=claims)
             _wake(community_id, added, claims)
             arrived += added
             _wait(community_id, missing)
@@ -185,20 +184,19 @@ def publish(
         _fetch(community_id, ceiling, released)
         # What referred to it under its earlier id has to follow, once it stands under the new one.
         renamed = [
-            name
+            view
             for view in arrived
-            for name in view.aliases
             if view.standing.subject_id in before
             and before[view.standing.subject_id][3] != view.standing.published_id
         ]
-        queue_referring(community_id=community_id, object_ids=renamed, but=claims)
+        queue_referring(community_id=community_id, object_ids=_names(renamed), but=claims)
         # A revoked indicator on an allow-list is no longer what others refer to: they wait for it under its next id.
         queue_folds(
             community_id=community_id, subject_ids=[view.standing.subject_id for view in banned if view.own]
         )
         queue_referring(
             community_id=community_id,
-            object_ids=[name for view in banned if view.own for name in view.aliases],
+            object_ids=_names([view for view in banned if view.own]),
             but=(),
         )
         cases.follow(
@@ -573,9 +571,30 @@ def _without_service_objects(claims: Mapping[int, list[Claim]]) -> dict[int, lis
     return {one: said for one, said in claims.items() if not said or said[0].object_id not in taken}
 
 
-def _wake(community_id: UUID, added: Iterable[View], claims: Mapping[int, object]) -> None:
+def _names(views: Sequence[View]) -> list[str]:
+    """All ids by which others may refer to these: the published ones, and their partners'."""
+    names = dict.fromkeys(name for view in views for name in (view.standing.published_id, *view.aliases))
+    crowded = [view.standing.subject_id for view in views if view.is_crowded]
+    if crowded:
+        named = sql.rows("SELECT object_id FROM indicators_claim WHERE subject_id = ANY(%s)", (crowded,))
+        names |= dict.fromkeys(name for (name,) in named)
+    return list(names)
+
+
+def _wake(community_id: UUID, added: Sequence[View], claims: Mapping[int, object]) -> None:
     """Queue what waited for ids that stand now, but for what was looked at beside them."""
     ids = [name for view in added for name in (view.standing.published_id, *view.aliases)]
+    crowded = [view.standing.subject_id for view in added if view.is_crowded]
+    if crowded:
+        ids += [
+            missing
+            for (missing,) in sql.rows(
+                "SELECT DISTINCT w.missing FROM sharing_waiting w"
+                " JOIN indicators_claim c ON c.community_id = w.community_id AND c.object_id = w.missing"
+                " WHERE w.community_id = %s AND c.subject_id = ANY(%s)",
+                (community_id, crowded),
+            )
+        ]
     _wake_those_that_miss(community_id, ids, but=claims)
 
 

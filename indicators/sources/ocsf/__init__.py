@@ -7,7 +7,7 @@
 docs/detectors.md says what becomes of what.
 """
 
-from indicators.sources.ocsf.findings import CODES, Finding, read, split
-from indicators.sources.ocsf.mapping import Known, indicator_id, item
+from indicators.sources.ocsf.findings import CODES, WITHDRAWN, Finding, read, split
+from indicators.sources.ocsf.mapping import Known, ids, indicator_id, item
 
-__all__ = ["CODES", "Finding", "Known", "indicator_id", "item", "read", "split"]
+__all__ = ["CODES", "WITHDRAWN", "Finding", "Known", "ids", "indicator_id", "item", "read", "split"]

@@ -196,8 +196,8 @@ def read(raw: bytes) -> Finding:
     if pattern is not None and tlp < TLP.AMBER_STRICT and _names_blinded(pattern.text, observed.blinded):
         tlp = TLP.AMBER_STRICT
         notes.append("Its pattern names what is blinded: marked TLP:AMBER+STRICT.")
-    if pattern is None and not is_false:
-        notes.append(_without_pattern(is_withdrawn, bool(observables)))
+    if pattern is None and not is_false and not is_withdrawn:
+        notes.append(_without_pattern(bool(observables)))
 
     count = value.get("count", 1)
     if count < 1:
@@ -275,9 +275,7 @@ def _shown_unknown(places: tuple[str, ...], shown: int = 10) -> str:
     )
 
 
-def _without_pattern(is_withdrawn: bool, is_observed: bool) -> str:
-    if is_withdrawn:
-        return "An indicator that it made is withdrawn by a finding that repeats its pattern in osint."
+def _without_pattern(is_observed: bool) -> str:
     if is_observed:
         return "It has no pattern in osint: it is kept as observed data, without an indicator."
     return "There is neither a pattern or value in osint nor evidence that could be shared."

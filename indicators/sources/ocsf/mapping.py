@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,17 +11,22 @@ import msgspec
 
 from indicators.dedup.identity import indicator_key
 from indicators.sources.items import Item, derived_id
-from indicators.sources.ocsf.findings import FALSE_POSITIVE, WITHDRAWN, Finding
+from indicators.sources.ocsf.findings import FALSE_POSITIVE, LIVE, WITHDRAWN, Finding
 from indicators.stix import profile
 from indicators.stix.json import MAX_OBJECT_BYTES, Refused
 from indicators.stix.markings import marking_id
+from indicators.stix.timestamps import to_sortable
 
 _AI_SERVICE_PROXIES = "AML.T0008.005"
 _CLOSED = "This is withdrawn: the finding was suppressed, archived or deleted."
+_LATE = "A later version of this finding came before it; this one changes nothing."
+_UNKNOWN = "Nothing that it said is known here, so there is nothing to withdraw."
 _FALSE = "Its verdict is false positive: an opinion that disagrees, and a sighting of nothing."
 
 #: More notes are only counted.
 MAX_NOTES = 20
+
+_KINDS = ("indicator", "observed-data", "sighting")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +38,8 @@ class Known:
     `organization_id` is a UUID: the organisation that sent the findings is their author, whatever they say.
     `techniques` are attack-patterns by ATLAS id; `campaigns` are ids by id and by case-folded name; `created` is the
     time of the first version, as it was said, of findings that were sent before, by uid; `rates` are registered
-    false-positive rates by (uid or else name, version) of the analytic, with "" for what it does not say.
+    false-positive rates by (uid or else name, version) of the analytic, with "" for what it does not say. By uid, of
+    findings that were sent before: `withdrawn` is the version that is, and `held` are the objects that are not.
     """
 
     organization_id: str
@@ -41,6 +47,13 @@ class Known:
     campaigns: Mapping[str, str]
     created: Mapping[str, str]
     rates: Mapping[tuple[str, str], float]
+    withdrawn: Mapping[str, str]
+    held: Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def ids(organization_id: str, uid: str) -> tuple[str, ...]:
+    """The ids of what a finding of this uid makes once, whatever it says: all but its relationships."""
+    return tuple(derived_id(kind, organization_id, uid) for kind in _KINDS)
 
 
 def indicator_id(organization_id: str, uid: str) -> str:
@@ -52,6 +65,9 @@ def item(finding: Finding, place: str, known: Known) -> Item:
     """The objects of a finding: what it observed, its indicator, a sighting of that, and what links them."""
     notes = list(finding.notes)
     objects = _Objects(finding, known)
+    if finding.version < max(objects.created, known.withdrawn.get(finding.uid, "")):
+        # No version of an object is older than the first (STIX 2.1 §3.6), nor does an older one undo a withdrawal.
+        return Item(place, notes=(*notes[: MAX_NOTES - 1], _LATE))
     if finding.state == FALSE_POSITIVE:
         notes.append(_FALSE)
     if finding.is_withdrawn:
@@ -77,6 +93,9 @@ def item(finding: Finding, place: str, known: Known) -> Item:
         if finding.verdict is not None and finding.state != WITHDRAWN:
             # What may have been called a false positive before is none.
             objects.opinion(indicator, "neutral")
+    objects.withdraw_the_rest(known.held.get(finding.uid, ()))
+    if finding.is_withdrawn and not objects.found:
+        notes.append(_UNKNOWN)
     if len(notes) > MAX_NOTES:
         notes[MAX_NOTES - 1 :] = [f"And {len(notes) - MAX_NOTES + 1:,} more."]
     if any(len(one) > MAX_OBJECT_BYTES for one in objects.found):
@@ -90,7 +109,7 @@ class _Objects:
         self.finding = finding
         self.known = known
         self.found: list[bytes] = []
-        created = known.created.get(finding.uid, finding.created)
+        self.created = created = known.created.get(finding.uid, finding.created)
         #: Every object that has versions.
         self.head = {
             "spec_version": "2.1",
@@ -205,9 +224,32 @@ class _Objects:
         identifier = derived_id("opinion", self.known.organization_id, self.finding.uid)
         self._add("opinion", identifier, opinion=opinion, object_refs=[indicator])
 
-    def _relationship(self, kind: str, source: str, target: str) -> None:
+    def withdraw_the_rest(self, held: Sequence[Mapping[str, Any]]) -> None:
+        """Of what the finding said before: all, if it is withdrawn; else the links that it does not name any more."""
+        finding = self.finding
+        links_only = finding.state == LIVE and finding.pattern is not None
+        if not links_only and not finding.is_withdrawn:
+            return
+        said = {self._id_in(one) for one in self.found}
+        for one in held:
+            is_link = one["type"] == "relationship"
+            if is_link and one["id"] != self._link_id(one["relationship_type"], one["target_ref"]):
+                continue  # The organisation said so elsewhere.
+            if one["id"] in said or (links_only and not is_link):
+                continue
+            if to_sortable(one["modified"]) < to_sortable(finding.version):
+                self.found.append(_encode({**one, "modified": finding.version, "revoked": True}))
+
+    @staticmethod
+    def _id_in(raw: bytes) -> str:
+        return msgspec.json.decode(raw, type=_Identified).id
+
+    def _link_id(self, kind: str, target: str) -> str:
         role = () if kind == "based-on" else (target,)
-        identifier = derived_id("relationship", self.known.organization_id, self.finding.uid, kind, *role)
+        return derived_id("relationship", self.known.organization_id, self.finding.uid, kind, *role)
+
+    def _relationship(self, kind: str, source: str, target: str) -> None:
+        identifier = self._link_id(kind, target)
         self._add(
             "relationship",
             identifier,
@@ -222,6 +264,10 @@ class _Objects:
         for part in parts:
             whole.update(part)
         self.found.append(_encode(whole))
+
+
+class _Identified(msgspec.Struct):
+    id: str
 
 
 @cache

@@ -27,7 +27,7 @@ TECHNIQUES = {
 }
 LAB_A = "55fe75c6-8885-480b-b2e6-42944a51523d"
 LAB_B = "265c7d63-3a34-404b-ba97-6fed00da4609"
-KNOWN = ocsf.Known(LAB_A, TECHNIQUES, campaigns={}, created={}, rates={})
+KNOWN = ocsf.Known(LAB_A, TECHNIQUES, campaigns={}, created={}, rates={}, withdrawn={}, held={})
 CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
@@ -481,8 +481,9 @@ def test_what_was_said_first_decides_when_it_was_created() -> None:
     known = replace(KNOWN, created={"laba-dx-2026-0001": "2026-10-03T01:00:00.000Z"})
     assert one(mapped(later(), known), "indicator")["created"] == "2026-10-03T01:00:00.000Z"
     late = replace(KNOWN, created={"laba-dx-2026-0001": "2026-10-09T01:00:00.000Z"})
-    indicator = one(mapped(later(), late), "indicator")
-    assert indicator["created"] == indicator["modified"] == "2026-10-09T01:00:00.000Z"
+    older = mapped(later(), late)
+    assert older.objects == ()
+    assert "changes nothing" in older.notes[-1]
 
 
 @pytest.mark.parametrize("status", [3, 5, 6])
@@ -493,6 +494,40 @@ def test_what_is_suppressed_archived_or_deleted_is_withdrawn(status: int) -> Non
     versioned = {each["id"] for each in made(mapped(value(1))) if "created" in each}
     assert {each["id"] for each in made(item)} == versioned
     assert all(each["revoked"] is True for each in made(item))
+
+
+def test_a_withdrawal_without_its_pattern_withdraws_what_the_finding_said_before() -> None:
+    before = made(mapped(value(1)))
+    theirs = {**before[-1], "type": "relationship", "id": "relationship--" + LAB_B, "relationship_type": "x"}
+    theirs["target_ref"] = before[-1]["id"]
+    known = replace(KNOWN, held={"laba-dx-2026-0001": [one for one in before if "created" in one] + [theirs]})
+
+    item = mapped(later(status_id=3, osint=[], evidences=[]), known)
+
+    assert {each["id"] for each in made(item)} == {each["id"] for each in before if "created" in each}
+    assert all(each["revoked"] and each["modified"] > each["created"] for each in made(item))
+    # One that says the same again is no later version.
+    assert mapped(value(1) | {"status_id": 3, "osint": [], "evidences": []}, known).objects == ()
+
+
+def test_a_link_that_an_update_does_not_name_any_more_is_withdrawn() -> None:
+    before = made(mapped(value(1)))
+    known = replace(KNOWN, held={"laba-dx-2026-0001": [one for one in before if "created" in one]})
+    update = later()
+    update["finding_info"].pop("attacks", None)
+    update.pop("attacks", None)
+
+    revoked = [each for each in made(mapped(update, known)) if each.get("revoked")]
+
+    assert {each["relationship_type"] for each in revoked} == {"indicates"}
+    assert not [each for each in made(mapped(later(), known)) if each.get("revoked")]
+
+
+def test_what_is_older_than_a_withdrawal_does_not_undo_it() -> None:
+    known = replace(KNOWN, withdrawn={"laba-dx-2026-0001": "2100-01-01T00:00:00.000Z"})
+    item = mapped(value(1), known)
+    assert item.objects == ()
+    assert "changes nothing" in item.notes[-1]
 
 
 def test_what_is_closed_otherwise_stands() -> None:
@@ -676,7 +711,9 @@ def test_without_a_pattern_there_is_no_indicator_and_with_nothing_there_is_nothi
     assert "neither a pattern" in " ".join(nothing.notes)
     withdrawn = mapped(later(2, status_id=6, osint=[]))
     assert kinds(withdrawn) == {"observed-data"}
-    assert "repeats its pattern" in withdrawn.notes[0]
+    unknown = mapped(later(2, status_id=6, osint=[], evidences=[]))
+    assert unknown.objects == ()
+    assert "nothing to withdraw" in unknown.notes[-1]
 
 
 def test_a_pattern_alone_is_enough() -> None:

@@ -15,10 +15,20 @@ from accounts.actor import Actor
 from accounts.models import AuditEvent, AutoRelease, Member, Notice, Organization, Role
 from indicators.actions import submissions
 from indicators.actions.detectors import Invalid, ReasonMissing, precisions
-from indicators.models import Claim, Detector, DetectorHour, Finding, FindingState, Tier
+from indicators.models import (
+    Claim,
+    Detector,
+    DetectorHour,
+    Finding,
+    FindingState,
+    Submission,
+    SubmittedObject,
+    Tier,
+)
+from indicators.sources import ocsf
 from indicators.stix.markings import TLP, marking_id
 from sharing import receipts
-from sharing.actions import detectors, intake, moderation
+from sharing.actions import audiences, detectors, intake, moderation
 from sharing.models import Collection, Entry, Kind, Release, Review, ReviewState
 from tests.conformance import stix
 from tests.conformance.stix import Object
@@ -579,3 +589,269 @@ def test_what_a_limited_detector_says_above_a_ceiling_decides_nothing_below_it(l
     assert green.reason == "rule-all"
     assert amber.reason == "rule-all"
     assert lab.types(GREEN) == ["indicator"]
+
+
+# ----------------------------------------------------------------------------------------------------
+# Findings that are odd, late, withdrawn or opened again
+
+
+def stands(lab: Lab, kind: str, tlp: int = GREEN) -> list[Object]:
+    return [
+        one
+        for one in exchange.latest(lab.feeds[tlp]).values()
+        if one["type"] == kind and not one.get("revoked")
+    ]
+
+
+def bare(one: Object, **members: Any) -> Object:
+    """A later version without anything but what OCSF requires."""
+    made = again(one, **members)
+    made |= {"osint": [], "evidences": [], "anomaly_analyses": []}
+    made["metadata"]["profiles"] = ["security_control"]
+    return made
+
+
+@pytest.mark.parametrize("fails", ["read", "item"])
+def test_a_finding_that_the_service_fails_on_is_refused_alone(
+    lab: Lab, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.trust()
+    act, calls = getattr(ocsf, fails), itertools.count()
+
+    def broken(*arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise RuntimeError("secret")
+        return act(*arguments)
+
+    monkeypatch.setattr(ocsf, fails, broken)
+    sent = lab.find(*(finding() for _ in range(3)))
+
+    lines = lab.lines(sent)
+    assert [line for line in lines if line[2] == "not-understood"] == [
+        ("findings/1", "rejected", "not-understood")
+    ]
+    assert len(stands(lab, "indicator")) == Finding.objects.count() == 2
+    assert Submission.objects.get(id=sent).attempts <= 1
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+def test_versions_of_one_finding_agree_on_when_it_was_created_however_they_come(
+    lab: Lab, later_first: bool
+) -> None:
+    lab.trust()
+    one = finding()
+    one["finding_info"].pop("created_time", None)
+    versions = [one, again(one)]
+
+    sent = lab.find(*(reversed(versions) if later_first else versions))
+
+    said = [each for each in exchange.versions(exchange.inbox(lab.shop, lab.shop.lab_a)) if "created" in each]
+    indicators = [each for each in said if each["type"] == "indicator"]
+    assert len({each["modified"] for each in indicators}) == 2
+    assert {each["created"] for each in indicators} == {min(each["modified"] for each in indicators)}
+    assert "version-conflict" not in {reason for _, _, reason in lab.lines(sent)}
+    (noted,) = Finding.objects.all()
+    assert (noted.created, noted.version) == (
+        min(each["modified"] for each in indicators),
+        max(each["modified"] for each in indicators),
+    )
+
+
+def test_a_version_older_than_the_first_changes_nothing_and_says_so(lab: Lab) -> None:
+    lab.trust()
+    one = finding()
+    one["finding_info"].pop("created_time", None)
+    lab.find(again(one))
+    log = Entry.objects.count()
+
+    sent = lab.find(one)
+
+    assert lab.lines(sent) == [("findings/0", "duplicate", "nothing-to-share")]
+    assert (
+        "A later version of this finding came before it"
+        in SubmittedObject.objects.get(submission_id=sent).note
+    )
+    assert Entry.objects.count() == log
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_withdrawal_without_its_pattern_withdraws_what_the_finding_said(lab: Lab, at_once: bool) -> None:
+    lab.trust()
+    one, other = finding(), finding()
+    late = again(one, hours=1)
+    gone = bare(one, hours=2, status_id=6)
+    for sent in [[one, other, gone]] if at_once else [[one, other], [gone]]:
+        lab.find(*sent)
+
+    assert len(stands(lab, "indicator")) == len(stands(lab, "sighting")) == 1
+    assert len(stands(lab, "observed-data")) == 1
+    assert set(Finding.objects.values_list("state", flat=True)) == {"live", "withdrawn"}
+    # What comes late does not bring it back.
+    lab.find(late)
+    assert len(stands(lab, "indicator")) == 1
+    assert Finding.objects.filter(state="withdrawn").count() == 1
+
+
+def test_a_finding_that_is_opened_again_is_said_again_under_new_ids(lab: Lab) -> None:
+    lab.trust()
+    one = finding()
+    lab.find(one)
+    before = lab.types()
+    lab.find(bare(one, hours=1, status_id=3))
+    assert "indicator" not in lab.types()
+
+    lab.find(again(one, hours=2))
+
+    assert lab.types() == before
+    ids = [each["id"] for each in exchange.versions(lab.feeds[GREEN]) if each["type"] == "indicator"]
+    assert len(set(ids)) == 2
+    assert Finding.objects.get().state == FindingState.LIVE
+
+
+def test_what_its_source_withdrew_after_the_operator_did_stays_withdrawn_when_that_is_undone(
+    lab: Lab,
+) -> None:
+    detector = lab.trust()
+    one, other = finding(), finding()
+    lab.find(one, other)
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken rule", by=BY, now=lab.now)
+    lab.find(bare(one, status_id=5))
+
+    detectors.restore_version(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    detectors.lift(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    lab.publish()
+
+    assert len(stands(lab, "indicator")) == 1
+
+
+# ----------------------------------------------------------------------------------------------------
+# The same found thousands of times
+
+
+def same(number: int, **members: Any) -> list[Object]:
+    return [finding(pattern="[domain-name:value = 'busy.example']", **members) for _ in range(number)]
+
+
+def seen_from(one: Object, moment: datetime) -> Object:
+    """A finding first seen then."""
+    one["finding_info"]["first_seen_time"] = int(moment.timestamp() * 1000)
+    one["finding_info"]["last_seen_time"] = int((moment + timedelta(hours=1)).timestamp() * 1000)
+    return one
+
+
+def merged(lab: Lab, tlp: int = GREEN) -> Object:
+    (found,) = stands(lab, "indicator", tlp)
+    return found
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sharing.actions.audiences.MOST_CLAIMS", 3)
+    return 3
+
+
+def test_of_many_findings_of_the_same_the_newest_weigh_and_the_first(lab: Lab, few: int) -> None:
+    lab.trust()
+    start = datetime(2026, 9, 1, tzinfo=UTC)
+    first, *more = same(9)
+    lab.find(seen_from(first, start))
+    lab.find(*more[:3])
+    lab.find(*more[3:])
+
+    subject = Claim.objects.filter(object_id__startswith="indicator--").values_list("subject_id", flat=True)[
+        0
+    ]
+    ids = [claim.object_id for claim in audiences.load_claims([subject])[subject]]
+
+    newest = Claim.objects.filter(subject_id=subject).order_by("received_at", "id").reverse()[:few]
+    oldest = Claim.objects.filter(subject_id=subject).order_by("id")[:1]
+    assert set(ids) == {claim.object_id for claim in (*oldest, *newest)}
+    assert merged(lab)["valid_from"] == "2026-09-01T00:00:00Z"
+
+
+def test_all_context_of_many_findings_of_the_same_stands_once_its_indicator_does(lab: Lab, few: int) -> None:
+    lab.find(*same(10))
+    assert lab.types() == []
+
+    lab.decide("approve", *pending(release__ceiling=GREEN, release__subject__object_type="indicator"))
+
+    one = merged(lab)
+    sightings = stands(lab, "sighting")
+    assert len(sightings) == 10
+    assert {each["sighting_of_ref"] for each in sightings} == {one["id"]}
+    assert lab.types().count("observed-data") == 10
+    links = [each["source_ref"] for each in stands(lab, "relationship")]
+    assert len(links) >= 10
+    assert set(links) == {one["id"]}
+
+
+def test_what_refers_to_many_findings_of_the_same_follows_it_to_its_next_id(lab: Lab, few: int) -> None:
+    detector = lab.trust()
+    lab.find(*same(8))
+    before = lab.types()
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken", by=BY, now=lab.now)
+    lab.publish()
+    assert "indicator" not in lab.types()
+
+    detectors.restore_version(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    detectors.lift(detector_id=detector.id, reason="It was not", by=BY, now=lab.now)
+    lab.publish()
+
+    assert lab.types() == before
+    assert {each["sighting_of_ref"] for each in stands(lab, "sighting")} == {merged(lab)["id"]}
+
+
+def test_it_is_revoked_only_when_the_last_of_many_findings_is_withdrawn(lab: Lab, few: int) -> None:
+    lab.trust()
+    many = same(8)
+    lab.find(*many)
+
+    lab.find(*(again(one, status_id=5) for one in many[1:]))
+    assert merged(lab)
+
+    lab.find(again(many[0], status_id=5))
+    assert stands(lab, "indicator") == []
+
+
+def test_many_findings_above_a_ceiling_take_no_place_from_those_below(lab: Lab, few: int) -> None:
+    lab.trust()
+    lab.trust("other")
+    lab.find(*same(6), *same(2, analytic="other"))
+    before, entries = merged(lab), exchange.versions(lab.feeds[GREEN])
+
+    lab.find(*same(12, tlp="AMBER"), *same(5, tlp="AMBER", analytic="other"))
+
+    assert merged(lab) == before
+    of_the_indicator = [each for each in exchange.versions(lab.feeds[GREEN]) if each["id"] == before["id"]]
+    assert of_the_indicator == [each for each in entries if each["id"] == before["id"]]
+    assert merged(lab, AMBER)["id"] != before["id"]
+
+
+def test_what_others_saw_is_heard_by_the_published_id_however_many_findings_follow(
+    lab: Lab, few: int
+) -> None:
+    lab.trust()
+    lab.find(*same(4))
+    alone = merged(lab)
+    marked = {"object_marking_refs": [marking_id(GREEN)]}
+    lab.say(stix.sighting(sighting_of_ref=alone["id"], confidence=85, **marked), organization=lab.shop.lab_b)
+    together = merged(lab)["confidence"]
+    assert together > alone["confidence"]
+
+    lab.find(*same(9))
+
+    assert merged(lab)["confidence"] == together
+
+
+def test_a_withdrawal_leaves_what_another_detector_found_before_the_many(lab: Lab, few: int) -> None:
+    lab.trust(version="8")
+    lab.find(*same(1, version="8"))
+    detector = lab.trust()
+    lab.find(*same(9))
+
+    (green, _) = detectors.preview(detector_id=detector.id, now=lab.now).audiences
+    assert (green.revoked, green.stay) == (0, 1)
+    detectors.withdraw_version(detector_id=detector.id, reason="Broken", by=BY, now=lab.now)
+    lab.publish()
+
+    assert merged(lab)
