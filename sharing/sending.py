@@ -78,6 +78,7 @@ class FileForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """A format, said or told by the name."""
         cleaned = super().clean() or {}
+        cleaned["is_said"] = bool(cleaned.get("format"))
         if "file" in cleaned and not cleaned.get("format"):
             cleaned["format"] = uploads.format_of(cleaned["file"].name)
             if cleaned["format"] is None:
@@ -122,11 +123,11 @@ class UploadAdmin(ReadOnly):
 
     list_display = (
         "file",
+        "state",
         "organization",
         "community",
         "format",
         "object_count",
-        "state",
         "sent_by",
         "received_at",
     )
@@ -198,7 +199,13 @@ class UploadAdmin(ReadOnly):
                     is_draft=is_draft,
                 )
             except Refused as refusal:
-                form.add_error("file", f"Nothing of it was taken. {refusal.sentence}")
+                said = f"Nothing of it was taken. {refusal.sentence}"
+                if not form.cleaned_data["is_said"]:
+                    title = formats.FORMATS[form.cleaned_data["format"]].title
+                    said += (
+                        f" By its name it was read as {title}: if it is something else, choose its format."
+                    )
+                form.add_error("file", said)
             except uploads.NoRoom as refusal:
                 form.add_error("file", str(refusal))
             else:
@@ -242,6 +249,7 @@ class UploadAdmin(ReadOnly):
             "preview",
             f"What {upload} would become",
             upload=upload,
+            noun=formats.FORMATS[upload.format].noun,
             foreseen=[(one, _title(one.value)) for one in foreseen],
             accepted=len(foreseen) - refused,
             refused=refused,
@@ -264,7 +272,8 @@ class UploadAdmin(ReadOnly):
         if upload.is_draft:
             return redirect("admin:indicators_upload_preview", upload.id)
         found = progress(upload.organization_id, upload.id)
-        return self._page(request, "progress", str(upload), upload=upload, progress=found)
+        noun = formats.FORMATS[upload.format].noun
+        return self._page(request, "progress", str(upload), upload=upload, progress=found, noun=noun)
 
     # ------------------------------------------------------------------------------------------ pasted text
 
@@ -295,6 +304,8 @@ class UploadAdmin(ReadOnly):
             form=form,
             found=shown,
             more=max(0, len(found) - MAX_VALUES),
+            # How it was written is not sent along.
+            is_again="submit" in request.POST,
         )
 
     def _submit_values(self, request: HttpRequest, by: Actor) -> HttpResponse:

@@ -130,6 +130,7 @@ def test_a_file_is_sent_at_once_and_its_page_shows_how_far_it_is(world: World, a
         ("latin.csv", b"value\ncaf\xe9.example\n", 'save it as "CSV UTF-8"'),
         ("header.csv", b"foo,bar\n1,2\n", 'must name a column "value" or "pattern"'),
         ("text.json", b'{"a":1}', 'there is no "objects" here'),
+        ("misp.json", b'{"Event":{"info":"x"}}', "if it is something else, choose its format"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_told_why(
