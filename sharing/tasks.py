@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import faults, sql
 from accounts.actor import Actor
-from indicators.actions import pulls, submissions, uploads
+from indicators.actions import pressure, pulls, submissions, uploads
 from indicators.sources import web
 from sharing import queries
 from sharing.actions import ageing, deliveries, intake, silence, triage
@@ -31,8 +31,32 @@ _SERVICE = Actor("service:ingest")
 
 
 def nudge_ingest(submission_id: UUID) -> None:
-    """Ask for a submission to be ingested once this transaction is committed."""
-    transaction.on_commit(lambda: _send(ingest_submission, str(submission_id)))
+    """Ask for a submission to be ingested once this transaction is committed.
+
+    Where many wait, it is asked now and then for all of them: tasks by the thousand would only lie in the queue, and be
+    in the way when their submissions are long ingested.
+    """
+    if not pressure.is_backlog():
+        transaction.on_commit(lambda: _send(ingest_submission, str(submission_id)))
+    elif _backlog_nudge.is_due():
+        transaction.on_commit(lambda: _send(ingest_waiting))
+
+
+class _Seldom:
+    """Says so once in so many seconds, in each process."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._next = seconds, 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+_backlog_nudge = _Seldom(1.0)
 
 
 def nudge_publish(community_id: UUID) -> None:
@@ -259,11 +283,8 @@ def _sqlstate(error: BaseException) -> str | None:
 
 
 def _send(task: "Task[..., None]", *identifiers: str) -> None:
-    """Send a task; a broker that is away costs a delay until the next sweep, nothing else.
-
-    A task that waited longer than a minute has been overtaken by sweeps: it expires, so that queues stay short.
-    """
+    """Send a task; a broker that is away costs a delay until the next sweep, nothing else."""
     try:
-        task.apply_async(identifiers, expires=60)
+        task.apply_async(identifiers)
     except (BrokerError, OSError) as error:
         log.warning("nudge_failed", error=type(error).__name__)

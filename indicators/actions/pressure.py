@@ -15,6 +15,8 @@ from accounts.actions.quotas import Levels
 
 MAX_WAITING = 100_000
 """So many submissions are above the mark, however small they are: counting them must stay cheap."""
+BACKLOG = 200
+"""From so many on, what comes is ingested in its turn and not told of one by one."""
 _REMEMBERED = 1.0
 """Seconds for which a process believes what it counted."""
 _RECENT = 60
@@ -68,6 +70,11 @@ def is_above_high_water() -> bool:
     return _memory.retry_after() is not None
 
 
+def is_backlog() -> bool:
+    """Whether so many wait, as far as this process counted lately, that one more need not be told of by itself."""
+    return _memory.submissions >= BACKLOG and time.monotonic() < _memory.until + _REMEMBERED
+
+
 def admit(*, token_id: UUID, size: int, now: datetime) -> Levels | None:
     """Let a request with a body of `size` bytes in and charge it; `HighWater` or `OverQuota` if it has to wait."""
     retry_after = _memory.retry_after()
@@ -84,6 +91,7 @@ def admit(*, token_id: UUID, size: int, now: datetime) -> Levels | None:
 def forget() -> None:
     """Count anew at the next question."""
     _memory.until = 0.0
+    _memory.submissions = 0
 
 
 class _Memory:
@@ -92,13 +100,16 @@ class _Memory:
     def __init__(self) -> None:
         self.until = 0.0
         self.answer: int | None = None
+        self.submissions = 0
         self.lock = threading.Lock()
 
     def retry_after(self) -> int | None:
         """Seconds to wait, or None below the mark. While one thread counts, the others go by the last answer."""
         if time.monotonic() >= self.until and self.lock.acquire(blocking=False):
             try:
-                self.answer = _retry_after()
+                now = waiting()
+                self.submissions = now.submissions
+                self.answer = _retry_after(now)
                 self.until = time.monotonic() + _REMEMBERED
             finally:
                 self.lock.release()
@@ -108,9 +119,8 @@ class _Memory:
 _memory = _Memory()
 
 
-def _retry_after() -> int | None:
+def _retry_after(now: Waiting) -> int | None:
     """From what was ingested in the last minute; a minute where that was nothing."""
-    now = waiting()
     if now.above <= 1:
         return None
     found = sql.row(

@@ -4,6 +4,7 @@ import pytest
 from django.conf import settings
 
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, app, route
+from sharing import tasks
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,18 @@ def test_ingesting_and_calling_others_have_queues_of_their_own(task: str, queue:
 def test_the_sweep_runs_every_five_seconds() -> None:
     entry = app.conf.beat_schedule["sweep"]
     assert (entry["task"], entry["schedule"]) == ("sharing.tasks.sweep", 5.0)
+
+
+def test_no_task_expires(services: None) -> None:
+    """A worker discards a row of expired tasks recursively, and dies of it (celery issue 6736)."""
+    assert [
+        name for name, entry in app.conf.beat_schedule.items() if "expires" in entry.get("options", {})
+    ] == []
+    tasks._send(tasks.ingest_submission, "7")
+    with app.connection_for_read() as broker, broker.SimpleQueue(INGEST_QUEUE) as queue:
+        message = queue.get(timeout=5)
+        message.ack()
+    assert message.headers["expires"] is None
 
 
 def test_a_task_counts_as_done_only_when_it_is_and_leaves_no_result() -> None:

@@ -83,7 +83,7 @@ def test_the_pause_follows_from_what_was_ingested_in_the_last_minute(
     trust.receive(body(120, "waits"))
 
     # One object a second, and 30 have to go.
-    assert pressure._retry_after() == 30
+    assert pressure._retry_after(pressure.waiting()) == 30
 
 
 def test_what_was_ingested_long_ago_says_nothing_of_now(trust: Trust, settings: Settings) -> None:
@@ -94,7 +94,7 @@ def test_what_was_ingested_long_ago_says_nothing_of_now(trust: Trust, settings: 
     )
     trust.receive(body(120, "waits"))
 
-    assert pressure._retry_after() == 60
+    assert pressure._retry_after(pressure.waiting()) == 60
 
 
 def test_the_mark_is_looked_at_once_a_second(

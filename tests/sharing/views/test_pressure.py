@@ -9,13 +9,14 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.actions import tokens
 from accounts.actor import Actor
 from accounts.models import Token
 from indicators.actions import pressure
 from indicators.models import Submission
+from sharing import tasks
 from sharing.actions import intake
 from sharing.models import Collection
 from tests.conformance import stix
@@ -155,6 +156,24 @@ def test_at_high_water_nobody_is_taken_in_and_the_refusal_says_when(
     intake.ingest(submission_id=waiting.id, signer=sender.shop.signer, now=NOW)
     pressure.forget()
     assert sender.taxii(campaigns(1)).status_code == 202
+
+
+def test_of_a_backlog_not_every_submission_is_told_by_itself(
+    sender: Sender,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    """Each would lie in the worker's memory until its turn, long after the sweep has done its work."""
+    told: list[str] = []
+    monkeypatch.setattr(tasks, "_send", lambda task, *identifiers: told.append(task.name.rpartition(".")[2]))
+    monkeypatch.setattr(pressure, "BACKLOG", 2)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(5):
+            pressure.forget()
+            assert sender.rest(campaigns(1)).status_code == 202
+
+    assert told == ["ingest_submission", "ingest_submission", "ingest_waiting"]
 
 
 def test_one_full_pull_is_never_throttled(sender: Sender, settings: Settings) -> None:
