@@ -117,7 +117,7 @@ class World:
         )
         world = cls(home, port, serve)
         try:
-            world.wait_ready(120)
+            world.wait_ready(300)
             (home / "communities.yaml").write_text(communities)
             world.manage(
                 "apply_community", str(home / "communities.yaml"), "--tokens-out", str(home / "tokens.json")
