@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, transaction
 from django.db.models import Q
 
-from accounts import sql
+from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Membership
@@ -265,8 +265,8 @@ def pull(
     except OperationalError:
         # The database is away; the lease ends by itself.
         raise
-    except Exception as error:
-        log.exception("pull_failed", source=str(source_id))
+    except Exception as error:  # noqa: BLE001 - it is told to the source's health
+        log.error("pull_failed", source=str(source_id), fault=faults.summary(error))
         _fail(
             leased,
             f"The service failed on this source ({type(error).__name__}); its log says more.",

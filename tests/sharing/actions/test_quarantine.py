@@ -231,7 +231,7 @@ def test_what_deadlocks_each_time_is_set_aside_in_the_end(shop: Shop, poisoned: 
     tried = 0
     while state(submission_id) == "received":
         tasks.ingest_waiting()
-        assert tasks.submissions.waiting(now=timezone.now()) == [], "not tried at every sweep"
+        assert submissions.waiting(now=timezone.now()) == [], "not tried at every sweep"
         wait_no_longer()
         tried += 1
         assert tried <= submissions.MAX_STARTS + 1
