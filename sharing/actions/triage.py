@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from django.db import OperationalError, transaction
 
-from accounts import sql
+from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from indicators.actions import allowlists, journal
@@ -62,8 +62,13 @@ def publish_pending(*, community_id: UUID, signer: Signer, now: datetime) -> int
                 )
         except (OperationalError, psycopg.OperationalError):
             raise
-        except Exception:
-            log.exception("publish_failed", community=str(community_id), subjects=len(subject_ids))
+        except Exception as error:  # noqa: BLE001 - one of them fails, and is found below
+            log.error(
+                "publish_failed",
+                community=str(community_id),
+                subjects=len(subject_ids),
+                fault=faults.summary(error),
+            )
             _publish_one_by_one(community_id, subject_ids, signer, now)
     return len(pending)
 
@@ -84,8 +89,8 @@ def _publish_one_by_one(
                 )
         except (OperationalError, psycopg.OperationalError):
             raise
-        except Exception as error:
-            log.exception("subject_set_aside", subject=subject_id)
+        except Exception as error:  # noqa: BLE001 - it is set aside
+            log.error("subject_set_aside", subject=subject_id, fault=faults.summary(error))
             record(
                 by=Actor("service:publish"),
                 now=now,

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.utils import timezone
 
+from accounts import faults
 from accounts.actions.quotas import Levels, OverQuota
 from accounts.queries import Caller, caller
 from indicators.actions import pressure
@@ -76,9 +77,9 @@ def resource(**methods: View) -> Respond:
         except (OperationalError, psycopg.OperationalError) as error:
             log.warning("database_away", error=type(error).__name__)
             return failure(errors.Unavailable("The database does not answer.", retry_after=5))
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - the client is told no more than where to find it
             error_id = str(uuid4())
-            log.exception("request_failed", error_id=error_id)
+            log.error("request_failed", error_id=error_id, fault=faults.summary(error))
             return failure(errors.InternalError(), error_id=error_id)
         return HttpResponse(
             answer.body, status=answer.status, content_type=media_types.MEDIA_TYPE, headers=answer.headers

@@ -1,5 +1,6 @@
 """What went wrong is told by type and place, and no value is quoted."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,18 @@ def test_an_endless_chain_ends() -> None:
     first.__cause__, second.__cause__ = second, first
 
     assert faults.summary(first) == "ValueError\nfrom KeyError"
+
+
+def test_no_log_line_of_ours_quotes_an_exception() -> None:
+    """PostgreSQL's messages hold whole rows, so what is logged is a summary."""
+    root = Path(faults.__file__).resolve().parent.parent
+    sources = [
+        file
+        for name in ("accounts", "config", "indicators", "sharing")
+        for file in (root / name).rglob("*.py")
+    ]
+
+    assert sources
+    assert [
+        str(file) for file in sources if re.search(r"\blog\.exception\(|exc_info=True", file.read_text())
+    ] == []

@@ -127,9 +127,12 @@ def test_format_overrides_the_content_type(world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "query", "status"),
     [
-        ("{}", "text/csv", "?community=allies", 415),
+        ("{}", "text/html", "?community=allies", 415),
         ("{}", "", "?community=allies", 415),
-        ("{}", "application/json", "?community=allies&format=csv", 400),
+        ("{}", "application/json", "?community=allies&format=xml", 400),
+        ("{}", "text/csv", "?community=allies", 422),
+        ("{}", "application/json", "?community=allies&format=misp", 422),
+        ("7", "application/json", "?community=allies&format=ocsf", 422),
         ("{}", "application/json", "", 400),
         ("{}", "application/json", "?community=nowhere", 404),
         ("{}", "application/json", "?community=careful", 202),
