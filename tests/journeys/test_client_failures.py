@@ -35,7 +35,7 @@ def test_no_submission_is_lost_or_doubled(world: World, communities: None, count
     with ThreadPoolExecutor(SENDERS) as pool:
         shares = list(pool.map(lambda number: send(world, run, number, count // SENDERS), range(SENDERS)))
     took = time.monotonic() - started
-    world.settle(1200)
+    world.settle(3600)
     settled = time.monotonic() - started
 
     sent: dict[str, str] = {}
