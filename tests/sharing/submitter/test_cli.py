@@ -20,7 +20,9 @@ from tests.sharing.submitter.simulator import TOKEN, Simulator
 STILLWATCH = (
     sys.executable,
     "-c",
-    "import sys; from sharing.verifier.cli import main; sys.exit(main())",
+    # Where the tests run in the background, Ctrl-C is ignored by whatever they start.
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from sharing.verifier.cli import main; sys.exit(main())",
 )
 
 
