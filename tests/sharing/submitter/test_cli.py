@@ -21,8 +21,10 @@ STILLWATCH = (
     sys.executable,
     "-c",
     # Where the tests run in the background, Ctrl-C is ignored by whatever they start.
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from sharing.verifier.cli import main; sys.exit(main())",
+    (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from sharing.verifier.cli import main; sys.exit(main())"
+    ),
 )
 
 
