@@ -19,8 +19,8 @@ from indicators.sources import formats, text
 from indicators.sources.formats import FORMATS
 from indicators.stix import json
 from indicators.stix.markings import TLP
-from sharing import sending
 from sharing.actions import intake
+from sharing.admin import sending
 from sharing.models import Kind
 from tests import fuzz
 from tests.sharing.actions.conftest import NOW, Shop

@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.actor import Actor
-from accounts.admin import ReadOnly, may_analyse
+from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from accounts.models import Member, Role
 from indicators.actions import detectors as register
 from indicators.models import Claim, Detector, Finding
@@ -127,7 +126,7 @@ class DetectorAdmin(ReadOnly):
             detectors.change(
                 detector_id=obj.id,
                 reason=form.cleaned_data["reason"],
-                by=_actor(request),
+                by=actor_of(request),
                 now=timezone.now(),
                 **said,
             )
@@ -188,7 +187,7 @@ class DetectorAdmin(ReadOnly):
         return None
 
     def _do(self, request: HttpRequest, detector: Detector, action: str, reason: str) -> tuple[int, str]:
-        by, now = _actor(request), timezone.now()
+        by, now = actor_of(request), timezone.now()
         if action == "limit":
             done = register.limit(detector_id=detector.id, reason=reason, by=by, now=now)
             return (
@@ -251,10 +250,3 @@ def _may_administer(request: HttpRequest) -> bool:
         and isinstance(member, Member)
         and (member.is_superuser or member.role == Role.ADMIN)
     )
-
-
-def _actor(request: HttpRequest) -> Actor:
-    member = request.user
-    if not isinstance(member, Member) or not may_analyse(request):
-        raise PermissionDenied
-    return Actor(f"member:{member.username}", member.organization_id)

@@ -10,7 +10,8 @@ from django.urls import reverse
 from accounts.models import AuditEvent, Community, Member, Membership, Organization
 from indicators.actions import pulls
 from indicators.models import Source
-from sharing import source_admin, tasks
+from sharing import tasks
+from sharing.admin import sources
 from tests.indicators.actions.conftest import BY
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -184,7 +185,7 @@ def test_sources_are_disabled_and_enabled_from_the_list(
 def test_the_state_of_a_source_is_said_in_words(source: Source, changes: dict[str, Any], state: str) -> None:
     for name, value in changes.items():
         setattr(source, name, value)
-    assert source_admin.state_of(source, NOW) == state
+    assert sources.state_of(source, NOW) == state
 
 
 @pytest.mark.parametrize(
@@ -199,4 +200,4 @@ def test_the_state_of_a_source_is_said_in_words(source: Source, changes: dict[st
 )
 def test_the_lag_is_the_age_of_the_latest_object(source: Source, age: timedelta | None, lag: str) -> None:
     source.latest_at = None if age is None else NOW - age
-    assert source_admin.lag_of(source, NOW) == lag
+    assert sources.lag_of(source, NOW) == lag

@@ -15,8 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.actor import Actor
-from accounts.admin import ReadOnly
+from accounts.admin.base import ReadOnly, actor_of
 from accounts.models import Member, Role
 from indicators.actions import pulls
 from indicators.models import Source, SourceItem
@@ -139,7 +138,7 @@ class SourceAdmin(ReadOnly):
     def save_model(
         self, request: HttpRequest, obj: Source, form: "forms.ModelForm[Source]", change: bool
     ) -> None:
-        pulls.save(source=obj, by=_actor(request), now=timezone.now())
+        pulls.save(source=obj, by=actor_of(request), now=timezone.now())
         tasks.nudge_pull()
 
     @admin.action(description="Enable", permissions=["change"])
@@ -195,7 +194,7 @@ class SourceAdmin(ReadOnly):
 
     def _pull_now(self, request: HttpRequest, source: Source) -> None:
         with transaction.atomic():
-            asked = pulls.ask_now(source_id=source.id, by=_actor(request), now=timezone.now())
+            asked = pulls.ask_now(source_id=source.id, by=actor_of(request), now=timezone.now())
             tasks.nudge_pull()
         if asked:
             self.message_user(
@@ -206,7 +205,7 @@ class SourceAdmin(ReadOnly):
 
     def _set_enabled(self, request: HttpRequest, queryset: QuerySet[Source], *, enabled: bool) -> None:
         changed = sum(
-            pulls.set_enabled(source_id=source.id, enabled=enabled, by=_actor(request), now=timezone.now())
+            pulls.set_enabled(source_id=source.id, enabled=enabled, by=actor_of(request), now=timezone.now())
             for source in queryset
         )
         tasks.nudge_pull()
@@ -252,9 +251,3 @@ def _may_administer(request: HttpRequest) -> bool:
 
 def _back_to(source: Source) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:indicators_source_change", args=[source.id]))
-
-
-def _actor(request: HttpRequest) -> Actor:
-    member = request.user
-    assert isinstance(member, Member)
-    return Actor(f"member:{member.username}", member.organization_id)

@@ -7,7 +7,6 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,8 +16,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from accounts.actor import Actor
-from accounts.admin import ReadOnly, may_analyse
-from accounts.models import Member
+from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from indicators.actions import submissions, uploads
 from indicators.models import BodyFormat, Channel, Submission, SubmissionState, Upload
 from indicators.sources import csv, formats, text
@@ -172,7 +170,7 @@ class UploadAdmin(ReadOnly):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Choose a file; then its preview, or its progress."""
-        by = _actor(request)
+        by = actor_of(request)
         form = FileForm(request.POST or None, request.FILES or None, initial=_own_inbox(request))
         if getattr(request, "file_is_too_large", False):
             form.errors["file"] = form.error_class(
@@ -221,7 +219,7 @@ class UploadAdmin(ReadOnly):
 
     def preview_view(self, request: HttpRequest, upload_id: UUID) -> HttpResponse:
         """What the first rows or objects of a draft would become; then it is submitted or let go."""
-        by, now = _actor(request), timezone.now()
+        by, now = actor_of(request), timezone.now()
         upload = Upload.objects.select_related("organization", "community").filter(id=upload_id).first()
         if upload is None:
             raise Http404
@@ -265,7 +263,7 @@ class UploadAdmin(ReadOnly):
         extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """How far it has come; the page looks again by itself until all is done."""
-        _actor(request)
+        actor_of(request)
         upload = self.get_object(request, object_id)
         if upload is None:
             raise Http404
@@ -279,7 +277,7 @@ class UploadAdmin(ReadOnly):
 
     def text_view(self, request: HttpRequest) -> HttpResponse:
         """Text; then the values in it, to be ticked; then they are submitted as rows of CSV."""
-        by = _actor(request)
+        by = actor_of(request)
         if "submit" in request.POST:
             return self._submit_values(request, by)
         form = TextForm(request.POST or None, initial=_own_inbox(request))
@@ -341,7 +339,7 @@ class UploadAdmin(ReadOnly):
 
     def receipt_view(self, request: HttpRequest, submission_id: UUID) -> HttpResponse:
         """What became of each object, all of them or those with one outcome."""
-        _actor(request)
+        actor_of(request)
         submission, lines = _receipt(submission_id)
         outcome = request.GET.get("outcome", "")
         counts = sorted(Counter(line.outcome for line in lines).items())
@@ -423,10 +421,3 @@ def _own_inbox(request: HttpRequest) -> dict[str, object]:
     own = Collection.objects.filter(kind=Kind.INBOX, owner_id=getattr(member, "organization_id", None))
     found = own.exclude(owner=None).order_by("community__title").first()
     return {} if found is None else {"sender": found.id}
-
-
-def _actor(request: HttpRequest) -> Actor:
-    member = request.user
-    if not isinstance(member, Member) or not may_analyse(request):
-        raise PermissionDenied
-    return Actor(f"member:{member.username}", member.organization_id)

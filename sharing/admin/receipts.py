@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -14,9 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.actor import Actor
-from accounts.admin import ReadOnly, may_analyse
-from accounts.models import Member, Organization
+from accounts.admin.base import ReadOnly, actor_of, may_analyse
+from accounts.models import Organization
 from indicators.actions import submissions
 from indicators.models import Submission, SubmissionState
 from sharing import receipts, tasks
@@ -49,13 +47,6 @@ class _Desk(ReadOnly):
             request, object_id, form_url, hidden | (extra_context or {})
         )
         return found
-
-
-def _actor(request: HttpRequest) -> Actor:
-    member = request.user
-    if not isinstance(member, Member) or not may_analyse(request):
-        raise PermissionDenied
-    return Actor(f"member:{member.username}", member.organization_id)
 
 
 @admin.register(Submission)
@@ -152,7 +143,7 @@ class SubmissionAdmin(_Desk):
         return HttpResponseRedirect(reverse("admin:indicators_submission_change", args=[submission_id]))
 
     def _retry(self, request: HttpRequest, chosen: list[UUID]) -> None:
-        again = submissions.retry(submission_ids=chosen, by=_actor(request), now=timezone.now())
+        again = submissions.retry(submission_ids=chosen, by=actor_of(request), now=timezone.now())
         for submission_id in again:
             tasks.nudge_ingest(submission_id)
         if again:
@@ -163,7 +154,7 @@ class SubmissionAdmin(_Desk):
 
     def raw(self, request: HttpRequest, submission_id: UUID) -> HttpResponse:
         """What was sent, byte for byte, to be saved; written down in the audit trail."""
-        body = submissions.raw_body(submission_id=submission_id, by=_actor(request), now=timezone.now())
+        body = submissions.raw_body(submission_id=submission_id, by=actor_of(request), now=timezone.now())
         if body is None:
             raise Http404("It is not there, or its bytes were not kept.")
         return HttpResponse(
@@ -177,7 +168,7 @@ class SubmissionAdmin(_Desk):
 
     def csv(self, request: HttpRequest, submission_id: UUID) -> HttpResponse:
         """The whole receipt, to be saved."""
-        _actor(request)
+        actor_of(request)
         submission = Submission.objects.filter(id=submission_id).defer("body").first()
         if submission is None:
             raise Http404
@@ -260,7 +251,7 @@ class WebhookAdmin(_Desk):
                         url=form.cleaned_data["url"],
                         what=form.cleaned_data["what"],
                         internal=form.cleaned_data["internal"],
-                        by=_actor(request),
+                        by=actor_of(request),
                         now=timezone.now(),
                     )
                 except webhooks.NotTaken as refusal:
@@ -288,7 +279,7 @@ class WebhookAdmin(_Desk):
     @admin.action(description="Test: deliver something that tells nothing")
     def test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
         for webhook in queryset:
-            deliveries.queue_test(webhook=webhook, by=_actor(request), now=timezone.now())
+            deliveries.queue_test(webhook=webhook, by=actor_of(request), now=timezone.now())
         tasks.nudge_deliver()
         self.message_user(request, "A test is on its way: see the deliveries.", messages.SUCCESS)
 
@@ -311,12 +302,12 @@ class WebhookAdmin(_Desk):
     @admin.action(description="Delete, with the deliveries")
     def remove(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
         for webhook in queryset:
-            webhooks.delete(webhook=webhook, by=_actor(request), now=timezone.now())
+            webhooks.delete(webhook=webhook, by=actor_of(request), now=timezone.now())
         self.message_user(request, "Deleted.", messages.SUCCESS)
 
     def _change(self, request: HttpRequest, queryset: QuerySet[Webhook], **changes: Any) -> None:
         for webhook in queryset:
-            webhooks.change(webhook=webhook, by=_actor(request), now=timezone.now(), **changes)
+            webhooks.change(webhook=webhook, by=actor_of(request), now=timezone.now(), **changes)
         self.message_user(request, "Done.", messages.SUCCESS)
 
 
@@ -375,7 +366,7 @@ class DeliveryAdmin(_Desk):
         waiting = 0
         for delivery in queryset.defer("body"):
             try:
-                deliveries.resend(delivery=delivery, by=_actor(request), now=timezone.now())
+                deliveries.resend(delivery=delivery, by=actor_of(request), now=timezone.now())
             except deliveries.NotResendable:
                 waiting += 1
         tasks.nudge_deliver()

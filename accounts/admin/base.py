@@ -1,0 +1,67 @@
+"""What every page of the desk stands on: who may come in, and who acts."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.actor import Actor
+from accounts.models import Member, Role
+
+
+def may_analyse(request: HttpRequest) -> bool:
+    """Whether the signed-in member is an analyst or an admin of the operator."""
+    member = request.user
+    if not isinstance(member, Member) or not member.is_active:
+        return False
+    operator = member.organization is not None and member.organization.sector == "operator"
+    return member.is_superuser or (operator and member.role in {Role.ANALYST, Role.ADMIN})
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who acts; raises PermissionDenied for all but the operator's analysts and admins."""
+    member = request.user
+    if not isinstance(member, Member) or not may_analyse(request):
+        raise PermissionDenied
+    return Actor(f"member:{member.username}", member.organization_id)
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg] # it is no generic at run time
+    """Analysts and admins may look; nobody changes anything here."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_analyse(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return may_analyse(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Model], *args: Any, **options: Any
+    ) -> HttpResponse | None:
+        """A chosen id that is none is a bad request, not a fault."""
+        try:
+            return super().response_action(request, queryset, *args, **options)
+        except ValueError as error:
+            raise SuspiciousOperation("a chosen id is not one of a row") from error
+
+
+class ReasonForm(forms.Form):
+    """Why."""
+
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
+        help_text="Recorded in the audit trail.",
+        max_length=2000,
+    )

@@ -1,0 +1,14 @@
+"""The desk's pages on what is let out; importing them registers them."""
+
+from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+
+__all__ = [
+    "collections",
+    "detectors",
+    "organizations",
+    "receipts",
+    "reviews",
+    "sending",
+    "sources",
+    "subjects",
+]

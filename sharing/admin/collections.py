@@ -1,0 +1,30 @@
+"""Collections and the keys that sign them."""
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin.base import ReadOnly
+from sharing.models import Collection, SigningKey
+
+
+@admin.register(Collection)
+class CollectionAdmin(ReadOnly):
+    """Collections and how far they have grown."""
+
+    list_display = ("title", "community", "kind", "ceiling", "profile", "next_index", "link")
+    list_filter = ("community", "kind")
+    list_select_related = ("community",)
+
+    @admin.display(description="URL")
+    def link(self, collection: Collection) -> SafeString:
+        return format_html(
+            "<code>/taxii2/{}/collections/{}/</code>", collection.community.slug, collection.id
+        )
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnly):
+    """Public keys; `manage.py rotate_keys` makes a new one."""
+
+    list_display = ("kid", "use_from", "retired_at")

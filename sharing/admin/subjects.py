@@ -1,0 +1,225 @@
+"""What claims are about: what counts as one, and the merge journal."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin.base import ReadOnly, actor_of, may_analyse
+from indicators.actions import journal
+from indicators.models import Claim, Merge, MergeKind, Subject
+from sharing import desk, tasks
+
+
+class SplitForm(forms.Form):
+    """Which claims, and why."""
+
+    claims = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": "Tick the claims to split off."}
+    )
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 80}),
+        help_text="Recorded in the merge journal and the audit trail; no partner sees it.",
+        error_messages={"required": "Say why: the next analyst will ask."},
+        max_length=2000,
+    )
+
+
+class UndoForm(forms.Form):
+    """Why not."""
+
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
+        help_text="Recorded in the merge journal and the audit trail; no partner sees it.",
+        max_length=2000,
+    )
+
+
+@admin.register(Subject)
+class SubjectAdmin(ReadOnly):
+    """What claims are about; its page lists them, and splits off those that are about something else."""
+
+    list_display = ("title", "object_type", "community", "claims", "counts_for")
+    list_display_links = ("title",)
+    list_filter = ("community", "object_type")
+    list_select_related = ("community",)
+    search_fields = ("id",)
+    search_help_text = "A partner's object id, a published id, or a STIX pattern in any spelling."
+    ordering = ("-id",)
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
+        claims = Claim.objects.filter(subject=OuterRef("pk")).values("subject")
+        found: QuerySet[Subject] = super().get_queryset(request)
+        return found.annotate(claim_count=Subquery(claims.annotate(number=Count("id")).values("number")))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Subject], search_term: str
+    ) -> tuple[QuerySet[Subject], bool]:
+        term = search_term.strip()
+        return (queryset.filter(id__in=desk.subjects_named(term)) if term else queryset), False
+
+    @admin.display(description="What")
+    def title(self, subject: Subject) -> str:
+        return desk.titles([subject.id])[subject.id] or f"subject {subject.id}, of which nothing is claimed"
+
+    @admin.display(description="Claims")
+    def claims(self, subject: Subject) -> int:
+        return subject.claim_count or 0  # type: ignore[attr-defined] # annotated above
+
+    @admin.display(description="Counts for")
+    def counts_for(self, subject: Subject) -> str:
+        return "itself" if subject.merged_into_id is None else f"subject {subject.merged_into_id}"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        subject = self.get_object(request, object_id or "")
+        if subject is None:
+            raise Http404
+        claims = desk.claims_on(subject.id)
+        form = SplitForm(request.POST if request.method == "POST" else None)
+        form.fields["claims"].choices = [(claim.id, claim.object_id) for claim in claims]  # type: ignore[attr-defined]
+        if request.method == "POST" and form.is_valid():
+            made = self._split(request, subject, form)
+            if made is not None:
+                return HttpResponseRedirect(reverse("admin:indicators_subject_change", args=[made.other_id]))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": desk.titles([subject.id])[subject.id] or f"Subject {subject.id}",
+            "subject": subject,
+            "claims": claims,
+            "most": desk.MOST_SHOWN,
+            "ticked": set(request.POST.getlist("claims")),
+            "published": desk.published(subject.id),
+            "entries": _entries_of(subject),
+            "form": form,
+            "opts": self.model._meta,
+        }
+        return TemplateResponse(request, "admin/indicators/subject/claims.html", context)
+
+    def _split(self, request: HttpRequest, subject: Subject, form: SplitForm) -> Merge | None:
+        try:
+            journal_id = journal.split(
+                community_id=subject.community_id,
+                subject_id=subject.id,
+                claim_ids=form.cleaned_data["claims"],
+                by=actor_of(request),
+                now=timezone.now(),
+                reason=form.cleaned_data["reason"],
+            )
+        except (journal.NotSplittable, journal.ReasonMissing) as refusal:
+            form.add_error("claims", f"{str(refusal).capitalize()}.")
+            return None
+        tasks.nudge_publish(subject.community_id)
+        made = Merge.objects.get(id=journal_id)
+        self.message_user(
+            request,
+            format_html(
+                'Two subjects now: this one, and <a href="{}">the other half</a>. The feeds follow in a few seconds;'
+                ' <a href="{}">the merge journal</a> undoes it.',
+                reverse("admin:indicators_subject_change", args=[made.survivor_id]),
+                reverse("admin:indicators_merge_changelist"),
+            ),
+            messages.SUCCESS,
+        )
+        return made
+
+
+def _entries_of(subject: Subject) -> list[Merge]:
+    return list(
+        (Merge.objects.filter(survivor=subject) | Merge.objects.filter(other=subject)).order_by("-id")[:50]
+    )
+
+
+@admin.register(Merge)
+class MergeAdmin(ReadOnly):
+    """The merge journal, newest first: select entries, then undo them with one reason."""
+
+    list_display = ("made_at", "kind", "what", "with_what", "likeness", "made_by", "reason", "state")
+    list_display_links = ("made_at",)
+    list_filter = ("kind", "community", ("undone_at", admin.EmptyFieldListFilter))
+    search_fields = ("=made_by", "reason", "undo_reason")
+    ordering = ("-id",)
+    actions = ("undo",)
+    change_list_template = "admin/indicators/merge/journal.html"
+    fields = (
+        *("community", "kind", "what", "with_what", "likeness", "made_at", "made_by", "reason", "state"),
+        *("undone_at", "undone_by", "undo_reason"),
+    )
+    readonly_fields = fields
+
+    @admin.display(description="Counts for / was part of")
+    def what(self, entry: Merge) -> SafeString:
+        return desk.link_to(entry.survivor_id)
+
+    @admin.display(description="Merged / split off")
+    def with_what(self, entry: Merge) -> SafeString:
+        return desk.link_to(entry.other_id)
+
+    @admin.display(description="Similarity", ordering="similarity")
+    def likeness(self, entry: Merge) -> str:
+        return "–" if entry.similarity is None else f"{entry.similarity:.2f}"
+
+    @admin.display(description="State", ordering="undone_at")
+    def state(self, entry: Merge) -> str:
+        if entry.undone_at is None:
+            return "holds"
+        return f"undone by {entry.undone_by}: {entry.undo_reason}"
+
+    @admin.action(description="Undo: let the claims return")
+    def undo(self, request: HttpRequest, queryset: QuerySet[Merge]) -> HttpResponse | None:
+        form = UndoForm(request.POST if "decide" in request.POST else None)
+        # The newest first, as one undoes anything.
+        entries = list(queryset.select_related("community").order_by("-id"))
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": f"Undo {len(entries)} {'entries' if len(entries) != 1 else 'entry'}",
+                "form": form,
+                "entries": [
+                    (entry, desk.link_to(entry.survivor_id), desk.link_to(entry.other_id))
+                    for entry in entries[:50]
+                ],
+                "more": max(0, len(entries) - 50),
+                "ids": [entry.id for entry in entries],
+                "splits": any(entry.kind == MergeKind.SPLIT for entry in entries),
+                "opts": self.model._meta,
+            }
+            return TemplateResponse(request, "admin/indicators/merge/undo.html", context)
+        undone = sum(self._undo_one(request, entry, form.cleaned_data["reason"]) for entry in entries)
+        if undone:
+            self.message_user(
+                request, f"{undone} undone; the feeds follow in a few seconds.", messages.SUCCESS
+            )
+        return None
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        # Django offers actions only to those who may change something; the form has no field to change.
+        return may_analyse(request)
+
+    def _undo_one(self, request: HttpRequest, entry: Merge, reason: str) -> bool:
+        try:
+            journal.undo(journal_id=entry.id, by=actor_of(request), now=timezone.now(), reason=reason)
+        except (journal.AlreadyUndone, journal.ReasonMissing) as refusal:
+            self.message_user(
+                request, f"Entry of {entry.made_at:%Y-%m-%d %H:%M}: {refusal}.", messages.WARNING
+            )
+            return False
+        tasks.nudge_publish(entry.community_id)
+        return True
