@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test slow check format bench faults clean
+.PHONY: help install run test slow browser screenshots check format bench faults clean
 
 help: ## List the targets
 	@echo "Stillwatch: shares threat indicators over TAXII 2.1"
@@ -33,10 +33,16 @@ run: $(STAMP) ## Start everything with demo content; Ctrl-C stops it
 	@exec $(BIN)/python manage.py serve
 
 test: $(STAMP) ## Run the test suite on an embedded PostgreSQL and Redis
-	$(BIN)/python -m pytest -m "not slow and not faults and not bench"
+	$(BIN)/python -m pytest -m "not slow and not faults and not bench and not browser"
 
 slow: $(STAMP) ## Run the long tests: ten thousand malformed bodies, twenty thousand objects
-	$(BIN)/python -m pytest -m "slow and not faults and not bench"
+	$(BIN)/python -m pytest -m "slow and not faults and not bench and not browser"
+
+browser: $(STAMP) ## Drive the desk in Chromium, which must be installed
+	$(BIN)/python -m pytest -m browser
+
+screenshots: $(STAMP) ## Take the pictures in docs/screenshots anew, in Chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 check: $(STAMP) ## Check format, lint, types, imports and missing migrations
 	$(BIN)/ruff format --check .

@@ -1,0 +1,21 @@
+"""One browser for all stories, and a window for each person."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system: `CHROMIUM`, else the first of its usual names."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    assert found, "no Chromium: apt-get install chromium, or name it in CHROMIUM"
+    with sync_playwright() as playwright:
+        # Containers rarely let it make a sandbox of its own; it opens nothing but our own pages.
+        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield running
+        running.close()
