@@ -2,10 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.watched import Watched, window
+from tests.desk import desk_session
+from tests.world import World
+
+AtDesk = Callable[[str], AbstractContextManager[Watched]]
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +26,14 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def at_desk(browser: Browser, world: World) -> AtDesk:
+    """A window in which somebody is signed in, with password and, where they must have one, second factor."""
+
+    def enter(username: str) -> AbstractContextManager[Watched]:
+        cookies = desk_session(world, username).cookies if username else ()
+        return window(browser, world.url, cookies)
+
+    return enter

@@ -1,11 +1,11 @@
 """A browser's page that notes whatever a page of the desk must never do."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import Cookie
 from urllib.parse import urldefrag, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -97,18 +97,17 @@ class Watched:
 
 
 @contextmanager
-def window(browser: Browser, url: str, *, state: str | None = None) -> Iterator[Watched]:
-    """A window of its own, with the cookies of `state` (JSON, as `context.storage_state()` gives it)."""
-    context = browser.new_context(
-        viewport={"width": 1400, "height": 900},
-        storage_state=json.loads(state) if state else None,
-        accept_downloads=True,
-    )
+def window(browser: Browser, url: str, cookies: Iterable[Cookie] = ()) -> Iterator[Watched]:
+    """A window of its own, with the cookies of somebody's session; a story that leaves faults behind fails."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
     context.set_default_timeout(30_000)
+    context.add_cookies([{"name": one.name, "value": one.value or "", "url": url} for one in cookies])
     # A name that resolves nowhere costs time; whatever is asked of another host is noted and refused.
     context.route(lambda asked: not asked.startswith(url), _refuse)
+    watched = Watched(context.new_page(), url)
     try:
-        yield Watched(context.new_page(), url)
+        yield watched
+        assert watched.faults == []
     finally:
         context.close()
 
