@@ -1,4 +1,4 @@
-"""python -m tests.bench [--quick] [patterns] [read] [deep] [crawl] [ingest] [findings] [poison] [growth] [memory]"""
+"""python -m tests.bench [--quick] [part ...]: patterns desk read deep crawl ingest findings poison growth memory"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, findings, growth, ingest, memory, patterns, poison, read, servers
+from tests.bench import crawl, deep, desk, findings, growth, ingest, memory, patterns, poison, read, servers
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
@@ -20,8 +20,8 @@ PARTS = {
     "growth": growth.run,
     "memory": memory.run,
 }
-# These need no service.
-ALONE = {"patterns": patterns.run}
+# These need no service, or one of their own.
+ALONE = {"patterns": patterns.run, "desk": desk.run}
 CORES = 2
 
 

@@ -22,7 +22,7 @@ def run(bench: Bench) -> list[Row]:
     with psycopg.connect(bench.world.database_url, autocommit=True) as database:
         ingest.measure(bench, database, 1, next(seeds))  # Begins the feeds and warms the workers up.
         for known in (FEW, many):
-            _know(database, known)
+            know(database, known)
             say(f"ingest: {envelopes * ingest.PER_ENVELOPE:,} objects among {known:,} known indicators")
             rates[known] = statistics.median(
                 ingest.measure(bench, database, envelopes, next(seeds)) for _ in range(bench.rounds)
@@ -38,7 +38,7 @@ def run(bench: Bench) -> list[Row]:
     ]
 
 
-def _know(database: psycopg.Connection, count: int) -> None:
+def know(database: psycopg.Connection, count: int) -> None:
     """Copy an indicator that stands in both feeds, with all its rows, until there are so many."""
     (sample, held) = database.execute(
         "SELECT min(subject_id), count(DISTINCT subject_id) FROM sharing_release r"
