@@ -17,7 +17,7 @@ _OPEN = "".join(
     review: {{auto_release: all}}
     collections:{_FEEDS}
 """
-    for slug in ("shuffled", "bulk", "stream")
+    for slug in ("shuffled", "bulk", "stream", "fuzzed")
 )
 # Each organisation reads up to another ceiling.
 _TIERS = """
@@ -35,7 +35,7 @@ _TIERS = """
 
 @pytest.fixture(scope="session")
 def communities(world: World) -> None:
-    """`shuffled`, `bulk` and `stream` release everything; so does `tiers`, where clearances differ."""
+    """`shuffled`, `bulk`, `stream` and `fuzzed` release everything; so does `tiers`, where clearances differ."""
     file = world.home / "journeys.yaml"
     file.write_text(f"communities:{_OPEN}{_TIERS}")
     world.manage("apply_community", str(file))

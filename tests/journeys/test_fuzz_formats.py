@@ -52,7 +52,7 @@ def _post(world: World, count: int, seed: int) -> Counter[int]:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {world.token('lab-a').secret}"
         for name, body in fuzz.bodies(count, seed):
-            url = f"{world.url}/api/v1/submissions/?community=bulk&format={name}"
+            url = f"{world.url}/api/v1/submissions/?community=fuzzed&format={name}"
             answer = session.post(url, data=body, timeout=60)
             assert answer.status_code < 500, (seed, name, body)
             if answer.status_code >= 400:
