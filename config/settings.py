@@ -12,6 +12,7 @@ docs/operations.md describes each variable.
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -150,6 +151,11 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
     "accounts",
     "indicators",
     "sharing",
@@ -174,10 +180,14 @@ DESK_MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.sign_in.middleware.SecondFactor",
+    # Last: it turns the answer to a try that locked somebody out into the page that says so.
+    "axes.middleware.AxesMiddleware",
 ]
 SILENCED_SYSTEM_CHECKS = [
     # The checks look for these in MIDDLEWARE; they are in DESK_MIDDLEWARE, for the pages that need them.
-    *("admin.E408", "admin.E409", "admin.E410"),
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002"),
     *("security.W001", "security.W002", "security.W003"),
 ]
 
@@ -272,6 +282,65 @@ CONTENT_SECURITY_POLICY = (
 )
 # drf-spectacular's documentation page carries its start-up script in the page itself.
 CONTENT_SECURITY_POLICY_DOCS = CONTENT_SECURITY_POLICY + "; script-src 'self' 'unsafe-inline'"
+
+# ------------------------------------------------------------------------------------------------- signing in
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+LOGIN_REDIRECT_URL = "/admin/"
+LOGOUT_REDIRECT_URL = "/admin/login/"
+# How often something was tried, and which code was used up, must be known to all web processes, and outlive a restart:
+# a table, as everything else that must not be forgotten. It sees a few rows for each sign-in.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "accounts_signinlimit",
+        # Above this a third of the rows is dropped, also those that hold somebody back.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
+}
+
+ACCOUNT_ADAPTER = "accounts.sign_in.adapters.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+"""For how many seconds a proof of identity counts as fresh."""
+
+MFA_ADAPTER = "accounts.sign_in.adapters.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "accounts.sign_in.forms.SecondFactorForm",
+    "reauthenticate": "accounts.sign_in.forms.SecondFactorAgainForm",
+    "authenticate_webauthn": "accounts.sign_in.forms.KeyForm",
+    "reauthenticate_webauthn": "accounts.sign_in.forms.KeyAgainForm",
+}
+MFA_TOTP_TOLERANCE = 1
+"""How many codes before and after the present one count, for clocks that differ by up to half a minute."""
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Who is locked out cannot make it longer for others by trying on.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "accounts.sign_in.lockout.Lockout"
+AXES_LOCKOUT_CALLABLE = "accounts.sign_in.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "accounts.sign_in.lockout.address_of"
+AXES_USERNAME_FORM_FIELD = "login"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "login", "code", "credential", "oldpassword", "password1"]
+AXES_SENSITIVE_PARAMETERS += ["password2", "csrfmiddlewaretoken", "state"]
+# What its tables hold is in the audit trail and in notices.
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.adapters.SingleSignOn"
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
+SOCIALACCOUNT_PROVIDERS = single_sign_on()
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.flag("BEHIND_PROXY", default=False) else 0
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
