@@ -9,6 +9,7 @@ Two modes, chosen by STILLWATCH_MODE:
 docs/operations.md describes each variable.
 """
 
+import hashlib
 import os
 import secrets
 import tempfile
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
@@ -142,7 +146,11 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [host for host in _default_hosts if h
 # ----------------------------------------------------------------------------------------------------- Django
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Before the theme: some of its static files stand here in another version (accounts/static/unfold).
+    "accounts",
+    # Before the admin: it has other templates for it.
+    "unfold.apps.BasicAppConfig",
+    "config.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -151,15 +159,16 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "allauth.account",
+    "csp",
+    # After ours, whose templates stand in for theirs: allauth and axes, for signing in.
+    "config.apps.SignInConfig",
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "axes",
-    "accounts",
     "indicators",
     "sharing",
-    "config",
+    "config.apps.Wiring",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -172,7 +181,7 @@ MIDDLEWARE = ["config.middleware.DeskOnly"]
 DESK_PATHS = ("/admin/", "/api/v1/docs/")
 DESK_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.ContentPolicy",
+    "csp.middleware.CSPMiddleware",
     "config.middleware.NoNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -200,6 +209,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.sign_in.context.frame",
             ]
         },
     }
@@ -276,12 +286,36 @@ X_FRAME_OPTIONS = "DENY"
 # Only where a proxy of ours sets the header itself may it be believed.
 if env.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'; object-src 'none'"
-)
-# drf-spectacular's documentation page carries its start-up script in the page itself.
-CONTENT_SECURITY_POLICY_DOCS = CONTENT_SECURITY_POLICY + "; script-src 'self' 'unsafe-inline'"
+# Pages load and send to this server only; what is inline carries the request's nonce. Style attributes are let:
+# the theme sets widths by them, and they run nothing.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "style-src-attr": [UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "report-uri": "/admin/csp-report/",
+    }
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Stillwatch",
+    "SITE_HEADER": "Stillwatch",
+    "SITE_URL": None,
+    "SITE_SYMBOL": "visibility",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("desk/icon.svg")}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {"navigation": [{"title": "Your sign-in", "link": reverse_lazy("mfa_index")}]},
+    "STYLES": [lambda _: static("desk/desk.css")],
+    "SCRIPTS": [lambda _: static("desk/alpine.js"), lambda _: static("desk/desk.js")],
+}
 
 # ------------------------------------------------------------------------------------------------- signing in
 
@@ -308,6 +342,11 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
 """For how many seconds a proof of identity counts as fresh."""
+ACCOUNT_RATE_LIMITS = {
+    # Wider than the lock-out of one name at one address (AXES_*): for tries that are spread over many addresses.
+    "login": "60/m/ip",
+    "login_failed": "30/m/ip,10/10m/key",
+}
 
 MFA_ADAPTER = "accounts.sign_in.adapters.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -316,6 +355,7 @@ MFA_FORMS = {
     "reauthenticate": "accounts.sign_in.forms.SecondFactorAgainForm",
     "authenticate_webauthn": "accounts.sign_in.forms.KeyForm",
     "reauthenticate_webauthn": "accounts.sign_in.forms.KeyAgainForm",
+    "activate_totp": "accounts.sign_in.forms.ActivateAppForm",
 }
 MFA_TOTP_TOLERANCE = 1
 """How many codes before and after the present one count, for clocks that differ by up to half a minute."""
@@ -336,10 +376,37 @@ AXES_SENSITIVE_PARAMETERS += ["password2", "csrfmiddlewaretoken", "state"]
 # What its tables hold is in the audit trail and in notices.
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 
 SOCIALACCOUNT_ADAPTER = "accounts.sign_in.adapters.SingleSignOn"
-SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
-SOCIALACCOUNT_PROVIDERS = single_sign_on()
+
+OIDC_ISSUER = env.secure_url("OIDC_ISSUER")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+"""What the button on the sign-in page says."""
+OIDC_PROVIDER = f"oidc-{hashlib.sha256(OIDC_ISSUER.encode()).hexdigest()[:12]}"
+"""Stands with every link between a member and a person there: another issuer's people are others."""
+_oidc = {"OIDC_CLIENT_ID": env.text("OIDC_CLIENT_ID"), "OIDC_CLIENT_SECRET": env.secret("OIDC_CLIENT_SECRET")}
+if bool(OIDC_ISSUER) != all(_oidc.values()) or bool(OIDC_ISSUER) != any(_oidc.values()):
+    raise env.Misconfigured(
+        ", ".join(name for name, value in ({"OIDC_ISSUER": OIDC_ISSUER} | _oidc).items() if not value),
+        "must be set where single sign-on is",
+    )
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": OIDC_PROVIDER,
+                "name": OIDC_NAME,
+                "client_id": _oidc["OIDC_CLIENT_ID"],
+                "secret": _oidc["OIDC_CLIENT_SECRET"],
+                "settings": {"server_url": OIDC_ISSUER},
+            }
+        ]
+        if OIDC_ISSUER
+        else [],
+    }
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.flag("BEHIND_PROXY", default=False) else 0
 
 REST_FRAMEWORK = {
