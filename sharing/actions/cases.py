@@ -58,12 +58,9 @@ def follow(*, community_id: UUID, decided: Sequence[Decided], blast_limit: int, 
     wanted = {one.view.standing.id: one for one in decided if one.verdict.decision is Decision.REVIEW}
     unwanted = [one.view.standing.id for one in decided if one.verdict.decision is not Decision.REVIEW]
     sql.execute(
-        "UPDATE sharing_proposal SET state = 'over' WHERE state = 'open' AND review_id IN"
-        " (SELECT id FROM sharing_review WHERE release_id = ANY(%s) AND state = 'pending')",
-        (unwanted,),
-    )
-    sql.execute(
-        "UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'",
+        "WITH closed AS (UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'"
+        " RETURNING id) UPDATE sharing_proposal p SET state = 'over' FROM closed"
+        " WHERE p.review_id = closed.id AND p.state = 'open'",
         (unwanted,),
     )
     if not wanted:
