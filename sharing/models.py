@@ -311,6 +311,11 @@ class Review(models.Model):
                 condition=Q(state="pending"),
                 name="review_pending_audience",
             ),
+            models.Index(
+                fields=["viewed_by"],
+                condition=Q(state="pending", viewed_by__isnull=False),
+                name="review_pending_viewed",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -363,9 +368,7 @@ class Proposal(models.Model):
     reason = models.TextField()
     proposed_by = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField()
-    decided_by = models.ForeignKey(
-        Member, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
-    )
+    decided_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
     decision_reason = models.TextField(blank=True)
 

@@ -248,9 +248,11 @@ def _where(filters: Filters, member_id: int, now: datetime) -> tuple[str, dict[s
         also("v.id IN (SELECT review_id FROM sharing_proposal WHERE state = 'open' AND kind = 'release')")
     if filters.mine:
         also(
-            "(v.decided_by_id = %(me)s OR v.seconded_by_id = %(me)s"
-            " OR v.viewed_by_id = %(me)s AND v.viewed_at > %(fresh)s OR v.id IN"
-            " (SELECT review_id FROM sharing_proposal WHERE proposed_by_id = %(me)s AND kind = 'release'))",
+            "v.id IN (SELECT id FROM sharing_review WHERE decided_by_id = %(me)s"
+            " UNION ALL SELECT id FROM sharing_review WHERE viewed_by_id = %(me)s AND viewed_at > %(fresh)s"
+            "   AND state = 'pending'"
+            " UNION ALL SELECT review_id FROM sharing_proposal WHERE kind = 'release'"
+            "   AND (proposed_by_id = %(me)s OR decided_by_id = %(me)s))",
             me=member_id,
             fresh=now - timedelta(minutes=5),
         )

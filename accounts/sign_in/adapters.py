@@ -64,7 +64,9 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
         response: HttpResponse = super().post_login(request, user, **more)
         return response
 
-    def add_message(self, request: HttpRequest, level: int, message_template: Any = None, **more: Any) -> None:
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: Any = None, **more: Any
+    ) -> None:
         """As allauth does, without "You have signed in as"."""
         if message_template not in {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}:
             super().add_message(request, level, message_template, **more)

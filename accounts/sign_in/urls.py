@@ -37,7 +37,11 @@ _second_factor = [
     path("keys/<int:pk>/", _titled(EditWebAuthnView, "Rename the key"), name="mfa_edit_webauthn"),
     path("keys/<int:pk>/remove/", _titled(views.RemoveKey, "Remove the key"), name="mfa_remove_webauthn"),
     path("codes/", _titled(ViewRecoveryCodesView, "Recovery codes"), name="mfa_view_recovery_codes"),
-    path("codes/new/", _titled(GenerateRecoveryCodesView, "New recovery codes"), name="mfa_generate_recovery_codes"),
+    path(
+        "codes/new/",
+        _titled(GenerateRecoveryCodesView, "New recovery codes"),
+        name="mfa_generate_recovery_codes",
+    ),
     path("codes/file/", download_recovery_codes, name="mfa_download_recovery_codes"),
 ]
 _single_sign_on = [
@@ -49,7 +53,11 @@ _single_sign_on = [
 urlpatterns = [
     path("login/", _titled(LoginView, "Sign in"), name="account_login"),
     path("logout/", _titled(LogoutView, "Sign out"), name="account_logout"),
-    path("password_change/", _titled(PasswordChangeView, "Change your password"), name="account_change_password"),
+    path(
+        "password_change/",
+        _titled(PasswordChangeView, "Change your password"),
+        name="account_change_password",
+    ),
     path("account/", _titled(views.YourSignIn, "Your sign-in"), name="mfa_index"),
     path("account/again/", _titled(ReauthenticateView, _again), name="account_reauthenticate"),
     path("account/password/", _help, {"forgotten": True}, name="account_reset_password"),

@@ -318,6 +318,14 @@ class Migration(migrations.Migration):
                 name="review_pending_audience",
             ),
         ),
+        migrations.AddIndex(
+            model_name="review",
+            index=models.Index(
+                condition=models.Q(("state", "pending"), ("viewed_by__isnull", False)),
+                fields=["viewed_by"],
+                name="review_pending_viewed",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="review",
             constraint=models.CheckConstraint(
@@ -363,7 +371,6 @@ class Migration(migrations.Migration):
             model_name="proposal",
             name="decided_by",
             field=models.ForeignKey(
-                db_index=False,
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",
