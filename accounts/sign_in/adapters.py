@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.actions import sign_in
 from accounts.admin.fresh import proved_recently
@@ -24,15 +25,14 @@ from accounts.sign_in.rules import KEYS, belongs_here, must_have_second_factor
 _TOLD = {
     "account/email/password_changed": (sign_in.tell_password_changed, {}),
     "account/email/password_set": (sign_in.tell_password_changed, {}),
-    "mfa/email/totp_activated": (sign_in.tell_method_added, {"method": "totp"}),
     "mfa/email/totp_deactivated": (sign_in.tell_method_removed, {"method": "totp"}),
     "mfa/email/webauthn_added": (sign_in.tell_method_added, {"method": "webauthn"}),
     "mfa/email/webauthn_removed": (sign_in.tell_method_removed, {"method": "webauthn"}),
-    "mfa/email/recovery_codes_generated": (sign_in.tell_method_added, {"method": "recovery_codes"}),
     "socialaccount/email/account_connected": (sign_in.tell_method_added, {"method": "single-sign-on"}),
     "socialaccount/email/account_disconnected": (sign_in.tell_method_removed, {"method": "single-sign-on"}),
 }
-"""What allauth would send by e-mail, by the template of its message."""
+"""What allauth would send by e-mail, by the template of its message. Of apps and recovery codes it would do so only after
+the transaction: views.py tells of those."""
 
 
 class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
@@ -65,11 +65,15 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
         return response
 
     def add_message(
-        self, request: HttpRequest, level: int, message_template: Any = None, **more: Any
+        self, request: HttpRequest, level: int, message_template: str | None = None, *given: Any, **more: Any
     ) -> None:
         """As allauth does, without "You have signed in as"."""
         if message_template not in {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}:
-            super().add_message(request, level, message_template, **more)
+            super().add_message(request, level, message_template, *given, **more)
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only paths of ours: no other name of this machine, and no port beside."""
+        return bool(url) and str(url).startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
         """Signing in counts as a proof too, for as long as any."""

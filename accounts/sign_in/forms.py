@@ -68,6 +68,7 @@ class _CodeOnce:
         """Note that it was shown; a recovery code that was used up is told of."""
         super().save()  # type: ignore[misc]
         if self.authenticator.type == Authenticator.Type.RECOVERY_CODES:
+            self.authenticator.refresh_from_db()
             sign_in.tell_recovery_code_used(
                 member=self.user,
                 left=len(self.authenticator.wrap().get_unused_codes()),
@@ -108,3 +109,5 @@ class ActivateAppForm(ActivateTOTPForm):  # type: ignore[misc]
         code: str = super().clean_code()
         _used_up(self.user, code)
         return code
+
+

@@ -17,6 +17,7 @@ from accounts.sign_in.rules import (
     second_factors,
     shown_in,
 )
+from accounts.sign_in.sealing import Unreadable
 
 ANYBODY = frozenset({"account_login", "account_logout", "account_reset_password", "csp-report"})
 """Names of the URLs that are for the signed-out too."""
@@ -40,6 +41,12 @@ class SecondFactor:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return _stopped(request) or self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Say what is wrong where a page would show what does not open any more."""
+        if isinstance(exception, Unreadable):
+            return render(request, "account/unreadable.html", {"why": exception.messages[0]}, status=409)
+        return None
 
 
 def _stopped(request: HttpRequest) -> HttpResponse | None:

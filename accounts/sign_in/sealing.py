@@ -11,12 +11,20 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 _PURPOSE = b"stillwatch second factors v1"
 
 
-class Unreadable(ValueError):
-    """What was stored does not open with this SECRET_KEY."""
+class Unreadable(ValidationError):
+    """What was stored does not open with this SECRET_KEY; the message is for its owner."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service's key was changed since you set this second factor up: it must be set up anew."
+            " Ask the operator to remove it.",
+            code="unreadable",
+        )
 
 
 def seal(text: str) -> str:
@@ -29,7 +37,7 @@ def unseal(sealed: str) -> str:
     try:
         return _box(settings.SECRET_KEY).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
-        raise Unreadable("sealed with another SECRET_KEY") from error
+        raise Unreadable from error
 
 
 @lru_cache(maxsize=2)

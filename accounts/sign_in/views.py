@@ -8,6 +8,7 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.views import IndexView
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from allauth.socialaccount.models import SocialAccount
@@ -19,9 +20,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from accounts.actions import sign_in
 from accounts.models import Member
+from accounts.sign_in.lockout import address_of
 from accounts.sign_in.rules import KEYS, must_have_second_factor
 
 
@@ -40,6 +44,14 @@ class YourSignIn(IndexView):  # type: ignore[misc]
         return context
 
 
+def _told_added(request: HttpRequest, method: str) -> None:
+    member = request.user
+    assert isinstance(member, Member)
+    sign_in.tell_method_added(
+        member=member, method=method, address=address_of(request), now=timezone.now()
+    )
+
+
 def _shown(request: HttpRequest, kind: str) -> None:
     """What was just set up was shown as well: this session need not show it again."""
     member = request.user
@@ -56,6 +68,17 @@ class SetUpApp(ActivateTOTPView):  # type: ignore[misc]
         """It counts as shown."""
         response: HttpResponse = super().form_valid(form)
         _shown(self.request, Authenticator.Type.TOTP)
+        _told_added(self.request, "totp")
+        return response
+
+
+class NewCodes(GenerateRecoveryCodesView):  # type: ignore[misc]
+    """New recovery codes in place of the old ones."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Tell of it."""
+        response: HttpResponse = super().form_valid(form)
+        _told_added(self.request, "recovery_codes")
         return response
 
 
