@@ -120,6 +120,11 @@ HIGH_WATER_OBJECTS = env.integer("HIGH_WATER_OBJECTS", 1_000_000, minimum=1)
 HIGH_WATER_BYTES = env.integer("HIGH_WATER_BYTES", 4 * 1024**3, minimum=1)
 """As long as more than this waits for ingest, nothing more is taken from anybody."""
 
+# --------------------------------------------------------------------------------------------------- the desk
+
+BLAST_RADIUS_LIMIT = env.integer("BLAST_RADIUS_LIMIT", 10_000, minimum=1, maximum=10**10)
+"""What more people than this are estimated to be behind is released by two analysts, never by one."""
+
 # -------------------------------------------------------------------------------------------------- the hosts
 
 _public_host = urlsplit(PUBLIC_URL).hostname or ""

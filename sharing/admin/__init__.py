@@ -1,11 +1,22 @@
 """The desk's pages on what is let out; importing them registers them."""
 
-from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+from sharing.admin import (
+    collections,
+    detectors,
+    organizations,
+    proposals,
+    receipts,
+    reviews,
+    sending,
+    sources,
+    subjects,
+)
 
 __all__ = [
     "collections",
     "detectors",
     "organizations",
+    "proposals",
     "receipts",
     "reviews",
     "sending",
