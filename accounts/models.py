@@ -231,8 +231,10 @@ class Token(models.Model):
                 name="token_name_once",
             ),
             models.CheckConstraint(
-                condition=Q(replaced_by__isnull=True) | Q(expires_at__isnull=False),
-                name="token_replaced_expires",
+                condition=Q(replaced_by__isnull=True)
+                | Q(expires_at__isnull=False)
+                | Q(revoked_at__isnull=False),
+                name="token_replaced_ends",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),

@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(('replaced_by__isnull', True), ('expires_at__isnull', False), _connector='OR'), name='token_replaced_expires'),
+            constraint=models.CheckConstraint(condition=models.Q(('replaced_by__isnull', True), ('expires_at__isnull', False), ('revoked_at__isnull', False), _connector='OR'), name='token_replaced_ends'),
         ),
         migrations.AddField(
             model_name='auditlink',
