@@ -308,10 +308,11 @@ class AuditEvent(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["target", "id"]),
-            models.Index(fields=["at"]),
-            models.Index(fields=["action", "id"], name="auditevent_by_action"),
-            models.Index(fields=["actor", "id"], name="auditevent_by_actor"),
-            models.Index(fields=["organization", "id"], name="auditevent_by_organization"),
+            # The trail is read newest first, as a whole or of one of these.
+            models.Index(fields=["at", "id"], name="auditevent_by_time"),
+            models.Index(fields=["action", "at", "id"], name="auditevent_by_action"),
+            models.Index(fields=["actor", "at", "id"], name="auditevent_by_actor"),
+            models.Index(fields=["organization", "at", "id"], name="auditevent_by_organization"),
         ]
 
     def __str__(self) -> str:

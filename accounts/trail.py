@@ -1,10 +1,12 @@
-"""The audit trail read back: its head, and whether the whole chain still says what it said."""
+"""The audit trail read back: what it says, its head, and whether the whole chain still says what it said."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
-from typing import cast
+from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from django.db import connection, transaction
@@ -151,3 +153,73 @@ def _streamed(query: str) -> Iterator[Iterator[sql.Row]]:
         opened.itersize = _ROWS_AT_ONCE
         opened.execute(query.encode(), binary=True)
         yield iter(opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which events of the trail are wanted; what is None or empty is not asked for. `until` is exclusive."""
+
+    actor: str = ""
+    action: str = ""
+    organization_id: UUID | None = None
+    target: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event as the desk lists it; `position` is its place in the chain, None while it waits for one."""
+
+    id: int
+    at: datetime
+    actor: str
+    organization: str | None
+    action: str
+    target: str
+    detail: dict[str, Any]
+    position: int | None
+
+
+def events(filters: Filters, *, limit: int, before: tuple[datetime, int] | None = None) -> list[Shown]:
+    """The newest events that fit, at most `limit`; `before` is (at, id) of the last one of the page before.
+
+    One range of an index, however long the trail is.
+    """
+    conditions, parameters = ["TRUE"], dict[str, object](limit=limit)
+    for condition, name, value in (
+        ("e.actor = %(actor)s", "actor", filters.actor),
+        ("e.action = %(action)s", "action", filters.action),
+        ("e.organization_id = %(organization)s", "organization", filters.organization_id),
+        ("e.target = %(target)s", "target", filters.target),
+        ("e.at >= %(since)s", "since", filters.since),
+        ("e.at < %(until)s", "until", filters.until),
+    ):
+        if value:
+            conditions.append(condition)
+            parameters[name] = value
+    if before is not None:
+        conditions.append("(e.at, e.id) < (%(at)s, %(id)s)")
+        parameters |= {"at": before[0], "id": before[1]}
+    return [
+        Shown(*found)
+        for found in sql.rows(
+            "SELECT e.id, e.at, e.actor, o.name, e.action, e.target, e.detail, l.position FROM (SELECT * FROM"
+            f" accounts_auditevent e WHERE {' AND '.join(conditions)} ORDER BY e.at DESC, e.id DESC LIMIT %(limit)s) e"
+            " LEFT JOIN accounts_organization o ON o.id = e.organization_id"
+            " LEFT JOIN accounts_auditlink l ON l.event_id = e.id ORDER BY e.at DESC, e.id DESC",
+            parameters,
+        )
+    ]
+
+
+def actions() -> list[str]:
+    """Every action that the trail has, by jumping from one to the next in the index."""
+    return [
+        found[0]
+        for found in sql.rows(
+            "WITH RECURSIVE seen AS ((SELECT action FROM accounts_auditevent ORDER BY action LIMIT 1) UNION ALL"
+            " SELECT (SELECT action FROM accounts_auditevent WHERE action > seen.action ORDER BY action LIMIT 1)"
+            " FROM seen WHERE seen.action IS NOT NULL) SELECT action FROM seen WHERE action IS NOT NULL"
+        )
+    ]

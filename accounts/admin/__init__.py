@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.contrib.auth import admin as _registers_groups  # noqa: F401
 from django.contrib.auth.models import Group
 
-from accounts.admin import audit, people
+from accounts.admin import members, notices, roles, tokens
 
 admin.site.unregister(Group)
 
-__all__ = ["audit", "people"]
+__all__ = ["members", "notices", "roles", "tokens"]

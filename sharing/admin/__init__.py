@@ -1,9 +1,24 @@
 """The desk's pages on what is let out; importing them registers them."""
 
-from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+from sharing.admin import (
+    access,
+    audit,
+    collections,
+    communities,
+    detectors,
+    organizations,
+    receipts,
+    reviews,
+    sending,
+    sources,
+    subjects,
+)
 
 __all__ = [
+    "access",
+    "audit",
     "collections",
+    "communities",
     "detectors",
     "organizations",
     "receipts",
