@@ -209,6 +209,14 @@ class Token(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+    replaced_by = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="replaces",
+        help_text="The token of the same name that it was rotated for; both work until this one expires.",
+    )
     requests_per_minute = models.IntegerField(
         null=True, blank=True, help_text="Empty: the service's default."
     )
@@ -218,7 +226,15 @@ class Token(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "name"], condition=Q(revoked_at__isnull=True), name="token_name_once"
+                fields=["organization", "name"],
+                condition=Q(revoked_at__isnull=True, replaced_by__isnull=True),
+                name="token_name_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(replaced_by__isnull=True)
+                | Q(expires_at__isnull=False)
+                | Q(revoked_at__isnull=False),
+                name="token_replaced_ends",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
@@ -284,13 +300,43 @@ class AuditEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()
     actor = models.CharField(max_length=200, help_text="member:<username>, token:<id> or service:<part>")
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, null=True)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, null=True, db_index=False)
     action = models.CharField(max_length=64)
     target = models.CharField(max_length=200)
     detail = models.JSONField(default=dict)
 
     class Meta:
-        indexes = [models.Index(fields=["target", "id"]), models.Index(fields=["at"])]
+        indexes = [
+            models.Index(fields=["target", "id"]),
+            # The trail is read newest first, as a whole or of one of these.
+            models.Index(fields=["at", "id"], name="auditevent_by_time"),
+            models.Index(fields=["action", "at", "id"], name="auditevent_by_action"),
+            models.Index(fields=["actor", "at", "id"], name="auditevent_by_actor"),
+            models.Index(fields=["organization", "at", "id"], name="auditevent_by_organization"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor} {self.action} {self.target}"
+
+
+class AuditPending(models.Model):
+    """An audit event that has no place in the chain yet: the queue of `accounts.actions.chain`."""
+
+    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class AuditLink(models.Model):
+    """An audit event's place in the chain; positions begin at 1 and have no gaps (accounts/chain.py)."""
+
+    position = models.BigIntegerField(primary_key=True)
+    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="link")
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(position__gte=1), name="auditlink_from_one")]
+
+    def __str__(self) -> str:
+        return f"{self.position}:{bytes(self.digest).hex()}"

@@ -77,6 +77,8 @@ app.conf.update(
         "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0},
+        "link-audit": {"task": "accounts.tasks.link_audit", "schedule": 5.0},
+        "tell-audit-head": {"task": "accounts.tasks.tell_audit_head", "schedule": 600.0},
         "watch_sources": {"task": "sharing.tasks.watch_sources", "schedule": 600.0},
     },
 )

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.admin.invitation import invitation
 from config import content_policy, health
 
 urlpatterns = [
@@ -14,5 +15,6 @@ urlpatterns = [
     path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/csp-report/", content_policy.report, name="csp-report"),
     path("admin/", include("accounts.sign_in.urls")),
+    path("admin/invitation/<str:reference>/<str:token>/", invitation, name="invitation"),
     path("admin/", admin.site.urls),
 ]

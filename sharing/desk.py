@@ -14,6 +14,7 @@ from accounts.models import Tlp
 from indicators.dedup.identity import indicator_key
 from indicators.patterns import PatternError
 from indicators.stix.objects import known_by
+from sharing import access
 from sharing.models import Review
 
 
@@ -129,16 +130,7 @@ def subjects_named(term: str) -> list[int]:
 
 def readers_of(review: Review) -> list[str]:
     """The organisations that would receive it."""
-    return [
-        name
-        for (name,) in sql.rows(
-            "SELECT DISTINCT o.name FROM sharing_collection k"
-            " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-            " JOIN accounts_organization o ON o.id = g.organization_id"
-            " WHERE k.community_id = %s AND k.kind = 'feed' AND k.ceiling = %s ORDER BY o.name",
-            (review.community_id, review.release.ceiling),
-        )
-    ]
+    return [name for _, name in access.readers_at(review.community_id, review.release.ceiling)]
 
 
 def link_to(subject_id: int) -> SafeString:

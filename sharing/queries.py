@@ -1,6 +1,6 @@
 """What a reader may see: communities, collections, and pages of stored bytes.
 
-Access is a row of `sharing_collectiongrant` together with a membership; without both a collection is unknown.
+Without access (sharing/access.py) a collection is unknown.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import msgspec
 from accounts import secrets, sql
 from accounts.queries import CALLER, Caller, caller_of
 from indicators.stix.json import MAX_OBJECT_BYTES
+from sharing.access import MAY
 from sharing.page_memory import PageMemory
 from sharing.taxii.filters import DEFAULT_LIMIT, Filters
 
@@ -102,11 +103,7 @@ def api_root(organization_id: UUID, slug: str) -> ApiRoot | None:
 _READABLE = (
     "SELECT k.id, k.community_id, k.alias, k.title, k.description, k.kind, k.ceiling, k.next_index, k.last_added,"
     " k.largest, g.can_read, g.can_write"
-    " FROM accounts_community c"
-    " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = %(organization)s"
-    " JOIN sharing_collection k ON k.community_id = c.id"
-    " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.organization_id = m.organization_id"
-    " WHERE c.slug = %(slug)s"
+    f" FROM {MAY} WHERE m.organization_id = %(organization)s AND c.slug = %(slug)s"
 )
 
 

@@ -10,9 +10,9 @@ from django.contrib import admin
 from django.contrib.auth import admin as _registers_groups  # noqa: F401
 from django.contrib.auth.models import Group
 
-from accounts.admin import audit, people
+from accounts.admin import members, notices, roles, tokens
 
 # What libraries put at the desk, and what has no place there: each is somebody's own, or a secret.
 admin.site.unregister([Group, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
 
-__all__ = ["audit", "people"]
+__all__ = ["members", "notices", "roles", "tokens"]

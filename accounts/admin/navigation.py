@@ -67,7 +67,9 @@ SECTIONS = (
         (
             Item("Organisations", "corporate_fare", "admin:accounts_organization_changelist"),
             Item("Communities", "groups", "admin:accounts_community_changelist"),
+            Item("Who sees what", "preview", "admin:access"),
             Item("Members", "person", "admin:accounts_member_changelist"),
+            Item("Roles", "badge", "admin:roles"),
             Item("Tokens", "vpn_key", "admin:accounts_token_changelist"),
             Item("Notices", "campaign", "admin:accounts_notice_changelist"),
             Item("Audit trail", "history", "admin:accounts_auditevent_changelist"),

@@ -73,7 +73,11 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_safe_url(self, url: str | None) -> bool:
         """Only paths of ours: no other name of this machine, and no port beside."""
-        return bool(url) and str(url).startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        return (
+            bool(url)
+            and str(url).startswith("/")
+            and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        )
 
     def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
         """Signing in counts as a proof too, for as long as any."""

@@ -11,14 +11,15 @@ from django.db import transaction
 
 from accounts.actions import tokens
 from accounts.actions.audit import record
-from accounts.actions.grades import first_grade
+from accounts.actions.refusal import Invalid
 from accounts.actor import Actor
 from accounts.models import AutoRelease, Community, Member, Membership, Organization, Role, Tlp, Token
 from indicators.actions import pulls
 from indicators.actions.observations import queue_all_folds
 from indicators.models import Source
 from indicators.stix.markings import TLP
-from sharing.actions.ageing import regrade, reweigh
+from sharing.actions import organizations
+from sharing.actions.ageing import regrade
 from sharing.models import Collection, CollectionGrant, Kind, Profile
 
 _Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
@@ -35,14 +36,18 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pass
 
 
-class _MemberSpec(_Strict, kw_only=True):
+class MemberSpec(_Strict, kw_only=True):
+    """A person of an organisation."""
+
     username: Annotated[str, msgspec.Meta(min_length=1, max_length=150)]
     email: str = ""
     role: Literal["reader", "submitter", "analyst", "admin"] = "reader"
     password_env: str | None = None
 
 
-class _TokenSpec(_Strict, kw_only=True):
+class TokenSpec(_Strict, kw_only=True):
+    """A credential of a program."""
+
     name: _Slug
     scopes: Annotated[list[Literal["feed:read", "submit", "lookup", "admin"]], msgspec.Meta(min_length=1)]
     expires_at: datetime | None = None
@@ -51,27 +56,35 @@ class _TokenSpec(_Strict, kw_only=True):
     bytes_per_hour: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
 
 
-class _OrganizationSpec(_Strict, kw_only=True):
+class OrganizationSpec(_Strict, kw_only=True):
+    """An organisation with its members and tokens."""
+
     slug: _Slug
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     sector: Literal["operator", "ai-lab", "cloud-provider", "authority", "researcher"]
     reliability: Literal["A", "B", "C", "D", "E", "F"] = "F"
     platforms: list[_Slug] = []
     prompt_text: Literal["refuse", "allow"] = "refuse"
-    members: list[_MemberSpec] = []
-    tokens: list[_TokenSpec] = []
+    members: list[MemberSpec] = []
+    tokens: list[TokenSpec] = []
 
 
-class _RuleSpec(_Strict, kw_only=True):
+class RuleSpec(_Strict, kw_only=True):
+    """What leaves without an analyst."""
+
     min_confidence: Annotated[int, msgspec.Meta(ge=0, le=100)] = 80
     min_sources: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
 
 
-class _ReviewSpec(_Strict, kw_only=True):
-    auto_release: _RuleSpec | Literal["all", "none"] = "none"
+class ReviewSpec(_Strict, kw_only=True):
+    """What leaves without an analyst, if anything."""
+
+    auto_release: RuleSpec | Literal["all", "none"] = "none"
 
 
-class _CollectionSpec(_Strict, kw_only=True):
+class CollectionSpec(_Strict, kw_only=True):
+    """A collection; who reads and writes there, None for every member."""
+
     alias: _Slug
     title: _Title
     kind: Literal["feed", "open"]
@@ -82,7 +95,9 @@ class _CollectionSpec(_Strict, kw_only=True):
     write: list[_Slug] | None = None
 
 
-class _SourceSpec(_Strict, kw_only=True):
+class SourceSpec(_Strict, kw_only=True):
+    """Another server that is pulled."""
+
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     kind: Literal["taxii", "misp-feed"]
     organization: _Slug
@@ -96,23 +111,25 @@ class _SourceSpec(_Strict, kw_only=True):
     enabled: bool = True
 
 
-class _CommunitySpec(_Strict, kw_only=True):
+class CommunitySpec(_Strict, kw_only=True):
+    """A community with its members and collections."""
+
     slug: _Slug
     title: _Title
     description: str = ""
     members: list[_Slug]
     default_tlp: _Tlp = "amber"
     personal_data: Literal["refuse", "allow"] = "refuse"
-    review: _ReviewSpec = msgspec.field(default_factory=_ReviewSpec)
-    collections: list[_CollectionSpec] = []
-    sources: list[_SourceSpec] = []
+    review: ReviewSpec = msgspec.field(default_factory=ReviewSpec)
+    collections: list[CollectionSpec] = []
+    sources: list[SourceSpec] = []
 
 
 class CommunityFile(_Strict):
     """The whole file."""
 
-    organizations: list[_OrganizationSpec] = []
-    communities: list[_CommunitySpec] = []
+    organizations: list[OrganizationSpec] = []
+    communities: list[CommunitySpec] = []
 
 
 @dataclass(slots=True)
@@ -136,13 +153,23 @@ def parse(text: str) -> CommunityFile:
     return parsed
 
 
-def _quotas(spec: _TokenSpec) -> dict[str, int | None]:
+def _quotas(spec: TokenSpec) -> dict[str, int | None]:
     """A token's own quotas; None is the service's default."""
     return {
         "requests_per_minute": spec.requests_per_minute,
         "objects_per_hour": spec.objects_per_hour,
         "bytes_per_hour": spec.bytes_per_hour,
     }
+
+
+def checked(spec: CommunitySpec) -> CommunityFile:
+    """A file of one community, made elsewhere, looked at as one that was read; `InvalidFile` names the place."""
+    try:
+        parsed = msgspec.convert(msgspec.to_builtins(CommunityFile(communities=[spec])), CommunityFile)
+    except msgspec.ValidationError as error:
+        raise InvalidFile(str(error)) from error
+    _check(parsed)
+    return parsed
 
 
 def _check(parsed: CommunityFile) -> None:
@@ -181,20 +208,35 @@ def _unique(place: str, names: list[str]) -> None:
         raise InvalidFile(f"{place}: {', '.join(twice)} given twice")
 
 
+def _written(value: object) -> object:
+    """A value as the audit trail has it."""
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
 @transaction.atomic
-def apply(parsed: CommunityFile, *, by: Actor, now: datetime) -> Applied:
-    """Make the database match; nothing is changed where it already does, and an error changes nothing at all."""
-    return _Apply(by, now).all(parsed)
+def apply(parsed: CommunityFile, *, by: Actor, now: datetime, is_rehearsal: bool = False) -> Applied:
+    """Make the database match; nothing is changed where it already does, and an error changes nothing at all.
+
+    A rehearsal, which its caller rolls back, does not queue what would have to be folded anew: that may be everything.
+    """
+    return _Apply(by, now, is_rehearsal).all(parsed)
 
 
 class _Apply:
-    def __init__(self, by: Actor, now: datetime) -> None:
-        self.by, self.now = by, now
+    def __init__(self, by: Actor, now: datetime, is_rehearsal: bool) -> None:
+        self.by, self.now, self.is_rehearsal = by, now, is_rehearsal
         self.result = Applied()
+
+    def _fold_all(self, community: Community) -> None:
+        if not self.is_rehearsal:
+            queue_all_folds(community_id=community.id)
 
     def all(self, parsed: CommunityFile) -> Applied:
         for spec in parsed.organizations:
-            self._organization(spec)
+            try:
+                self._organization(spec)
+            except Invalid as error:
+                raise InvalidFile(f"organizations[{spec.slug}].{error}") from error
         for community in parsed.communities:
             self._community(community)
         return self.result
@@ -203,12 +245,11 @@ class _Apply:
         record(by=self.by, now=self.now, action=action, target=target, detail=detail)
         self.result.changes.append(sentence)
 
-    def _set(
-        self, kind: str, label: str, found: Organization | Community | Collection | Member, **wanted: object
-    ) -> None:
+    def _set(self, kind: str, label: str, found: Community | Collection | Member, **wanted: object) -> None:
         """Bring attributes to what is wanted, and say which changed."""
         differing = {name: value for name, value in wanted.items() if getattr(found, name) != value}
         if differing:
+            before = {name: _written(getattr(found, name)) for name in differing}
             for name, value in differing.items():
                 setattr(found, name, value)
             found.save(update_fields=list(differing))
@@ -216,42 +257,43 @@ class _Apply:
                 f"{kind}.change",
                 f"{kind}:{found.pk}",
                 f"changed {kind} {label}: {', '.join(differing)}",
-                **{name: str(value) for name, value in differing.items()},
+                before=before,
+                after={name: _written(value) for name, value in differing.items()},
             )
 
-    def _organization(self, spec: _OrganizationSpec) -> None:
-        organization, made = Organization.objects.get_or_create(
-            slug=spec.slug,
-            defaults={
-                "name": spec.name,
-                "sector": spec.sector,
-                "reliability": spec.reliability,
-                "platforms": spec.platforms,
-                "prompt_text": spec.prompt_text,
-                "created_at": self.now,
-            },
-        )
-        if made:
-            first_grade(organization=organization, by=self.by, now=self.now)
-            self._changed(
-                "organization.create", f"organization:{organization.id}", f"made organization {spec.slug}"
-            )
-        else:
-            self._set(
-                "organization",
-                spec.slug,
-                organization,
+    def _organization(self, spec: OrganizationSpec) -> None:
+        organization = Organization.objects.filter(slug=spec.slug).first()
+        if organization is None:
+            organization = organizations.create(
+                slug=spec.slug,
                 name=spec.name,
                 sector=spec.sector,
+                reliability=spec.reliability,
+                platforms=spec.platforms,
                 prompt_text=spec.prompt_text,
+                by=self.by,
+                now=self.now,
             )
-            self._weight(organization, spec)
+            self.result.changes.append(f"made organization {spec.slug}")
+        else:
+            changed = self._change_organization(organization, spec)
+            if changed:
+                self.result.changes.append(f"changed organization {spec.slug}: {', '.join(changed)}")
         for member in spec.members:
             self._member(organization, member)
         self._tokens(organization, spec.tokens)
 
-    def _weight(self, organization: Organization, spec: _OrganizationSpec) -> None:
-        """Its grade and platforms as a source; what it said before is weighed anew if they changed."""
+    def _change_organization(self, organization: Organization, spec: OrganizationSpec) -> list[str]:
+        """What it is, and its grade; the names of what changed."""
+        changed = organizations.change(
+            organization_id=organization.id,
+            name=spec.name,
+            sector=spec.sector,
+            platforms=spec.platforms,
+            prompt_text=spec.prompt_text,
+            by=self.by,
+            now=self.now,
+        )
         if regrade(
             organization_id=organization.id,
             reliability=spec.reliability,
@@ -259,13 +301,10 @@ class _Apply:
             by=self.by,
             now=self.now,
         ):
-            self.result.changes.append(f"changed organization {spec.slug}: reliability")
-        if organization.platforms != spec.platforms:
-            organization.refresh_from_db()
-            self._set("organization", spec.slug, organization, platforms=spec.platforms)
-            reweigh(organization_id=organization.id, now=self.now)
+            changed.append("reliability")
+        return changed
 
-    def _member(self, organization: Organization, spec: _MemberSpec) -> None:
+    def _member(self, organization: Organization, spec: MemberSpec) -> None:
         wanted: dict[str, object] = {
             "email": spec.email,
             "role": spec.role,
@@ -293,11 +332,9 @@ class _Apply:
                 f"member {spec.username} cannot sign in yet: no password in ${spec.password_env or 'password_env'}"
             )
 
-    def _tokens(self, organization: Organization, specs: list[_TokenSpec]) -> None:
-        standing = {
-            token.name: token
-            for token in Token.objects.filter(organization=organization, revoked_at__isnull=True)
-        }
+    def _tokens(self, organization: Organization, specs: list[TokenSpec]) -> None:
+        working = Token.objects.filter(organization=organization, revoked_at__isnull=True)
+        standing = {token.name: token for token in working.filter(replaced_by__isnull=True)}
         for spec in specs:
             quotas = _quotas(spec)
             label = f"{organization.slug}/{spec.name}"
@@ -314,27 +351,25 @@ class _Apply:
                 )
                 self.result.secrets[label] = {"id": str(token.id), "secret": secret}
                 self.result.changes.append(f"made token {label}")
-            elif (
-                token.scopes != sorted(spec.scopes)
-                or token.expires_at != spec.expires_at
-                or any(getattr(token, name) != quota for name, quota in quotas.items())
-            ):
-                token.scopes, token.expires_at = sorted(spec.scopes), spec.expires_at
-                for name, quota in quotas.items():
-                    setattr(token, name, quota)
-                token.save(update_fields=["scopes", "expires_at", *quotas])
-                self._changed(
-                    "token.change",
-                    f"token:{token.id}",
-                    f"changed token {label}",
-                    scopes=token.scopes,
-                    **quotas,
-                )
-        for token in standing.values():
-            tokens.revoke(token_id=token.id, by=self.by, now=self.now)
-            self.result.changes.append(f"revoked token {organization.slug}/{token.name}")
+            elif self._change_token(token, spec):
+                self.result.changes.append(f"changed token {label}")
+        # What was rotated ends by itself, unless its name is gone.
+        named = {spec.name for spec in specs}
+        for token in working:
+            if token.name not in named and tokens.revoke(token_id=token.id, by=self.by, now=self.now):
+                self.result.changes.append(f"revoked token {organization.slug}/{token.name}")
 
-    def _community(self, spec: _CommunitySpec) -> None:
+    def _change_token(self, token: Token, spec: TokenSpec) -> bool:
+        return tokens.change(
+            token_id=token.id,
+            scopes=spec.scopes,
+            expires_at=spec.expires_at,
+            quotas=_quotas(spec),
+            by=self.by,
+            now=self.now,
+        )
+
+    def _community(self, spec: CommunitySpec) -> None:
         rule = spec.review.auto_release
         wanted: dict[str, object] = {
             "title": spec.title,
@@ -345,16 +380,16 @@ class _Apply:
         }
         if not isinstance(rule, str):
             wanted |= {"min_confidence": rule.min_confidence, "min_sources": rule.min_sources}
-        community, made = Community.objects.get_or_create(
-            slug=spec.slug, defaults={**wanted, "created_at": self.now}
-        )
-        if made:
+        # One at a time: what is previewed at the desk must still be so when it is carried out.
+        community = Community.objects.select_for_update(no_key=True).filter(slug=spec.slug).first()
+        if community is None:
+            community = Community.objects.create(slug=spec.slug, created_at=self.now, **wanted)
             self._changed("community.create", f"community:{community.id}", f"made community {spec.slug}")
         else:
             rules = (community.auto_release, community.min_confidence, community.min_sources)
             self._set("community", spec.slug, community, **wanted)
             if rules != (community.auto_release, community.min_confidence, community.min_sources):
-                queue_all_folds(community_id=community.id)
+                self._fold_all(community)
         members = self._memberships(community, spec.members)
         kept = [self._collection(community, one, members) for one in spec.collections]
         kept += [self._inbox(community, organization) for organization in members.values()]
@@ -396,7 +431,7 @@ class _Apply:
         left.delete()
         return members
 
-    def _source(self, community: Community, spec: _SourceSpec, members: dict[str, Organization]) -> None:
+    def _source(self, community: Community, spec: SourceSpec, members: dict[str, Organization]) -> None:
         """What the file does not name was made at the desk, and stays."""
         source = Source.objects.filter(name=spec.name).first() or Source(name=spec.name)
         made = source.created_at is None
@@ -413,7 +448,7 @@ class _Apply:
             )
 
     def _collection(
-        self, community: Community, spec: _CollectionSpec, members: dict[str, Organization]
+        self, community: Community, spec: CollectionSpec, members: dict[str, Organization]
     ) -> Collection:
         wanted = {"title": spec.title, "description": spec.description}
         fixed = {"kind": spec.kind, "ceiling": int(TLP.parse(spec.ceiling)), "profile": spec.profile}
@@ -426,7 +461,7 @@ class _Apply:
             self._changed("collection.create", f"collection:{collection.id}", f"made collection {label}")
             if spec.kind == "feed":
                 # It holds what was released before it was made.
-                queue_all_folds(community_id=community.id)
+                self._fold_all(community)
         else:
             for name, value in fixed.items():
                 if getattr(collection, name) != value:

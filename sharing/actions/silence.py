@@ -68,7 +68,7 @@ def watch(*, now: datetime) -> None:
 
 
 def _sources(now: datetime) -> list[_Source]:
-    """Who sent in the last days and could still: members, by tokens that nobody revoked."""
+    """Who sent in the last days and could still: members, by tokens that nobody revoked or rotated."""
     return [
         _Source(*found)
         for found in sql.rows(
@@ -82,7 +82,8 @@ def _sources(now: datetime) -> list[_Source]:
             " AND state <> 'draft'"
             " WINDOW source AS (PARTITION BY community_id, channel, token_id)) s"
             " JOIN accounts_membership m ON m.organization_id = o.id AND m.community_id = s.community_id"
-            " LEFT JOIN accounts_token t ON t.id = s.token_id WHERE t.revoked_at IS NULL"
+            " LEFT JOIN accounts_token t ON t.id = s.token_id"
+            " WHERE t.revoked_at IS NULL AND t.replaced_by_id IS NULL"
             " GROUP BY o.id, s.community_id, s.channel, s.token_id",
             {"hours": HOURS, "days": DAYS, "since": now - _LOOKED_BACK},
         )

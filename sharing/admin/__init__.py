@@ -1,7 +1,10 @@
 """The desk's pages on what is let out; importing them registers them."""
 
 from sharing.admin import (
+    access,
+    audit,
     collections,
+    communities,
     detectors,
     organizations,
     proposals,
@@ -13,7 +16,10 @@ from sharing.admin import (
 )
 
 __all__ = [
+    "access",
+    "audit",
     "collections",
+    "communities",
     "detectors",
     "organizations",
     "proposals",

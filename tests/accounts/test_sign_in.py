@@ -16,7 +16,7 @@ from accounts.actions import sign_in as sign_ins
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Member, Notice, Organization
 from accounts.sign_in import sealing
-from tests.desk import SECRET, code, give_app, sign_in
+from tests.desk import code, give_app, sign_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -270,7 +270,14 @@ def test_an_unknown_name_and_a_wrong_password_are_answered_the_same(reader: Memb
 
 @pytest.mark.parametrize(
     "target",
-    ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "http://localhost/", "x"],
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "http://localhost/",
+        "x",
+    ],
 )
 def test_no_sign_in_and_no_proof_leads_to_another_site(reader: Member, target: str) -> None:
     client = Browser()
@@ -319,7 +326,9 @@ def test_signing_out_ends_the_session(analyst: Member) -> None:
 class TestLockOut:
     """Five wrong tries of one name at one address, whichever secret was guessed."""
 
-    def test_five_wrong_passwords_lock_the_name_at_that_address(self, reader: Member, hub: Organization) -> None:
+    def test_five_wrong_passwords_lock_the_name_at_that_address(
+        self, reader: Member, hub: Organization
+    ) -> None:
         client = Browser()
 
         tries = [password(client, reader, f"guess {number}") for number in range(5)]
@@ -489,7 +498,9 @@ class TestSecondFactors:
         assert not is_in(again)
         assert "used a recovery code, 9 are left" in notices("sign-in.recovery-code-used")[0][1]
 
-    def test_adding_an_app_is_told_of_and_gives_recovery_codes(self, reader: Member, hub: Organization) -> None:
+    def test_adding_an_app_is_told_of_and_gives_recovery_codes(
+        self, reader: Member, hub: Organization
+    ) -> None:
         client = Browser()
         password(client, reader)
         page = client.get("/admin/account/second-factor/app/").content.decode()
@@ -533,7 +544,9 @@ class TestSecondFactors:
 
     def test_the_last_key_stays_with_who_must_have_one(self, analyst: Member) -> None:
         client = sign_in(Browser(), analyst)
-        key = Authenticator.objects.create(user=analyst, type="webauthn", data={"name": "k", "credential": {}})
+        key = Authenticator.objects.create(
+            user=analyst, type="webauthn", data={"name": "k", "credential": {}}
+        )
         app = Authenticator.objects.get(user=analyst, type="totp")
 
         from accounts.sign_in.adapters import SecondFactors
@@ -562,7 +575,11 @@ class TestPasswords:
 
         answer = client.post(
             "/admin/password_change/",
-            {"oldpassword": PASSWORD, "password1": "a different long sentence", "password2": "a different long sentence"},
+            {
+                "oldpassword": PASSWORD,
+                "password1": "a different long sentence",
+                "password2": "a different long sentence",
+            },
         )
 
         assert answer.status_code == 302

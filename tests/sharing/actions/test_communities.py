@@ -63,8 +63,8 @@ def test_an_organisation_opts_in_to_prompt_text_and_out_again(shop: Shop, tmp_pa
 
         assert Organization.objects.get(slug="lab-a").prompt_text == wanted
     assert [one.detail for one in AuditEvent.objects.order_by("id")] == [
-        {"prompt_text": "allow"},
-        {"prompt_text": "refuse"},
+        {"before": {"prompt_text": "refuse"}, "after": {"prompt_text": "allow"}},
+        {"before": {"prompt_text": "allow"}, "after": {"prompt_text": "refuse"}},
     ]
 
 

@@ -1,0 +1,52 @@
+"""An operator, two partners and their people, for stories at the desk's pages on who."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.test import Client
+
+from accounts.models import Member, Organization, Role
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class People:
+    """Three organisations; who asks for a client is signed in."""
+
+    hub: Organization
+    lab_a: Organization
+    lab_b: Organization
+    _members: dict[str, Member] = field(default_factory=dict)
+
+    @classmethod
+    def made(cls) -> "People":
+        """With their rows."""
+        hub, lab_a, lab_b = (
+            Organization.objects.create(slug=slug, name=name, sector=sector, created_at=NOW)
+            for slug, name, sector in (
+                ("hub", "Hub", "operator"),
+                ("lab-a", "Lab A", "ai-lab"),
+                ("lab-b", "Lab B", "ai-lab"),
+            )
+        )
+        return cls(hub, lab_a, lab_b)
+
+    def member(self, organization: Organization, role: str) -> Member:
+        """The organisation's member of that role."""
+        name = f"{organization.slug}-{role}"
+        if name not in self._members:
+            self._members[name] = Member.objects.create_user(
+                username=name,
+                password="correct horse battery staple",
+                organization=organization,
+                role=role,
+                is_staff=role in {Role.ANALYST, Role.ADMIN},
+            )
+        return self._members[name]
+
+    def client(self, organization: Organization, role: str) -> Client:
+        """A browser in which that member is signed in."""
+        client = Client()
+        client.force_login(self.member(organization, role))
+        return client
