@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Member, Role
-from indicators.actions import detectors
+from indicators.actions import detectors, drafts
 from sharing.actions import publication, triage
 from sharing.models import Release, Review, ReviewState
 from sharing.signing.keys import Signer
@@ -21,6 +21,10 @@ class NotAllowed(PermissionError):
     """The member may not decide cases."""
 
 
+class OwnWork(NotAllowed):
+    """Who wrote at the desk what a case is about does not approve it: somebody else looks at it."""
+
+
 class ReasonMissing(ValueError):
     """A decision needs a reason."""
 
@@ -29,6 +33,7 @@ class ReasonMissing(ValueError):
 def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
     """Let it leave to this audience: it is published in this transaction."""
     review = _decide(review_id, ReviewState.APPROVED, member, reason, now)
+    _refuse_writers(review, member)
     # What waited is published as it is believed today.
     Release.objects.filter(id=review.release_id, digest__isnull=True).update(ticked_at=now)
     triage.publish(
@@ -51,6 +56,12 @@ def reject(*, review_id: int, member: Member, reason: str, signer: Signer, now: 
         signer=signer,
         now=now,
     )
+
+
+def _refuse_writers(review: Review, member: Member) -> None:
+    release = review.release
+    if member.id in drafts.written_by(subject_id=release.subject_id, ceiling=release.ceiling):
+        raise OwnWork("you wrote this at the desk: another analyst approves it")
 
 
 def _decide(review_id: int, state: ReviewState, member: Member, reason: str, now: datetime) -> Review:
