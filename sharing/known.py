@@ -171,7 +171,9 @@ def picked(
         Picked(one.object_id, f"{one.name} ({one.atlas_id})", "catalogue of techniques")
         for one in Technique.objects.filter(atlas_id__iexact=term)
     ]
-    exact = _objects_of(community_id, organization_id, [*subjects_named(term), *_of_value(community_id, term)])
+    exact = _objects_of(
+        community_id, organization_id, [*subjects_named(term), *_of_value(community_id, term)]
+    )
     found = [*exact, *techniques, *_named(community_id, term, types or _NAMED_TYPES)]
     wanted = [one for one in dict.fromkeys(found) if not types or one.type in types]
     return wanted[:MOST_PICKED]
@@ -207,7 +209,7 @@ def _objects_of(community_id: UUID, organization_id: UUID, subject_ids: Iterable
 
 
 def _of_value(community_id: UUID, term: str) -> list[int]:
-    """The subjects that watch exactly this address, network, domain or AS number, or are it; and a URL or hash itself."""
+    """The subjects that watch exactly this address, network, domain or AS number, or are it; and a URL."""
     value: Value | None = None
     if term.upper().startswith("AS") and term[2:].isdigit():
         value = int(term[2:]) if int(term[2:]) < 2**32 else None
@@ -231,7 +233,9 @@ def _of_value(community_id: UUID, term: str) -> list[int]:
             if isinstance(value, str)
             else ("network", "cidr")
         )
-        asked: Any = f".{value}"[::-1] if isinstance(value, str) else value if isinstance(value, int) else str(value)
+        asked: Any = (
+            f".{value}"[::-1] if isinstance(value, str) else value if isinstance(value, int) else str(value)
+        )
         present = {"asn": "asn", "network": "network"}.get(column, "domain")
         found += sql.rows(
             "SELECT coalesce(s.merged_into_id, s.id) FROM indicators_observable o"

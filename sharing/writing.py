@@ -101,7 +101,11 @@ def _stand(
         return Stand("Superseded", "", "A newer version of it was submitted.", subject_id, said)
     if any(one.review_id is not None for one in said):
         return Stand(
-            "In review", "warn", "Another analyst decides whether it leaves: not who wrote it.", subject_id, said
+            "In review",
+            "warn",
+            "Another analyst decides whether it leaves: not who wrote it.",
+            subject_id,
+            said,
         )
     if any(one.stands and not one.revoked for one in said):
         return Stand("Published", "good", "", subject_id, said)
@@ -110,7 +114,11 @@ def _stand(
     if any(one.word.startswith("Waits") for one in said):
         missing = ", ".join(dict.fromkeys(name for one in said for name in one.missing))
         return Stand(
-            "Waits", "warn", f"It refers to what does not stand in the feeds yet: {missing}.", subject_id, said
+            "Waits",
+            "warn",
+            f"It refers to what does not stand in the feeds yet: {missing}.",
+            subject_id,
+            said,
         )
     if said:
         return Stand("Withheld", "bad", said[-1].sentence, subject_id, said)
@@ -199,13 +207,20 @@ class OwnObject:
     claim_id: int
 
 
-def own_objects(
-    organization_id: UUID, *, before: int | None = None, most: int = A_PAGE
-) -> list[OwnObject]:
+def own_objects(organization_id: UUID, *, before: int | None = None, most: int = A_PAGE) -> list[OwnObject]:
     """What an organisation said, newest first, those that stand behind the claim `before`."""
     return [
         OwnObject(
-            community, community_id, object_id, title_of(body), Tlp(tlp).label, at, revoked, withdrawn, one, claim
+            community,
+            community_id,
+            object_id,
+            title_of(body),
+            Tlp(tlp).label,
+            at,
+            revoked,
+            withdrawn,
+            one,
+            claim,
         )
         for community, community_id, object_id, body, tlp, at, revoked, withdrawn, one, claim in sql.rows(
             "SELECT k.title, c.community_id, c.object_id, c.body, c.tlp, c.received_at, c.revoked,"
@@ -249,5 +264,9 @@ def versions(community_id: UUID, organization_id: UUID, object_id: str) -> list[
 def _version(raw: bytes, writer: str | None, reason: str | None) -> Version:
     body = json.loads(raw)
     return Version(
-        body.get("modified", body.get("created", "")), body, body.get("revoked") is True, writer or "", reason or ""
+        body.get("modified", body.get("created", "")),
+        body,
+        body.get("revoked") is True,
+        writer or "",
+        reason or "",
     )

@@ -33,6 +33,7 @@ SECTIONS = (
         "Desk",
         (
             Item("Reviews", "rule", "admin:sharing_review_changelist"),
+            Item("Write", "edit_note", "admin:write"),
             Item("Likenesses", "compare", "admin:indicators_likeness_changelist"),
             Item("What is known", "database", "admin:indicators_subject_changelist"),
             Item("Merge journal", "merge", "admin:indicators_merge_changelist"),

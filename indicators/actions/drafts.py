@@ -135,7 +135,9 @@ def save(
             now=now,
         )
     if draft.state != DraftState.DRAFT:
-        raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile, and is not changed any more.")
+        raise NotEditable(
+            f"It was {draft.get_state_display().lower()} meanwhile, and is not changed any more."
+        )
     if draft.version != version and draft.page != page:
         raise Stale(draft)
     if (draft.body, draft.leftover) == (dict(body), dict(leftover)):
@@ -200,7 +202,7 @@ def restore(*, draft_id: UUID, member: Member, now: datetime) -> Draft:
 def submit(
     *, draft_id: UUID, version: int, page: str, collection_id: UUID, member: Member, now: datetime
 ) -> Received:
-    """Send a draft to the inbox of its organisation, checked as ingest will check it; raises `NotValid` with why not."""
+    """Send a draft to the inbox of its organisation, checked as ingest checks it; `NotValid` says why not."""
     draft = _of(draft_id, member)
     if draft.state != DraftState.DRAFT:
         raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
@@ -307,15 +309,14 @@ def _missing(body: Mapping[str, Any]) -> list[Fault]:
     return [
         Fault(field.name, f"{field.label} is required.")
         for field in FORMS[str(body["type"])].fields
-        if field.required and shown[field.name] in (None, "", [])
+        if field.required
+        and shown[field.name] in (None, "", [])
         # Said in other words already.
         and not (field.kind == "sources" and field.required)
     ]
 
 
-def _send(
-    draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime
-) -> Received:
+def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
     body = compose.version(draft.body, now=now, after=follows)
     if not body.get("revoked"):
         faults = faults_of(body, community_id=draft.community_id, organization_id=draft.organization_id)
@@ -412,7 +413,9 @@ def _latest(
     if (
         found is None
         or "modified" not in found.body
-        or (editable and (found.body["type"] not in FORMS or found.body.get("pattern_type", "stix") != "stix"))
+        or (
+            editable and (found.body["type"] not in FORMS or found.body.get("pattern_type", "stix") != "stix")
+        )
     ):
         raise Overtaken("Your organisation says nothing of this that can be edited here.")
     if found.is_arriving:

@@ -14,7 +14,6 @@ from indicators.patterns.tree import (
     Comparison,
     Expression,
     Junction,
-    Observation,
     ObservationJunction,
     Path,
     Qualified,
@@ -121,7 +120,7 @@ def properties() -> tuple[Property, ...]:
 
 
 def rows(pattern: str) -> dict[str, Any]:
-    """A pattern as the builder's model. Raises `PatternError` for a wrong pattern, `NotBuildable` for some right ones."""
+    """A pattern as the builder's model; `PatternError` for a wrong pattern, `NotBuildable` for some right ones."""
     known = {one.path: one for one in properties()}
     expression, repeats, within = _unqualified(parse(pattern).expression)
     if isinstance(expression, ObservationJunction):

@@ -153,7 +153,9 @@ def read_reference(text: str) -> str:
     """One STIX id; raises `Refused` for anything else."""
     text = text.strip()
     if not _REFERENCE.fullmatch(text):
-        raise Refused("bad-reference", "", "this is not a STIX id such as campaign--<uuid>; pick it from the list")
+        raise Refused(
+            "bad-reference", "", "this is not a STIX id such as campaign--<uuid>; pick it from the list"
+        )
     return text
 
 

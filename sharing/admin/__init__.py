@@ -1,13 +1,28 @@
 """The desk's pages on what is let out; importing them registers them."""
 
-from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+from sharing.admin import (
+    collections,
+    detectors,
+    drafts,
+    organizations,
+    patterns,
+    receipts,
+    reviews,
+    said,
+    sending,
+    sources,
+    subjects,
+)
 
 __all__ = [
     "collections",
     "detectors",
+    "drafts",
     "organizations",
+    "patterns",
     "receipts",
     "reviews",
+    "said",
     "sending",
     "sources",
     "subjects",
