@@ -984,6 +984,11 @@ class Draft(models.Model):
     object_id = models.TextField(help_text="STIX id, given when it is begun.")
     body = models.JSONField()
     leftover = models.JSONField(default=dict)
+    techniques = ArrayField(
+        models.TextField(),
+        default=list,
+        help_text="Ids of techniques that it is a case of, said along with it.",
+    )
     follows = models.TextField(
         null=True, help_text="`modified` of the version that it follows; none: it is the first."
     )

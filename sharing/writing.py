@@ -150,7 +150,7 @@ def audiences(subject_ids: Iterable[int]) -> dict[int, list[Audience]]:
     found: dict[int, list[Audience]] = {}
     for community_id, subject_id, ceiling, *rest in rows:
         feeds = titles.get((community_id, ceiling), [])
-        found.setdefault(subject_id, []).append(Audience(ceiling, *rest, feeds=feeds))
+        found.setdefault(subject_id, []).append(Audience(ceiling, *rest, feeds))
     return found
 
 

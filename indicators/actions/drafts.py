@@ -4,7 +4,7 @@ Whoever saves names the version that they saw: nobody saves over another's words
 was sent; what became of it is told by its submission.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,16 +15,13 @@ from django.db import transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from accounts.models import Community, Member, Organization
-from indicators.actions import submissions
-from indicators.actions.observations import subject_key
+from accounts.models import Member
+from indicators.actions import submissions, technique_links
+from indicators.actions.draft_checks import Fault, faults_of
 from indicators.actions.submissions import Received
 from indicators.models import Channel, Draft, DraftState
-from indicators.patterns import PatternError
-from indicators.privacy.check import check
 from indicators.stix import objects
 from indicators.stix.canonical import canonical
-from indicators.stix.json import Refused
 from indicators.stix.timestamps import to_sortable
 from indicators.writing import compose
 from indicators.writing.forms import FORMS
@@ -55,16 +52,6 @@ class Overtaken(ValueError):
 
 class ReasonMissing(ValueError):
     """A revocation, and what undoes something, needs a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that keeps a draft from being submitted: the name of its input, if it has one, and a sentence."""
-
-    field: str | None
-    sentence: str
-    line: int | None = None
-    column: int | None = None
 
 
 class NotValid(ValueError):
@@ -109,6 +96,7 @@ def save(
     community_id: UUID,
     body: Mapping[str, Any],
     leftover: Mapping[str, Any],
+    techniques: Iterable[str] = (),
     member: Member,
     now: datetime,
 ) -> Draft:
@@ -118,7 +106,7 @@ def save(
     """
     if len(canonical([body, leftover])) > MAX_BYTES:
         raise TooLong(f"A draft is {MAX_BYTES // 1024} KB long at most")
-    assert member.organization_id is not None
+    named = technique_links.known(techniques)
     sql.lock(f"draft:{draft_id}")
     draft = _locked(draft_id, member)
     if draft is None:
@@ -129,6 +117,7 @@ def save(
             community_id=community_id,
             body=body,
             leftover=leftover,
+            techniques=named,
             page=page,
             follows=None,
             member=member,
@@ -140,15 +129,15 @@ def save(
         )
     if draft.version != version and draft.page != page:
         raise Stale(draft)
-    if (draft.body, draft.leftover) == (dict(body), dict(leftover)):
+    if (draft.body, draft.leftover, draft.techniques) == (dict(body), dict(leftover), named):
         return draft
     if not draft.writers.filter(id=member.id).exists():
         draft.writers.add(member)
         if draft.author_id != member.id:
             _record("draft.join", draft, member, now)
-    draft.body, draft.leftover, draft.page = dict(body), dict(leftover), page
+    draft.body, draft.leftover, draft.techniques, draft.page = dict(body), dict(leftover), named, page
     draft.version, draft.saved_at, draft.saved_by = draft.version + 1, now, member
-    draft.save(update_fields=["body", "leftover", "page", "version", "saved_at", "saved_by"])
+    draft.save(update_fields=["body", "leftover", "techniques", "page", "version", "saved_at", "saved_by"])
     return draft
 
 
@@ -167,8 +156,17 @@ def follow(
         return open_one
     body = _latest(community_id, organization_id, object_id)
     follows = body.pop("modified")
+    links = technique_links.held(
+        community_id=community_id, organization_id=organization_id, object_id=object_id
+    )
     return _begin(
-        draft_id=uuid4(), community_id=community_id, body=body, follows=follows, member=member, now=now
+        draft_id=uuid4(),
+        community_id=community_id,
+        body=body,
+        techniques=list(links),
+        follows=follows,
+        member=member,
+        now=now,
     )
 
 
@@ -260,12 +258,18 @@ def say_again(
     own = {key: value for key, value in body.items() if key not in {"modified", "revoked"}}
     found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
     follows = None
-    if found is not None and found.revoked and not found.is_arriving:
+    is_over = found is not None and found.revoked and not found.is_arriving
+    links = technique_links.held(
+        community_id=community_id, organization_id=organization_id, object_id=object_id, revoked=is_over
+    )
+    if is_over:
         own["id"] = f"{body['type']}--{uuid4()}"
         own.pop("created", None)
     else:
         follows = _latest(community_id, organization_id, object_id)["modified"]
-    return _say("draft.undo", own, follows, reason, community_id, collection_id, member, now)
+    return _say(
+        "draft.undo", own, follows, reason, community_id, collection_id, member, now, techniques=list(links)
+    )
 
 
 def written_by(*, subject_id: int, ceiling: int) -> set[int]:
@@ -274,7 +278,7 @@ def written_by(*, subject_id: int, ceiling: int) -> set[int]:
         member_id
         for (member_id,) in sql.rows(
             "SELECT DISTINCT w.member_id FROM indicators_claim c"
-            " JOIN indicators_draft d ON d.submission_id = c.submission_id AND d.object_id = c.object_id"
+            " JOIN indicators_draft d ON d.submission_id = c.submission_id"
             " JOIN indicators_draft_writers w ON w.draft_id = d.id"
             " WHERE c.subject_id = %s AND c.tlp <= %s AND c.withdrawn_at IS NULL AND NOT c.revoked",
             (subject_id, ceiling),
@@ -282,43 +286,16 @@ def written_by(*, subject_id: int, ceiling: int) -> set[int]:
     }
 
 
-def faults_of(body: Mapping[str, Any], *, community_id: UUID, organization_id: UUID) -> list[Fault]:
-    """What would keep an object from being taken, as ingest and the desk's own rules see it; it has its version."""
-    object_type = str(body["type"])
-    faults = [Fault(fault.field, fault.sentence) for fault in compose.check(body)]
-    faults += _missing(body)
-    if faults:
-        return faults
-    try:
-        stix = objects.read(canonical(dict(body)))
-        subject_key(stix)
-        if Community.objects.get(id=community_id).personal_data != "allow":
-            allows = Organization.objects.get(id=organization_id).prompt_text == "allow"
-            check(stix, prompt_text=allows)
-    except PatternError as error:
-        faults.append(Fault("pattern", error.sentence, error.line, error.column))
-    except Refused as refusal:
-        name = compose.field_at(object_type, refusal.place)
-        said_here = f"{refusal.reason[:1].upper()}{refusal.reason[1:]}."
-        faults.append(Fault(name, refusal.sentence if name is None else said_here))
-    return faults
-
-
-def _missing(body: Mapping[str, Any]) -> list[Fault]:
-    shown = compose.values(body)
-    return [
-        Fault(field.name, f"{field.label} is required.")
-        for field in FORMS[str(body["type"])].fields
-        if field.required
-        and shown[field.name] in (None, "", [])
-        # Said in other words already.
-        and not (field.kind == "sources" and field.required)
-    ]
-
-
 def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
     body = compose.version(draft.body, now=now, after=follows)
-    if not body.get("revoked"):
+    links = technique_links.held(
+        community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
+    )
+    if body.get("revoked"):
+        said = technique_links.revoked(links.values(), now=now)
+    else:
+        body = technique_links.with_phases(body, draft.techniques)
+        said = technique_links.following(body, draft.techniques, held=links, now=now)
         faults = faults_of(body, community_id=draft.community_id, organization_id=draft.organization_id)
         if faults:
             raise NotValid(faults)
@@ -328,7 +305,7 @@ def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member
         token_id=None,
         channel=Channel.FORM,
         collection_id=collection_id,
-        body=canonical({"objects": [body]}),
+        body=canonical({"objects": [body, *said]}),
         by=_actor(member),
         now=now,
     )
@@ -350,8 +327,11 @@ def _say(
     collection_id: UUID,
     member: Member,
     now: datetime,
+    *,
+    techniques: Sequence[str] = (),
 ) -> Draft:
     """Make a draft and submit it at once; an open draft of the same object is put aside first."""
+    assert member.organization_id is not None
     for other in Draft.objects.select_for_update().filter(
         community_id=community_id,
         organization_id=member.organization_id,
@@ -360,7 +340,13 @@ def _say(
     ):
         _turn(other, DraftState.DISCARDED, "draft.discard", member, now)
     draft = _begin(
-        draft_id=uuid4(), community_id=community_id, body=body, follows=follows, member=member, now=now
+        draft_id=uuid4(),
+        community_id=community_id,
+        body=body,
+        techniques=techniques,
+        follows=follows,
+        member=member,
+        now=now,
     )
     draft.reason = reason
     _record(action, draft, member, now, reason=reason, object=str(body["id"]))
@@ -377,6 +363,7 @@ def _begin(
     member: Member,
     now: datetime,
     leftover: Mapping[str, Any] | None = None,
+    techniques: Sequence[str] = (),
     page: str = "",
 ) -> Draft:
     assert member.organization_id is not None
@@ -388,6 +375,7 @@ def _begin(
         object_id=body["id"],
         body=dict(body),
         leftover=dict(leftover or {}),
+        techniques=list(techniques),
         page=page,
         follows=follows,
         author=member,
@@ -426,6 +414,7 @@ def _latest(
 
 
 def _locked(draft_id: UUID, member: Member) -> Draft | None:
+    assert member.organization_id is not None
     return (
         Draft.objects.select_for_update(of=("self",))
         .select_related("saved_by")

@@ -4,7 +4,7 @@ What a form has no field for stays in the object as it is: a version of another 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +40,8 @@ def compose(object_type: str, read: Mapping[str, Any], *, base: Mapping[str, Any
     """
     obj = deepcopy(dict(base))
     for field in FORMS[object_type].fields:
-        if field.name in read:
+        # Techniques are no property of the object: they are relationships of their own.
+        if field.name in read and field.path:
             _WRITE.get(field.kind, _write)(obj, field, read[field.name])
     _tidy_extensions(obj)
     if _is_allegation(obj):
@@ -58,7 +59,7 @@ def value_of(obj: Mapping[str, Any], field: Field) -> Any:
     if field.kind == "tlp":
         level = next((LEVELS[mark] for mark in obj.get("object_marking_refs", ()) if mark in LEVELS), None)
         return None if level is None else level.label
-    found = _at(obj, field.path)
+    found = _at(obj, field.path) if field.path else None
     if found is None:
         return None
     if field.kind == "moment":
@@ -144,7 +145,7 @@ def field_at(object_type: str, place: str) -> str | None:
     for field in FORMS[object_type].fields:
         if field.kind == "tlp" and steps[:1] == ("object_marking_refs",):
             return field.name
-        if field.kind != "tlp" and steps[: len(field.path)] == field.path:
+        if field.kind != "tlp" and field.path and steps[: len(field.path)] == field.path:
             return field.name
     return None
 
@@ -197,7 +198,7 @@ def _write_sources(obj: Object, field: Field, read: list[dict[str, str]]) -> Non
     _put(obj, field.path, said)
 
 
-_WRITE = {
+_WRITE: dict[str, Callable[[Object, Field, Any], None]] = {
     "moment": _write_moment,
     "tlp": _write_tlp,
     "phases": _write_phases,

@@ -8,7 +8,9 @@ from typing import Any
 from indicators.stix.markings import LEVELS
 from indicators.writing.forms import FORMS
 
-_OF_EVERY_VERSION = frozenset(("modified", "created", "id", "type", "spec_version"))
+_OF_EVERY_VERSION = frozenset(
+    ("created", "created_by_ref", "id", "modified", "pattern_type", "spec_version", "type")
+)
 
 
 @dataclass(frozen=True, slots=True)

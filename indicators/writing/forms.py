@@ -35,6 +35,7 @@ Kind = Literal[
     "pattern",
     "sources",  # external references
     "phases",  # kill-chain phases of MITRE ATLAS
+    "techniques",  # ids of techniques: relationships that are said along with the object
     "reference",  # one STIX id
     "references",  # STIX ids
 ]
@@ -132,7 +133,14 @@ _PHASES = _field(
     "kill_chain_phases",
     "Tactics (MITRE ATLAS)",
     "phases",
-    help="Where in an attack it belongs. Techniques are linked as relationships once this stands.",
+    help="Where in an attack it belongs. Those of the techniques are added by themselves.",
+)
+_TECHNIQUES = Field(
+    "techniques",
+    "Techniques",
+    "techniques",
+    (),
+    help="What it is a case of. Each is said as a relationship along with it; others are related once this stands.",
 )
 _SOURCES = _field(
     "external_references",
@@ -184,6 +192,7 @@ _INDICATOR = Form(
                         *("attribution", "benign", "unknown"),
                     ),
                 ),
+                _TECHNIQUES,
                 _PHASES,
                 _field(
                     "valid_from",
@@ -316,6 +325,7 @@ _CAMPAIGN = Form(
                     types=("software",),
                     help="Ids of software objects, one a line.",
                 ),
+                _TECHNIQUES,
             ),
         ),
         _sharing(),

@@ -19,7 +19,7 @@ from accounts.admin.base import may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
-from indicators.actions.drafts import Fault
+from indicators.actions.draft_checks import Fault
 from indicators.models import Draft, DraftState
 from indicators.stix.json import Refused
 from indicators.writing import builder, compose, differences
@@ -45,18 +45,16 @@ _BROUGHT = (
 def drafts_view(request: HttpRequest) -> HttpResponse:
     """Where one begins to write; the organisation's drafts, newest first, or one's own."""
     member = member_of(request)
-    found = (
-        Draft.objects.filter(organization_id=member.organization_id)
-        .exclude(state=DraftState.DISCARDED)
-        .select_related("community", "author", "saved_by")
-    )
+    assert member.organization_id is not None
     which = request.GET.get("which", "")
+    found = Draft.objects.filter(organization_id=member.organization_id)
+    found = found.select_related("community", "author", "saved_by")
+    if which == "discarded":
+        found = found.filter(state=DraftState.DISCARDED)
+    else:
+        found = found.exclude(state=DraftState.DISCARDED)
     if which == "mine":
         found = found.filter(writers=member)
-    elif which == "discarded":
-        found = Draft.objects.filter(
-            organization_id=member.organization_id, state=DraftState.DISCARDED
-        ).select_related("community", "author", "saved_by")
     before = _moment(request.GET.get("before", ""))
     if before is not None:
         found = found.filter(saved_at__lt=before)
@@ -67,7 +65,7 @@ def drafts_view(request: HttpRequest) -> HttpResponse:
         request,
         title="Write",
         forms=FORMS.values(),
-        inboxes=writing.inboxes(member.organization_id) if member.organization_id else [],
+        inboxes=writing.inboxes(member.organization_id),
         which=which,
         drafts=[(one, stands[one.id]) for one in shown[: writing.A_PAGE]],
         more=urlencode({"which": which, "before": more}) if more else "",
@@ -84,8 +82,8 @@ def new_view(request: HttpRequest, object_type: str) -> HttpResponse:
     if inbox is None:
         messages.warning(request, "Your organisation has no inbox in a community: it can say nothing there.")
         return redirect("admin:write")
-    brought = {name: request.GET.getlist(name) for name in _BROUGHT if name in request.GET}
-    asked = urlencode({"type": object_type, "community": inbox.community_id, **brought}, doseq=True)
+    brought = [(name, value) for name in _BROUGHT for value in request.GET.getlist(name)]
+    asked = urlencode([("type", object_type), ("community", str(inbox.community_id)), *brought])
     return redirect(f"{reverse('admin:draft', args=[uuid4()])}?{asked}")
 
 
@@ -189,6 +187,7 @@ def _save(
         community_id=community_id,
         body=compose.compose(base["type"], read, base=base),
         leftover=leftover,
+        techniques=read.get("techniques", ()),
         member=member,
         now=timezone.now(),
     )
@@ -228,7 +227,8 @@ def _form(
         base = _brought(request, base)
     levels = writing.readers_by_level(community_id)
     leftover = {} if draft is None else draft.leftover
-    form = StixForm(base, levels=levels, data=data, leftover=leftover)
+    techniques = [] if draft is None else draft.techniques
+    form = StixForm(base, levels=levels, data=data, leftover=leftover, techniques=techniques)
     said = list(faults or ())
     if not said and leftover and data is None:
         said = [
@@ -345,7 +345,7 @@ def _brought(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
 
 
 def _references(body: Mapping[str, Any]) -> list[str]:
-    found = []
+    found: list[str] = []
     for field in FORMS[str(body["type"])].fields:
         value = compose.value_of(body, field) if field.kind in {"reference", "references"} else None
         found += [value] if isinstance(value, str) else value or []

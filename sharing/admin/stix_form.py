@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.utils.datastructures import MultiValueDict
 
-from indicators.actions.drafts import Fault
+from indicators.actions.draft_checks import Fault
 from indicators.models import Technique
 from indicators.stix.json import Refused
 from indicators.writing import compose
@@ -156,8 +156,9 @@ class StixForm(forms.Form):
         levels: Sequence[Seen],
         data: MultiValueDict[str, str] | None = None,
         leftover: Mapping[str, Any] | None = None,
+        techniques: Sequence[str] = (),
     ) -> None:
-        shown = compose.values(obj) | dict(leftover or {})
+        shown = compose.values(obj) | {"techniques": list(techniques)} | dict(leftover or {})
         super().__init__(data=data, initial=shown)
         self.description = FORMS[str(obj["type"])]
         for field in self.description.fields:
@@ -193,7 +194,7 @@ class Shown:
     @property
     def is_group(self) -> bool:
         """Whether it is several inputs under one heading."""
-        return self.field.kind in {"choices", "tlp", "phases", "sources"}
+        return self.field.kind in {"choices", "tlp", "phases", "techniques", "sources"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,14 @@ def _form_field(field: Field, value: Any, levels: Sequence[Seen]) -> forms.Field
             made = forms.MultipleChoiceField(
                 choices=_with(_phases(), value), widget=forms.CheckboxSelectMultiple(), **named
             )
+        case "techniques":
+            made = forms.MultipleChoiceField(
+                choices=[
+                    (one.object_id, f"{one.name} ({', '.join(one.atlas_ids)})") for one in _techniques()
+                ],
+                widget=forms.CheckboxSelectMultiple(),
+                **named,
+            )
         case "tlp":
             made = forms.ChoiceField(
                 choices=[(one.tlp, _level(one)) for one in levels], widget=forms.RadioSelect(), **named
@@ -302,9 +311,13 @@ def _level(seen: Seen) -> str:
     return f"{seen.label}: {', '.join(seen.readers) or 'no feed takes it'}"
 
 
+def _techniques() -> Iterable[Technique]:
+    return Technique.objects.order_by("name")
+
+
 def _phases() -> list[tuple[str, str]]:
     found = Technique.objects.values_list("phase", flat=True).order_by("phase").distinct()
-    return [(phase, phase.replace("-", " ").capitalize()) for phase in found]
+    return [(phase, phase.replace("-", " ").capitalize().replace("Ai ", "AI ")) for phase in found]
 
 
 def _with(choices: Iterable[tuple[str, str]], said: Any) -> list[tuple[str, str]]:

@@ -173,7 +173,7 @@ class Builder {
     const { model } = this;
     const tests = one.tests.map((test, index) => (test.tests
       ? this.group(one, test, `${number}.${index}`)
-      : this.test(one, test, `${number}.${index}`, model.observations.length > 1 ? number : null)));
+      : this.test(one, test, `${number}.${index}`)));
     return el("fieldset", {},
       el("legend", {}, model.observations.length > 1 ? `Observation ${number + 1}` : "Observation"),
       one.tests.length > 1 ? this.joiner(one, `${number}.join`) : null,
@@ -198,7 +198,7 @@ class Builder {
     return el("fieldset", {},
       el("legend", {}, "Group"),
       this.joiner(group, `${place}.join`),
-      ...group.tests.map((test, index) => this.test(group, test, `${place}.${index}`, null)),
+      ...group.tests.map((test, index) => this.test(group, test, `${place}.${index}`)),
       el("div", { class: "sw-actions" },
         el("button", { type: "button", class: "sw-button", on: { click: () => {
           group.tests.push(this.blankTest());
@@ -210,33 +210,46 @@ class Builder {
         } } }, "Remove the group")));
   }
 
+  // A choice by keyboard is a change at each key: what was chosen from stays, and only what follows from it is drawn anew.
   test(holder, test, place) {
-    const property = this.known.get(test.path);
     const groups = new Map();
     for (const one of this.properties) {
       if (!groups.has(one.group)) groups.set(one.group, el("optgroup", { label: one.group }));
       groups.get(one.group).append(el("option", { value: one.path, selected: one.path === test.path }, one.label));
     }
+    const row = el("div", { class: "sw-test" });
     const subject = el("select", { "aria-label": "What is tested", "data-place": place, on: { change: (event) => {
+      const before = this.known.get(test.path);
       const next = this.known.get(event.target.value);
       test.path = next.path;
       if (!next.operators.some(([operator]) => operator === test.operator)) [[test.operator]] = next.operators;
-      if (next.kind !== property.kind || next.choices.length || property.choices.length) test.values = [""];
-      this.change(place);
+      if (next.kind !== before.kind || next.choices.length || before.choices.length) test.values = [""];
+      this.tell();
+      fill();
     } } }, ...groups.values());
-    const operator = el("select", { "aria-label": "How", "data-place": `${place}.how`, on: { change: (event) => {
-      const several = event.target.value.endsWith("IN");
-      test.operator = event.target.value;
-      if (!several) test.values = test.values.slice(0, 1);
-      this.change(`${place}.how`);
-    } } }, ...property.operators.map(([value, label]) => el("option", { value, selected: value === test.operator }, label)));
-    const alone = holder.tests.length === 1;
-    return el("div", { class: "sw-test" }, subject, operator, this.value(test, property, place),
-      alone ? null : el("button", { type: "button", class: "sw-button", "aria-label": `Remove this test of ${property.label}`, on: { click: () => {
+    const fill = () => {
+      const property = this.known.get(test.path);
+      let value = this.value(test, property, place);
+      const operator = el("select", { "aria-label": "How", "data-place": `${place}.how`, on: { change: (event) => {
+        test.operator = event.target.value;
+        if (!test.operator.endsWith("IN")) test.values = test.values.slice(0, 1);
+        this.tell();
+        const drawn = this.value(test, property, place);
+        value.replaceWith(drawn);
+        value = drawn;
+      } } }, ...property.operators.map(([one, label]) => el("option", { value: one, selected: one === test.operator }, label)));
+      const remove = el("button", { type: "button", class: "sw-button", "aria-label": `Remove this test of ${property.label}`, on: { click: () => {
         holder.tests.splice(holder.tests.indexOf(test), 1);
         this.change("add");
-      } } }, "Remove"),
-      property.help ? el("span", { class: "helptext", id: `help-${place}` }, property.help) : null);
+      } } }, "Remove");
+      while (subject.nextSibling) subject.nextSibling.remove();
+      row.append(operator, value);
+      if (holder.tests.length > 1) row.append(remove);
+      if (property.help) row.append(el("span", { class: "helptext", id: `help-${place}` }, property.help));
+    };
+    row.append(subject);
+    fill();
+    return row;
   }
 
   value(test, property, place) {

@@ -10,12 +10,11 @@ from urllib.parse import parse_qs, urlparse
 from uuid import uuid4
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import AuditEvent, AutoRelease, Community, Member, Membership, Organization
-from indicators.models import Draft, Submission
+from indicators.models import Draft, Submission, Technique
 from sharing import tasks
 from sharing.actions import intake, moderation, triage
 from sharing.models import Collection, CollectionGrant, Kind, Review
@@ -116,10 +115,9 @@ class Page:
             )
         }
 
-    def send(self, action: str, **fields: Any) -> HttpResponse:
+    def send(self, action: str, **fields: Any) -> Any:
         self.fields |= fields
-        answer: Any = self.client.post(self.address, self.fields | {"action": action})
-        return answer
+        return self.client.post(self.address, self.fields | {"action": action})
 
     @property
     def draft(self) -> Draft:
@@ -149,7 +147,7 @@ def written(desk: Desk, username: str = "ada", object_type: str = "indicator", *
     return page
 
 
-def said(answer: HttpResponse) -> str:
+def said(answer: Any) -> str:
     return unescape(answer.content.decode())
 
 
@@ -388,9 +386,8 @@ def edited(desk: Desk, page: Page, username: str = "ada", **fields: Any) -> Page
     """The next version of what a page wrote, submitted and ingested."""
     draft = page.draft
     client = desk.client(username)
-    answer = client.post(f"{WRITE}said/{desk.community.id}/{draft.object_id}/edit/")
     page.client = client
-    page.open(answer["Location"])
+    page.open(client.post(f"{WRITE}said/{desk.community.id}/{draft.object_id}/edit/")["Location"])
     answer = page.send("submit", **INDICATOR | fields)
     assert answer.status_code == 302, re.findall(r"<li>.*?</li>", said(answer))
     desk.work()
@@ -641,3 +638,29 @@ def test_moments_and_sources_that_nobody_touched_stay_as_they_were(desk: Desk) -
     assert after["valid_from"] == before["valid_from"]
     assert after["created"] == before["created"]
     assert after["modified"] > before["modified"]
+
+
+def test_techniques_are_said_along_with_what_is_a_case_of_them(desk: Desk) -> None:
+    proxies = Technique.objects.get(atlas_id="AML.T0008.005")
+    extract = Technique.objects.get(atlas_id="AML.T0024.002")
+    page = written(desk, techniques=[proxies.object_id])
+    draft = page.draft
+    assert {"kill_chain_name": "mitre-atlas", "phase_name": proxies.phase} in draft.body["kill_chain_phases"]
+    with pytest.raises(moderation.OwnWork):
+        desk.approve("ada")
+    desk.approve("ben")
+    desk.approve("ben")
+    desk.work()
+    published = {one["type"]: one for one in desk.in_feed()}
+    assert published["relationship"]["relationship_type"] == "indicates"
+    assert published["relationship"]["target_ref"] == proxies.object_id
+    assert published["relationship"]["source_ref"] == published["indicator"]["id"]
+
+    edited(desk, page, techniques=[extract.object_id])
+    desk.approve("ben")
+    links = {
+        one["target_ref"]: one.get("revoked", False)
+        for one in desk.in_feed()
+        if one["type"] == "relationship"
+    }
+    assert links == {proxies.object_id: True, extract.object_id: False}
