@@ -34,6 +34,7 @@ SECTIONS = (
         (
             Item("Reviews", "rule", "admin:sharing_review_changelist"),
             Item("Second person", "group", "admin:proposals"),
+            Item("Write", "edit_note", "admin:write"),
             Item("Likenesses", "compare", "admin:indicators_likeness_changelist"),
             Item("What is known", "database", "admin:indicators_subject_changelist"),
             Item("Merge journal", "merge", "admin:indicators_merge_changelist"),

@@ -72,6 +72,26 @@ def hits(subject_ids: Iterable[int]) -> dict[int, list[Hit]]:
     return found
 
 
+def covering(said: Iterable[Value]) -> list[Hit]:
+    """Which of these values are covered, though nothing was submitted about them yet, and by which lists."""
+    values = list(said)
+    found = sql.rows(
+        _HITS_OF.format(
+            asked="SELECT 0::int8 AS subject_id, * FROM unnest(%(networks)s::cidr[], %(domains)s::text[],"
+            " %(asns)s::int8[]) AS said(network, domain, asn)"
+        ),
+        {
+            "networks": [None if isinstance(value, str | int) else str(value) for value in values],
+            "domains": [value if isinstance(value, str) else None for value in values],
+            "asns": [value if isinstance(value, int) else None for value in values],
+        },
+    )
+    return [
+        Hit(network if network is not None else domain if domain is not None else asn, name)
+        for _, _, name, network, domain, asn in found
+    ]
+
+
 def said(obj: Mapping[str, Any], found: Sequence[Hit]) -> Hit | None:
     """The first of a subject's hits that this object about it says itself; another object may say another value."""
     if not found:
@@ -81,9 +101,9 @@ def said(obj: Mapping[str, Any], found: Sequence[Hit]) -> Hit | None:
 
 
 # A domain is looked for under itself and each name above it; OFFSET 0 keeps that a look-up in the index for each.
-_HITS = """
+_HITS_OF = """
 WITH asked AS MATERIALIZED (
-    SELECT subject_id, network, domain, asn FROM indicators_observable WHERE subject_id = ANY(%(subjects)s)
+    {asked}
 ), hit AS (
     SELECT DISTINCT a.subject_id, e.allowlist_id, a.network, NULL::text AS domain, NULL::int8 AS asn
     FROM asked a JOIN indicators_allowlistentry e ON e.network && a.network
@@ -104,6 +124,9 @@ SELECT hit.subject_id, hit.allowlist_id, l.name, hit.network, hit.domain, hit.as
 FROM hit JOIN indicators_allowlist l ON l.id = hit.allowlist_id
 ORDER BY hit.subject_id, hit.allowlist_id, hit.network, hit.domain, hit.asn
 """
+_HITS = _HITS_OF.format(
+    asked="SELECT subject_id, network, domain, asn FROM indicators_observable WHERE subject_id = ANY(%(subjects)s)"
+)
 
 
 @transaction.atomic

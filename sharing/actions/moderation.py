@@ -15,7 +15,7 @@ from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Member, Role
-from indicators.actions import detectors, populations
+from indicators.actions import detectors, drafts, populations
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
 from sharing.actions.audiences import load_claims
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 #: A case counts as being looked at for so long, in seconds.
 LOOKED_AT = 300
+_OWN_WORK = "you wrote this at the desk: another analyst approves it"
 
 
 class NotPending(ValueError):
@@ -35,6 +36,10 @@ class NotPending(ValueError):
 
 class NotAllowed(PermissionError):
     """The member may not decide cases."""
+
+
+class OwnWork(NotAllowed):
+    """Who wrote at the desk what a case is about does not approve it: somebody else looks at it."""
 
 
 class ReasonMissing(ValueError):
@@ -111,7 +116,7 @@ def _one(
 ) -> bool:
     outcomes = _decide([review_id], state, member, reason, signer, now)
     for sentence in outcomes.left.values():
-        raise NotPending(sentence)
+        raise (OwnWork if sentence == _OWN_WORK else NotPending)(sentence)
     return not outcomes.proposed
 
 
@@ -145,6 +150,7 @@ def _decide(
     cases = _pending(review_ids, outcomes)
     seconded: list[_Case] = []
     if state is ReviewState.APPROVED:
+        cases = _of_others(cases, member, outcomes)
         radii = _blast_radii(cases)
         sql.execute(
             "UPDATE sharing_review v SET blast_radius = w.users, blast_limit = %s"
@@ -218,6 +224,12 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
     known = {row[0] for row in found}
     outcomes.left |= {one: "there is no such case" for one in review_ids if one not in known}
     return cases
+
+
+def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> list[_Case]:
+    own = drafts.wrote(member_id=member.id, about={(case.subject_id, case.ceiling) for case in cases})
+    outcomes.left |= {case.id: _OWN_WORK for case in cases if (case.subject_id, case.ceiling) in own}
+    return [case for case in cases if case.id not in outcomes.left]
 
 
 def _blast_radii(cases: Sequence[_Case]) -> dict[int, int]:

@@ -1,0 +1,457 @@
+"""Drafts: what analysts write at the desk, until it is submitted through the one door that everything takes.
+
+Whoever saves names the version that they saw: nobody saves over another's words unawares. A submitted draft stays as it
+was sent; what became of it is told by its submission.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from accounts import sql
+from accounts.actions.audit import record
+from accounts.actor import Actor
+from accounts.models import Member
+from indicators.actions import submissions, technique_links
+from indicators.actions.draft_checks import Fault, faults_of
+from indicators.actions.submissions import Received
+from indicators.models import Channel, Draft, DraftState
+from indicators.stix import objects
+from indicators.stix.canonical import canonical
+from indicators.stix.timestamps import to_sortable
+from indicators.writing import compose
+from indicators.writing.forms import FORMS
+
+MAX_BYTES = 256 * 1024
+"""Of a draft's body and of what is left over, together."""
+
+
+class NotEditable(ValueError):
+    """A draft that was submitted or discarded meanwhile; the message says so to whoever writes in it."""
+
+
+class Stale(ValueError):
+    """Somebody else saved the draft meanwhile: `draft` is how it stands now."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(f"{draft.saved_by.username} saved this draft meanwhile")
+        self.draft = draft
+
+
+class TooLong(ValueError):
+    """A draft beyond `MAX_BYTES`."""
+
+
+class Overtaken(ValueError):
+    """What a new version follows is not the latest version any more, or gets no other."""
+
+
+class ReasonMissing(ValueError):
+    """A revocation, and what undoes something, needs a reason."""
+
+
+class NotValid(ValueError):
+    """A draft that cannot be submitted as it is."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(fault.sentence for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An object that an organisation claims, as of its latest version."""
+
+    body: dict[str, Any]
+    revoked: bool
+    withdrawn: bool
+    is_arriving: bool
+
+
+def said(*, community_id: UUID, organization_id: UUID, object_id: str) -> Said | None:
+    """What an organisation says in one object; None if it says nothing. `is_arriving`: the desk sent a newer one."""
+    found = sql.row(
+        "SELECT c.body, c.revoked, c.withdrawn_at IS NOT NULL, EXISTS (SELECT 1 FROM indicators_draft d"
+        " JOIN indicators_submission s ON s.id = d.submission_id WHERE d.community_id = c.community_id"
+        " AND d.object_id = c.object_id AND d.organization_id = c.organization_id AND s.state = 'received')"
+        " FROM indicators_claim c WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = %s",
+        (community_id, organization_id, object_id),
+    )
+    if found is None:
+        return None
+    body, revoked, withdrawn, is_arriving = found
+    return Said(objects.read(bytes(body)).value, revoked, withdrawn, is_arriving)
+
+
+@transaction.atomic
+def save(
+    *,
+    draft_id: UUID,
+    version: int,
+    page: str,
+    community_id: UUID,
+    body: Mapping[str, Any],
+    leftover: Mapping[str, Any],
+    techniques: Iterable[str] = (),
+    member: Member,
+    now: datetime,
+) -> Draft:
+    """Keep what is written; the first save of a draft makes it, for the member's own organisation.
+
+    Raises `Stale` if another page saved after `version`, `NotEditable` if it is no draft any more.
+    """
+    if len(canonical([body, leftover])) > MAX_BYTES:
+        raise TooLong(f"A draft is {MAX_BYTES // 1024} KB long at most")
+    named = technique_links.known(techniques)
+    sql.lock(f"draft:{draft_id}")
+    draft = _locked(draft_id, member)
+    if draft is None:
+        if Draft.objects.filter(id=draft_id).exists():
+            raise NotEditable("It is another organisation's.")
+        return _begin(
+            draft_id=draft_id,
+            community_id=community_id,
+            body=body,
+            leftover=leftover,
+            techniques=named,
+            page=page,
+            follows=None,
+            member=member,
+            now=now,
+        )
+    if draft.state != DraftState.DRAFT:
+        raise NotEditable(
+            f"It was {draft.get_state_display().lower()} meanwhile, and is not changed any more."
+        )
+    if draft.version != version and draft.page != page:
+        raise Stale(draft)
+    if (draft.body, draft.leftover, draft.techniques) == (dict(body), dict(leftover), named):
+        return draft
+    if not draft.writers.filter(id=member.id).exists():
+        draft.writers.add(member)
+        if draft.author_id != member.id:
+            _record("draft.join", draft, member, now)
+    draft.body, draft.leftover, draft.techniques, draft.page = dict(body), dict(leftover), named, page
+    draft.version, draft.saved_at, draft.saved_by = draft.version + 1, now, member
+    draft.save(update_fields=["body", "leftover", "techniques", "page", "version", "saved_at", "saved_by"])
+    return draft
+
+
+@transaction.atomic
+def follow(
+    *, community_id: UUID, organization_id: UUID, object_id: str, member: Member, now: datetime
+) -> Draft:
+    """A draft of the next version of what the organisation said: the open one, or a new one."""
+    open_one = Draft.objects.filter(
+        community_id=community_id,
+        organization_id=organization_id,
+        object_id=object_id,
+        state=DraftState.DRAFT,
+    ).first()
+    if open_one is not None:
+        return open_one
+    body = _latest(community_id, organization_id, object_id)
+    follows = body.pop("modified")
+    links = technique_links.held(
+        community_id=community_id, organization_id=organization_id, object_id=object_id
+    )
+    return _begin(
+        draft_id=uuid4(),
+        community_id=community_id,
+        body=body,
+        techniques=list(links),
+        follows=follows,
+        member=member,
+        now=now,
+    )
+
+
+@transaction.atomic
+def discard(*, draft_id: UUID, member: Member, now: datetime) -> Draft:
+    """Put a draft aside; it can be restored."""
+    draft = _of(draft_id, member)
+    if draft.state != DraftState.DRAFT:
+        raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
+    return _turn(draft, DraftState.DISCARDED, "draft.discard", member, now)
+
+
+@transaction.atomic
+def restore(*, draft_id: UUID, member: Member, now: datetime) -> Draft:
+    """Take up a discarded draft again."""
+    draft = _of(draft_id, member)
+    if draft.state != DraftState.DISCARDED:
+        raise NotEditable("Only what was discarded is restored.")
+    others = Draft.objects.filter(
+        community_id=draft.community_id,
+        organization_id=draft.organization_id,
+        object_id=draft.object_id,
+        state=DraftState.DRAFT,
+    )
+    if others.exists():
+        raise NotEditable("There is another draft of the same object: one is enough.")
+    return _turn(draft, DraftState.DRAFT, "draft.restore", member, now)
+
+
+@transaction.atomic
+def submit(
+    *, draft_id: UUID, version: int, page: str, collection_id: UUID, member: Member, now: datetime
+) -> Received:
+    """Send a draft to the inbox of its organisation, checked as ingest checks it; `NotValid` says why not."""
+    draft = _of(draft_id, member)
+    if draft.state != DraftState.DRAFT:
+        raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
+    if draft.version != version and draft.page != page:
+        raise Stale(draft)
+    if draft.leftover:
+        raise NotValid([Fault(name, "This is no value of this field.") for name in draft.leftover])
+    _take_turns(draft.community_id, draft.object_id)
+    if draft.follows is not None:
+        latest = _latest(draft.community_id, draft.organization_id, draft.object_id)
+        if to_sortable(latest["modified"]) != to_sortable(draft.follows):
+            raise Overtaken("A newer version of it was submitted meanwhile: edit that one.")
+    return _send(draft, draft.follows, collection_id, member, now)
+
+
+@transaction.atomic
+def revoke(
+    *,
+    community_id: UUID,
+    organization_id: UUID,
+    object_id: str,
+    reason: str,
+    collection_id: UUID,
+    member: Member,
+    now: datetime,
+) -> Draft:
+    """Revoke what the organisation said: its last version says so, and no other follows (STIX 2.1 §3.6)."""
+    reason = _stated(reason)
+    _take_turns(community_id, object_id)
+    body = _latest(community_id, organization_id, object_id, editable=False)
+    follows = body.pop("modified")
+    return _say(
+        "draft.revoke", body | {"revoked": True}, follows, reason, community_id, collection_id, member, now
+    )
+
+
+@transaction.atomic
+def say_again(
+    *,
+    community_id: UUID,
+    organization_id: UUID,
+    body: Mapping[str, Any],
+    reason: str,
+    collection_id: UUID,
+    member: Member,
+    now: datetime,
+) -> Draft:
+    """Undo what came after an earlier version: its content becomes the next version.
+
+    What was revoked never gets another version (STIX 2.1 §3.6): its content is said again in a new object.
+    """
+    reason = _stated(reason)
+    object_id = str(body["id"])
+    _take_turns(community_id, object_id)
+    own = {key: value for key, value in body.items() if key not in {"modified", "revoked"}}
+    found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
+    follows = None
+    is_over = found is not None and found.revoked and not found.is_arriving
+    links = technique_links.held(
+        community_id=community_id, organization_id=organization_id, object_id=object_id, revoked=is_over
+    )
+    if is_over:
+        own["id"] = f"{body['type']}--{uuid4()}"
+        own.pop("created", None)
+    else:
+        follows = _latest(community_id, organization_id, object_id)["modified"]
+    return _say(
+        "draft.undo", own, follows, reason, community_id, collection_id, member, now, techniques=list(links)
+    )
+
+
+def wrote(*, member_id: int, about: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of these (subject, ceiling), those of which a member wrote at the desk what counts: another one approves them."""
+    pairs = list(about)
+    return {
+        (subject_id, ceiling)
+        for subject_id, ceiling in sql.rows(
+            "SELECT DISTINCT a.subject, a.ceiling FROM unnest(%s::int8[], %s::int2[]) AS a(subject, ceiling)"
+            " JOIN indicators_claim c ON c.subject_id = a.subject AND c.tlp <= a.ceiling"
+            " AND c.withdrawn_at IS NULL AND NOT c.revoked"
+            " JOIN indicators_draft d ON d.submission_id = c.submission_id"
+            " JOIN indicators_draft_writers w ON w.draft_id = d.id AND w.member_id = %s",
+            ([subject for subject, _ in pairs], [ceiling for _, ceiling in pairs], member_id),
+        )
+    }
+
+
+def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
+    body = compose.version(draft.body, now=now, after=follows)
+    links = technique_links.held(
+        community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
+    )
+    if body.get("revoked"):
+        said = technique_links.revoked(links.values(), now=now)
+    else:
+        body = technique_links.with_phases(body, draft.techniques)
+        said = technique_links.following(body, draft.techniques, held=links, now=now)
+        faults = faults_of(body, community_id=draft.community_id, organization_id=draft.organization_id)
+        if faults:
+            raise NotValid(faults)
+    received = submissions.receive(
+        community_id=draft.community_id,
+        organization_id=draft.organization_id,
+        token_id=None,
+        channel=Channel.FORM,
+        collection_id=collection_id,
+        body=canonical({"objects": [body, *said]}),
+        by=_actor(member),
+        now=now,
+    )
+    draft.writers.add(member)
+    draft.body, draft.state, draft.version = body, DraftState.SUBMITTED, draft.version + 1
+    draft.submission_id, draft.submitted_by = received.id, member
+    draft.saved_at, draft.saved_by = now, member
+    draft.save()
+    _record("draft.submit", draft, member, now, submission=str(received.id))
+    return received
+
+
+def _say(
+    action: str,
+    body: dict[str, Any],
+    follows: str | None,
+    reason: str,
+    community_id: UUID,
+    collection_id: UUID,
+    member: Member,
+    now: datetime,
+    *,
+    techniques: Sequence[str] = (),
+) -> Draft:
+    """Make a draft and submit it at once; an open draft of the same object is put aside first."""
+    assert member.organization_id is not None
+    for other in Draft.objects.select_for_update().filter(
+        community_id=community_id,
+        organization_id=member.organization_id,
+        object_id=body["id"],
+        state=DraftState.DRAFT,
+    ):
+        _turn(other, DraftState.DISCARDED, "draft.discard", member, now)
+    draft = _begin(
+        draft_id=uuid4(),
+        community_id=community_id,
+        body=body,
+        techniques=techniques,
+        follows=follows,
+        member=member,
+        now=now,
+    )
+    draft.reason = reason
+    _record(action, draft, member, now, reason=reason, object=str(body["id"]))
+    _send(draft, follows, collection_id, member, now)
+    return draft
+
+
+def _begin(
+    *,
+    draft_id: UUID,
+    community_id: UUID,
+    body: Mapping[str, Any],
+    follows: str | None,
+    member: Member,
+    now: datetime,
+    leftover: Mapping[str, Any] | None = None,
+    techniques: Sequence[str] = (),
+    page: str = "",
+) -> Draft:
+    assert member.organization_id is not None
+    draft = Draft.objects.create(
+        id=draft_id,
+        community_id=community_id,
+        organization_id=member.organization_id,
+        object_type=body["type"],
+        object_id=body["id"],
+        body=dict(body),
+        leftover=dict(leftover or {}),
+        techniques=list(techniques),
+        page=page,
+        follows=follows,
+        author=member,
+        created_at=now,
+        saved_at=now,
+        saved_by=member,
+    )
+    draft.writers.add(member)
+    _record("draft.begin", draft, member, now)
+    return draft
+
+
+def _take_turns(community_id: UUID, object_id: str) -> None:
+    """One new version of an object at a time: the next one sees it on its way."""
+    sql.lock(f"draft:{community_id}:{object_id}")
+
+
+def _latest(
+    community_id: UUID, organization_id: UUID, object_id: str, *, editable: bool = True
+) -> dict[str, Any]:
+    """The object as the organisation says it now, which may get another version."""
+    found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
+    if (
+        found is None
+        or "modified" not in found.body
+        or (
+            editable and (found.body["type"] not in FORMS or found.body.get("pattern_type", "stix") != "stix")
+        )
+    ):
+        raise Overtaken("Your organisation says nothing of this that can be edited here.")
+    if found.is_arriving:
+        raise Overtaken("A version of it is on its way in: try again in a few seconds.")
+    if found.revoked:
+        raise Overtaken("It was revoked: a revoked object gets no other version. Undo says it again.")
+    return dict(found.body)
+
+
+def _locked(draft_id: UUID, member: Member) -> Draft | None:
+    assert member.organization_id is not None
+    return (
+        Draft.objects.select_for_update(of=("self",))
+        .select_related("saved_by")
+        .filter(id=draft_id, organization_id=member.organization_id)
+        .first()
+    )
+
+
+def _of(draft_id: UUID, member: Member) -> Draft:
+    draft = _locked(draft_id, member)
+    if draft is None:
+        raise NotEditable("It was never saved.")
+    return draft
+
+
+def _turn(draft: Draft, state: DraftState, action: str, member: Member, now: datetime) -> Draft:
+    draft.state, draft.version = state, draft.version + 1
+    draft.saved_at, draft.saved_by = now, member
+    draft.save(update_fields=["state", "version", "saved_at", "saved_by"])
+    _record(action, draft, member, now)
+    return draft
+
+
+def _stated(reason: str) -> str:
+    if not reason.strip():
+        raise ReasonMissing("say why")
+    return reason.strip()
+
+
+def _record(action: str, draft: Draft, member: Member, now: datetime, **detail: object) -> None:
+    target = f"draft:{draft.id}"
+    record(
+        by=_actor(member), now=now, action=action, target=target, detail={"object": draft.object_id, **detail}
+    )
+
+
+def _actor(member: Member) -> Actor:
+    return Actor(f"member:{member.username}", member.organization_id)
