@@ -67,10 +67,19 @@ def claims_on(subject_id: int, *, ceiling: int = Tlp.RED) -> list[ShownClaim]:
 def title_of(body: bytes | memoryview | None) -> str:
     """What an analyst knows an object by: its pattern, value or name."""
     value: dict[str, Any] = {} if body is None else json.loads(bytes(body))
-    for key in ("pattern", "value", "name", "path", "key", "relationship_type", "number", "cluster_id"):
+    if "relationship_type" in value:
+        ends = (value["source_ref"].partition("--")[0], value["target_ref"].partition("--")[0])
+        return f"{ends[0]} {value['relationship_type']} {ends[1]}"
+    for key in _TITLES:
         if key in value:
             return str(value[key])
     return str(value.get("id", ""))
+
+
+_TITLES = (
+    *("pattern", "value", "name", "path", "key", "number", "cluster_id", "abstract", "explanation", "opinion"),
+    *("content", "account_login", "user_id"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,7 +274,7 @@ def _as_pattern(text: str) -> tuple[tuple[Reading, ...], str]:
 def _as_values(text: str) -> Iterator[Reading]:
     """As everything that an indicator can watch."""
     exact = {terms.folded(text)}
-    if any(mark in text for mark in ("://", "[:]", "hxxp", ":/")):
+    if "//" in text:
         url = _normal(values.url, text)
         if url is not None:
             exact.add(terms.folded(url))
@@ -401,7 +401,7 @@ def subjects(query: Query, filters: Filters, *, after: int | None = None, limit:
                 f"(SELECT s.id FROM {source.format('')} WHERE {' AND '.join([*conditions, *more])}"
                 " ORDER BY s.id DESC LIMIT %(limit)s)"
             )
-    statement = f"{prefix}{' UNION '.join(selects)} ORDER BY id DESC LIMIT %(limit)s"
+    statement = f"{prefix}SELECT id FROM ({' UNION '.join(selects)}) any_of(id) ORDER BY id DESC LIMIT %(limit)s"
     return [subject_id for (subject_id,) in sql.rows(statement, parameters)]
 
 
