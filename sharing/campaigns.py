@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -80,7 +80,10 @@ def figures(value: Mapping[str, Any]) -> Figures:
         list(said.get("target_model_refs", ())),
         *(_moment(value.get("first_seen")), _moment(value.get("last_seen"))),
         [
-            (one.get("source_name", ""), one.get("external_id") or one.get("description") or one.get("url", ""))
+            (
+                one.get("source_name", ""),
+                one.get("external_id") or one.get("description") or one.get("url", ""),
+            )
             for one in value.get("external_references", ())
         ],
     )
@@ -179,13 +182,16 @@ def find(known_as: str) -> int:
     else:
         found = []
     for (subject_id,) in sql.rows(
-        "SELECT id FROM indicators_subject WHERE id = ANY(%s) AND object_type = 'campaign' ORDER BY id", (found,)
+        "SELECT id FROM indicators_subject WHERE id = ANY(%s) AND object_type = 'campaign' ORDER BY id",
+        (found,),
     ):
         return int(subject_id)
     raise NoSuchCampaign(known_as)
 
 
-def listed(*, after: int | None = None, filters: search.Filters | None = None, typed: str = "") -> list[Listed]:
+def listed(
+    *, after: int | None = None, filters: search.Filters | None = None, typed: str = ""
+) -> list[Listed]:
     """A page of campaigns and one more, the newest first."""
     narrowed = search.Filters(kind="campaign") if filters is None else filters
     with search.bounded():
@@ -209,9 +215,7 @@ def campaign(subject_id: int) -> Campaign:
     """A campaign as a whole; the number of queries depends on nothing."""
     with search.bounded():
         (subject,) = search.shown([subject_id])
-        said = [
-            Says(claim, figures(json.loads(claim.text))) for claim in desk.claims_on(subject_id)
-        ]
+        said = [Says(claim, figures(json.loads(claim.text))) for claim in desk.claims_on(subject_id)]
         speaking = figures(_speakers([subject_id]).get(subject_id, {}))
         names = _names([subject_id]).get(subject_id, [])
         members = _members(subject.community_id, names, after=0, limit=MOST + 1)
@@ -431,9 +435,7 @@ def _context(subject: search.Found, names: Sequence[str]) -> _Context:
     return found
 
 
-def _relationships(
-    community_id: UUID, names: Sequence[str]
-) -> list[tuple[dict[str, Any], list[str]]]:
+def _relationships(community_id: UUID, names: Sequence[str]) -> list[tuple[dict[str, Any], list[str]]]:
     """What is said to start from any of these ids, but from indicators; with the names of the sources who say it."""
     return [
         (json.loads(body), sorted(sources))
@@ -460,9 +462,13 @@ def _techniques(community_id: UUID, found: _Context, seen: _Seen) -> list[Techni
             (sql.joined(nodes),),
         )
     }
-    said = {value["id"]: value for value in _said_once(community_id, [one for one in nodes if one not in known])}
+    said = {
+        value["id"]: value for value in _said_once(community_id, [one for one in nodes if one not in known])
+    }
     techniques = [
-        Technique(node, *(known.get(one) or _atlas(said.get(one, {}))), one in found.uses, seen.techniques[one])
+        Technique(
+            node, *(known.get(one) or _atlas(said.get(one, {}))), one in found.uses, seen.techniques[one]
+        )
         for one, node in nodes.items()
     ]
     return sorted(techniques, key=lambda one: (one.tactic, one.atlas, one.node.title))
@@ -481,7 +487,11 @@ def _actors(community_id: UUID, found: _Context) -> list[Actor]:
     """Who is alleged to be behind it, the nearest first."""
     nodes = _nodes(community_id, [one for pair in found.behind for one in pair])
     return [
-        Actor(nodes[target], "the campaign" if source in found.own else nodes[source].title, sorted(set(sources)))
+        Actor(
+            nodes[target],
+            "the campaign" if source in found.own else nodes[source].title,
+            sorted(set(sources)),
+        )
         for (source, target), sources in found.behind.items()
     ]
 

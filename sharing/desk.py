@@ -77,7 +77,18 @@ def title_of(body: bytes | memoryview | None) -> str:
 
 
 _TITLES = (
-    *("pattern", "value", "name", "path", "key", "number", "cluster_id", "abstract", "explanation", "opinion"),
+    *(
+        "pattern",
+        "value",
+        "name",
+        "path",
+        "key",
+        "number",
+        "cluster_id",
+        "abstract",
+        "explanation",
+        "opinion",
+    ),
     *("content", "account_login", "user_id"),
 )
 

@@ -130,9 +130,10 @@ class Graph:
 
 
 def place_of(key: str) -> Place:
-    """The place of a node's key; `NoSuchNode`."""
-    if key[:1] == "s" and key[1:].isascii() and key[1:].isdigit() and len(key) < 20:
-        found = sql.row("SELECT community_id, id FROM indicators_subject WHERE id = %s", (int(key[1:]),))
+    """The place of a node's key, or of a subject's number; `NoSuchNode`."""
+    number = key.removeprefix("s")
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        found = sql.row("SELECT community_id, id FROM indicators_subject WHERE id = %s", (int(number),))
         if found is not None:
             return Place(*found)
     if key[:2] == "x.":
@@ -187,7 +188,9 @@ class _Cursor:
     def read(cls, text: str) -> "_Cursor":
         """The beginning, if it is none."""
         shown, _, after = text.partition(".")
-        if not (shown.isascii() and shown.isdigit() and after.isascii() and after.isdigit() and len(text) < 30):
+        if not (
+            shown.isascii() and shown.isdigit() and after.isascii() and after.isdigit() and len(text) < 30
+        ):
             return cls()
         return cls(int(shown), min(int(after), 2**62))
 
@@ -297,7 +300,9 @@ def _said_by(subject_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     }
 
 
-def _links_of(key: str, subject_id: int, value: dict[str, Any] | None, names: Mapping[str, None]) -> Iterator[_Link]:
+def _links_of(
+    key: str, subject_id: int, value: dict[str, Any] | None, names: Mapping[str, None]
+) -> Iterator[_Link]:
     """The edges that something which refers to a place makes; none if it is withdrawn or says so no more."""
     if value is None:
         return
@@ -329,7 +334,12 @@ def _pointers(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((_label(name), target) for target in references({name: found}))
 
 
-_LABELS = {"object": "contains", "sighting of": "sighting of", "observed data": "saw", "where sighted": "seen by"}
+_LABELS = {
+    "object": "contains",
+    "sighting of": "sighting of",
+    "observed data": "saw",
+    "where sighted": "seen by",
+}
 
 
 def _label(name: str) -> str:
@@ -405,7 +415,9 @@ def _drawn(community_id: UUID, places: Sequence[Place], links: Sequence[_Link]) 
     for link in links:
         subject_id = link.far if isinstance(link.far, int) else meant.get(link.far)
         far = (
-            Place(community_id, None, str(link.far)) if subject_id is None else Place(community_id, subject_id)
+            Place(community_id, None, str(link.far))
+            if subject_id is None
+            else Place(community_id, subject_id)
         )
         if far.key == link.near:
             continue
@@ -414,7 +426,5 @@ def _drawn(community_id: UUID, places: Sequence[Place], links: Sequence[_Link]) 
         edge = Edge(source, target, link.label, link.alleged)
         edges.setdefault(edge.key, edge)
     nodes = faces(community_id, list(ends.values()))
-    drawn = {
-        key: edge for key, edge in edges.items() if edge.source in nodes and edge.target in nodes
-    }
+    drawn = {key: edge for key, edge in edges.items() if edge.source in nodes and edge.target in nodes}
     return Graph(nodes, drawn)

@@ -233,12 +233,16 @@ def read(typed: str) -> Query:
     """Every way to read what was typed; never an error, whatever it is."""
     text = typed.replace("\0", " ").encode("utf-8", "replace").decode().strip()
     if len(text) > LONGEST:
-        return Query(text[:200], problem=f"It is longer than {LONGEST:,} characters: search for a part of it.")
+        return Query(
+            text[:200], problem=f"It is longer than {LONGEST:,} characters: search for a part of it."
+        )
     if not text:
         return Query("")
     lower = text.lower()
     if _ID.fullmatch(lower):
-        return Query(text, (_ids([text, lower], "the id"), Reading("references", "what refers to it", _BY_TARGET)))
+        return Query(
+            text, (_ids([text, lower], "the id"), Reading("references", "what refers to it", _BY_TARGET))
+        )
     if _UUID.fullmatch(lower):
         return Query(text, (_ids([f"{one}--{lower}" for one in _KNOWN_TYPES], "the end of an id"),))
     readings, problem = _as_pattern(text)
@@ -246,7 +250,9 @@ def read(typed: str) -> Query:
         return Query(text, readings)
     readings = (*_as_values(text), *_as_keys(lower))
     found = terms.split(text)[:_MOST_TYPED_WORDS]
-    words = " & ".join(f"'{word}':*" if len(word) >= _PREFIX else f"'{word}'" for word in dict.fromkeys(found))
+    words = " & ".join(
+        f"'{word}':*" if len(word) >= _PREFIX else f"'{word}'" for word in dict.fromkeys(found)
+    )
     if not readings and not words and not problem:
         problem = "There is no word, value or id in it."
     return Query(text, readings, words, problem)
@@ -313,7 +319,7 @@ def _as_host(text: str) -> Iterator[Reading]:
         around = "what is inside it and what covers it" if "/" in one else "networks that cover it"
         yield Reading("network", f"{one}, {around}", _BY_NETWORK, {"network": str(network)})
         return
-    domain = _normal(values.domain, host) if "." in host or "。" in host else None  # noqa: RUF001 - a full stop too
+    domain = _normal(values.domain, host) if "." in host or "。" in host else None
     if domain is not None and "." in domain:
         start = f"{domain[::-1]}."
         yield Reading(
@@ -378,7 +384,9 @@ def subjects(query: Query, filters: Filters, *, after: int | None = None, limit:
         prefix = ""
     if query.words:
         parameters["words"] = query.words
-        sources.append("indicators_subject s JOIN indicators_wording w ON w.subject_id = s.id AND " + by_words)
+        sources.append(
+            "indicators_subject s JOIN indicators_wording w ON w.subject_id = s.id AND " + by_words
+        )
     if query.is_empty:
         sources.append("indicators_subject s")
     if not sources:
@@ -401,7 +409,9 @@ def subjects(query: Query, filters: Filters, *, after: int | None = None, limit:
                 f"(SELECT s.id FROM {source.format('')} WHERE {' AND '.join([*conditions, *more])}"
                 " ORDER BY s.id DESC LIMIT %(limit)s)"
             )
-    statement = f"{prefix}SELECT id FROM ({' UNION '.join(selects)}) any_of(id) ORDER BY id DESC LIMIT %(limit)s"
+    statement = (
+        f"{prefix}SELECT id FROM ({' UNION '.join(selects)}) any_of(id) ORDER BY id DESC LIMIT %(limit)s"
+    )
     return [subject_id for (subject_id,) in sql.rows(statement, parameters)]
 
 
@@ -434,7 +444,10 @@ class InFeed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A subject as a list shows it. `more_claims`: there are more claims than were looked at."""
+    """A subject as a list shows it; `tlps` are the least and the most restrictive marking of its claims.
+
+    `more_claims`: there are more claims than were looked at.
+    """
 
     id: int
     object_type: str
@@ -442,7 +455,7 @@ class Found:
     community: str
     merged_into: int | None
     title: str
-    tlp: str
+    tlps: list[Tlp]
     sources: list[str]
     claims: int
     more_claims: bool
@@ -455,6 +468,11 @@ class Found:
     def kind(self) -> Kind:
         """The group that it is shown in."""
         return kind_of(self.object_type)
+
+    @property
+    def tlp(self) -> str:
+        """The least and the most restrictive marking of its claims."""
+        return " to ".join(str(level.label) for level in self.tlps)
 
     @property
     def confidence(self) -> int | None:
@@ -497,11 +515,18 @@ def shown(subject_ids: Sequence[int]) -> list[Found]:
             continue
         _, object_type, community_id, community, merged_into = places[one]
         count, low, high, sources, first, last, live = said.get(one, (0, None, None, [], None, None, False))
-        tlp = "" if low is None else Tlp(low).label if low == high else f"{Tlp(low).label} to {Tlp(high).label}"
+        tlps = [] if low is None else [Tlp(level) for level in dict.fromkeys((low, high))]
         found.append(
             Found(
-                *(one, object_type, community_id, community, merged_into, titles.get(one) or f"subject {one}"),
-                *(tlp, sorted(sources), count, count == _LOOKED_AT, first, last, bool(live)),
+                *(
+                    one,
+                    object_type,
+                    community_id,
+                    community,
+                    merged_into,
+                    titles.get(one) or f"subject {one}",
+                ),
+                *(tlps, sorted(sources), count, count == _LOOKED_AT, first, last, bool(live)),
                 feeds.get(one, []),
             )
         )
@@ -511,7 +536,17 @@ def shown(subject_ids: Sequence[int]) -> list[Found]:
 def in_feeds(subject_ids: Iterable[int]) -> dict[int, list[InFeed]]:
     """How subjects stand at each ceiling, the lowest first."""
     found: dict[int, list[InFeed]] = {}
-    for subject_id, ceiling, published_id, stands, revoked, decision, sentence, confidence, pending in sql.rows(
+    for (
+        subject_id,
+        ceiling,
+        published_id,
+        stands,
+        revoked,
+        decision,
+        sentence,
+        confidence,
+        pending,
+    ) in sql.rows(
         "SELECT r.subject_id, r.ceiling, r.published_id, r.digest IS NOT NULL, r.revoked, r.decision, r.sentence,"
         " r.confidence, EXISTS (SELECT FROM sharing_review v WHERE v.release_id = r.id AND v.state = 'pending')"
         " FROM sharing_release r WHERE r.subject_id = ANY(%s) ORDER BY r.subject_id, r.ceiling",
@@ -545,6 +580,11 @@ class Alike:
 
     subject: Found
     similarity: float
+
+    @property
+    def percent(self) -> int:
+        """The similarity in whole percent."""
+        return round(100 * self.similarity)
 
     @property
     def verdict(self) -> str:

@@ -1,13 +1,28 @@
 """The desk's pages on what is let out; importing them registers them."""
 
-from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+from sharing.admin import (
+    campaigns,
+    collections,
+    detectors,
+    graph,
+    organizations,
+    receipts,
+    reviews,
+    search,
+    sending,
+    sources,
+    subjects,
+)
 
 __all__ = [
+    "campaigns",
     "collections",
     "detectors",
+    "graph",
     "organizations",
     "receipts",
     "reviews",
+    "search",
     "sending",
     "sources",
     "subjects",

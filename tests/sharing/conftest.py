@@ -1,5 +1,11 @@
 """What tests of the sharing application have in common: a shop with feeds, and analysts at its desk."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 import pytest
 from django.test import Client
 
@@ -34,3 +40,30 @@ def outsider(shop: Shop) -> Client:
     client = Client()
     client.force_login(member)
     return client
+
+
+@dataclass(slots=True)
+class Counted:
+    """How many statements were sent, by whichever way."""
+
+    count: int = 0
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[Counted]]:
+    """Counts what is sent to the database, by Django's cursors and by raw ones."""
+
+    @contextmanager
+    def counting() -> Iterator[Counted]:
+        counted = Counted()
+        real = psycopg.Cursor.execute
+
+        def execute(cursor: Any, *args: Any, **options: Any) -> Any:
+            counted.count += 1
+            return real(cursor, *args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.Cursor, "execute", execute)
+            yield counted
+
+    return counting

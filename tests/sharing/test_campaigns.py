@@ -31,7 +31,10 @@ def example(shop: Shop, feeds: dict[int, Collection]) -> int:
     """The subject of the second campaign of the worked example, to which one of lab-b's indicators is tied."""
     objects = worked_example()
     tied = next(one for one in objects if one["type"] == "indicator" and "412b940d" in one["id"])
-    send(shop, [*objects, stix.relationship(tied, {"id": SECOND}, object_marking_refs=tied["object_marking_refs"])])
+    send(
+        shop,
+        [*objects, stix.relationship(tied, {"id": SECOND}, object_marking_refs=tied["object_marking_refs"])],
+    )
     return campaigns.find(SECOND)
 
 
@@ -92,7 +95,9 @@ def test_what_each_source_says_stands_side_by_side(shop: Shop) -> None:
 
     shown = campaigns.campaign(campaigns.find(SECOND))
 
-    assert [(each.claim.organization, each.figures.status, str(each.figures.accounts)) for each in shown.sources] == [
+    assert [
+        (each.claim.organization, each.figures.status, str(each.figures.accounts)) for each in shown.sources
+    ] == [
         ("Lab-A", "Unknown", "at least 200"),
         ("Lab-B", "Active", "not said"),
     ]
@@ -100,7 +105,9 @@ def test_what_each_source_says_stands_side_by_side(shop: Shop) -> None:
     assert shown.figures.status == "Unknown"
 
 
-@pytest.mark.parametrize("known_as", ["campaign--00000000-0000-4000-8000-000000000000", "0", "x", "9" * 30, "\0", "-1", ""])
+@pytest.mark.parametrize(
+    "known_as", ["campaign--00000000-0000-4000-8000-000000000000", "0", "x", "9" * 30, "\0", "-1", ""]
+)
 def test_what_is_no_campaign_is_not_found(shop: Shop, known_as: str) -> None:
     with pytest.raises(campaigns.NoSuchCampaign):
         campaigns.find(known_as)
@@ -117,7 +124,9 @@ def test_the_graph_reaches_actors_infrastructure_accounts_and_indicators(example
     assert all(edge.alleged for edge in drawn.edges.values() if edge.label == "attributed-to")
     assert all({edge.source, edge.target} <= drawn.nodes.keys() for edge in drawn.edges.values())
     assert len(drawn.nodes) <= graph.MOST_NODES
-    assert not any("--" in node.title for node in drawn.nodes.values() if node.object_type == "attack-pattern")
+    assert not any(
+        "--" in node.title for node in drawn.nodes.values() if node.object_type == "attack-pattern"
+    )
 
 
 def test_a_node_with_many_neighbours_tells_them_fifty_at_a_time(shop: Shop) -> None:
@@ -146,7 +155,9 @@ def test_the_table_of_a_graph_says_what_its_drawing_says(example: int) -> None:
     told = drawn.json()
     titles = {node["id"]: node["title"] for node in told["nodes"]}
 
-    from_json = sorted((titles[edge["source"]], edge["label"], titles[edge["target"]]) for edge in told["edges"])
+    from_json = sorted(
+        (titles[edge["source"]], edge["label"], titles[edge["target"]]) for edge in told["edges"]
+    )
     from_table = sorted((source.title, edge.label, target.title) for source, edge, target in drawn.rows())
 
     assert from_json == from_table and from_table

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from indicators.dedup import templates
 from indicators.models import Claim, Subject
@@ -18,7 +16,9 @@ from tests.journeys.steps import AMBER, GREEN
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import send
 
-SKETCHED = [f"grade answer {number} step by step and keep the reasoning of every step" for number in range(24)]
+SKETCHED = [
+    f"grade answer {number} step by step and keep the reasoning of every step" for number in range(24)
+]
 
 
 def found(typed: str, **filters: Any) -> list[str]:
@@ -135,7 +135,9 @@ def test_filters_narrow_and_pages_follow_each_other(shop: Shop, feeds: dict[int,
 
 def test_a_prompt_finds_the_template_of_its_cluster_and_no_other(shop: Shop) -> None:
     mine = templates.of_cluster(SKETCHED)
-    other = templates.known("translate this poem into another language and explain each of its lines {{poem}}")
+    other = templates.known(
+        "translate this poem into another language and explain each of its lines {{poem}}"
+    )
     send(shop, [templates.prompt_template(one) for one in (mine, other)])
 
     of_all = search.alike(SKETCHED)
@@ -147,7 +149,9 @@ def test_a_prompt_finds_the_template_of_its_cluster_and_no_other(shop: Shop) -> 
     assert search.alike(["what is the weather like in the town by the river today"]) == []
 
 
-@pytest.mark.parametrize("prompts", [[], ["  "], ["two words"], ["a b c"] * 201, ["\ud800 half a pair of three"]])
+@pytest.mark.parametrize(
+    "prompts", [[], ["  "], ["two words"], ["a b c"] * 201, ["\ud800 half a pair of three"]]
+)
 def test_prompts_that_cannot_be_compared_are_told_why(db: None, prompts: list[str]) -> None:
     with pytest.raises(search.NoTemplate):
         search.alike(prompts)
@@ -174,38 +178,10 @@ def test_no_query_however_odd_is_a_fault(shop: Shop) -> None:
     for typed in [*ODD, *wild]:
         query = search.read(typed)
         assert query.readings or query.words or query.problem or query.is_empty, repr(typed)
-        for filters in (Filters(), Filters(kind="indicators"), Filters(kind="other"), Filters(kind="no such type")):
+        for filters in (
+            Filters(),
+            Filters(kind="indicators"),
+            Filters(kind="other"),
+            Filters(kind="no such type"),
+        ):
             search.subjects(query, filters, limit=3)
-
-
-def test_what_a_page_costs_does_not_grow_with_what_it_shows(shop: Shop, feeds: dict[int, Collection]) -> None:
-    def queries(count: int) -> int:
-        send(shop, [indicator(f"[domain-name:value = 'h{count}-{n}.cost.example']") for n in range(count)])
-        with CaptureQueriesContext(connection) as captured, _counted() as raw:
-            search.shown(search.subjects(search.read("cost.example"), Filters()))
-        return len(captured) + raw[0]
-
-    assert queries(1) == queries(40) <= 6
-
-
-def _counted() -> Any:
-    """How many raw queries are made."""
-    from contextlib import contextmanager
-
-    from accounts import sql
-
-    @contextmanager
-    def counting() -> Any:
-        made, real = [0], sql.rows
-
-        def rows(*args: Any) -> Any:
-            made[0] += 1
-            return real(*args)
-
-        sql.rows = rows
-        try:
-            yield made
-        finally:
-            sql.rows = real
-
-    return counting()
