@@ -197,7 +197,7 @@ def listed(
     with search.bounded():
         ids = search.subjects(search.read(typed), narrowed, after=after, limit=PAGE + 1)
         bodies = _speakers(ids)
-        linked = dict(sql.rows(_LINKED, (ids, ids, MOST)))
+        linked: dict[int, int] = dict(sql.rows(_LINKED, (ids, ids, MOST)))
         return [
             Listed(one, figures(bodies.get(one.id, {})), linked.get(one.id, 0)) for one in search.shown(ids)
         ]
@@ -295,8 +295,10 @@ def _members(community_id: UUID, names: Sequence[str], *, after: int, limit: int
         sql.rows(
             "SELECT r.subject_id, ends.ref FROM (SELECT DISTINCT subject_id FROM indicators_reference"
             "  WHERE target = ANY(%s) AND subject_id > %s) r"
-            " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s AND s.object_type = 'relationship'"
-            ' CROSS JOIN LATERAL (SELECT min(ref) AS ref FROM indicators_claim c CROSS JOIN unnest(c."references") AS e(ref)'
+            " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
+            " AND s.object_type = 'relationship'"
+            " CROSS JOIN LATERAL (SELECT min(ref) AS ref FROM indicators_claim c"
+            '  CROSS JOIN unnest(c."references") AS e(ref)'
             "  WHERE c.subject_id = r.subject_id AND c.withdrawn_at IS NULL AND NOT c.revoked"
             "  AND starts_with(ref, 'indicator--')) ends"
             " WHERE ends.ref IS NOT NULL ORDER BY r.subject_id LIMIT %s",
@@ -442,7 +444,8 @@ def _relationships(community_id: UUID, names: Sequence[str]) -> list[tuple[dict[
         for body, sources in sql.rows(
             "SELECT (array_agg(c.body ORDER BY c.first_received_at, c.id))[1], array_agg(DISTINCT o.name)"
             " FROM (SELECT DISTINCT subject_id FROM indicators_reference WHERE target = ANY(%s)) r"
-            " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s AND s.object_type = 'relationship'"
+            " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
+            " AND s.object_type = 'relationship'"
             " JOIN indicators_claim c ON c.subject_id = s.id AND c.withdrawn_at IS NULL AND NOT c.revoked"
             " AND NOT EXISTS (SELECT FROM unnest(c.\"references\") AS e(ref) WHERE starts_with(ref, 'indicator--'))"
             " JOIN accounts_organization o ON o.id = c.organization_id GROUP BY c.subject_id"
@@ -465,12 +468,10 @@ def _techniques(community_id: UUID, found: _Context, seen: _Seen) -> list[Techni
     said = {
         value["id"]: value for value in _said_once(community_id, [one for one in nodes if one not in known])
     }
-    techniques = [
-        Technique(
-            node, *(known.get(one) or _atlas(said.get(one, {}))), one in found.uses, seen.techniques[one]
-        )
-        for one, node in nodes.items()
-    ]
+    techniques = []
+    for one, node in nodes.items():
+        atlas, tactic = known.get(one) or _atlas(said.get(one, {}))
+        techniques.append(Technique(node, atlas, tactic, one in found.uses, seen.techniques[one]))
     return sorted(techniques, key=lambda one: (one.tactic, one.atlas, one.node.title))
 
 

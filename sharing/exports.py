@@ -1,4 +1,4 @@
-"""What an export holds: of the subjects that were listed, what stands in one feed, byte for byte; or the desk's list."""
+"""What an export holds: of the subjects that were listed, what stands in a feed, byte for byte; or the desk's list."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -130,7 +130,7 @@ def table(audience: Audience, subject_ids: Sequence[int]) -> Iterator[bytes]:
 
 
 def _markings() -> dict[str, str]:
-    return {marking_id(one): one.label for one in TLP}
+    return {marking_id(one): str(Tlp(one.value).label) for one in TLP}
 
 
 def _cell(value: object) -> object:

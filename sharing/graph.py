@@ -240,7 +240,7 @@ def _neighbours(
     first = places[0].key
     outgoing_left = max(0, len(outgoing[first]) - start.shown - limit)
     after = taken.get(first, [])[-1] if taken.get(first) else start.after
-    incoming_left = _count(community_id, names[first], after) if start is not None and len(places) == 1 else 0
+    incoming_left = _count(community_id, names[first], after) if len(places) == 1 else 0
     left = outgoing_left + incoming_left
     next_cursor = f"{start.shown + limit - room[first]}.{after}" if left else ""
     return graph, (left, incoming_left >= MOST_COUNTED, next_cursor)
@@ -268,7 +268,8 @@ def _referring(
     for key, subject_id in sql.rows(
         "SELECT own.key, near.subject_id FROM unnest(%s::text[], %s::text[]) AS own(key, name) CROSS JOIN LATERAL"
         " (SELECT r.subject_id FROM indicators_reference r JOIN indicators_subject s ON s.id = r.subject_id"
-        "  AND s.community_id = %s WHERE r.target = own.name AND r.subject_id > %s ORDER BY r.subject_id LIMIT %s) near",
+        "  AND s.community_id = %s WHERE r.target = own.name AND r.subject_id > %s"
+        "  ORDER BY r.subject_id LIMIT %s) near",
         ([key for key, _ in keys], [name for _, name in keys], community_id, after, limit),
     ):
         found[key].add(subject_id)
@@ -392,7 +393,7 @@ def faces(community_id: UUID, places: Iterable[Place]) -> dict[str, Node]:
         title = desk.title_of(body) if body else f"subject {subject_id}, of which nothing is claimed"
         found[key] = Node(key, subject_id, object_type, title, _is_alleged(value))
     unknown = {place.object_id: place for place in places if place.subject_id is None}
-    techniques = dict(
+    techniques: dict[str, str] = dict(
         sql.rows(
             "SELECT object_id, coalesce(atlas_id || ' ', '') || name FROM indicators_technique"
             f" WHERE object_id = {sql.ONE_OF}",

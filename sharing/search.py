@@ -494,7 +494,8 @@ def shown(subject_ids: Sequence[int]) -> list[Found]:
         for row in sql.rows(
             "SELECT s, count(*), min(tlp), max(tlp), array_agg(DISTINCT o.name), min(first_received_at),"
             " max(received_at), bool_or(live) FROM unnest(%s::int8[]) AS wanted(s) CROSS JOIN LATERAL"
-            " (SELECT organization_id, tlp, first_received_at, received_at, NOT revoked AND withdrawn_at IS NULL AS live"
+            " (SELECT organization_id, tlp, first_received_at, received_at,"
+            "  NOT revoked AND withdrawn_at IS NULL AS live"
             "  FROM indicators_claim WHERE subject_id = s LIMIT %s) c"
             " JOIN accounts_organization o ON o.id = c.organization_id GROUP BY s",
             (ids, _LOOKED_AT),
@@ -518,16 +519,20 @@ def shown(subject_ids: Sequence[int]) -> list[Found]:
         tlps = [] if low is None else [Tlp(level) for level in dict.fromkeys((low, high))]
         found.append(
             Found(
-                *(
-                    one,
-                    object_type,
-                    community_id,
-                    community,
-                    merged_into,
-                    titles.get(one) or f"subject {one}",
-                ),
-                *(tlps, sorted(sources), count, count == _LOOKED_AT, first, last, bool(live)),
-                feeds.get(one, []),
+                id=one,
+                object_type=object_type,
+                community_id=community_id,
+                community=community,
+                merged_into=merged_into,
+                title=titles.get(one) or f"subject {one}",
+                tlps=tlps,
+                sources=sorted(sources),
+                claims=count,
+                more_claims=count == _LOOKED_AT,
+                first_seen=first,
+                last_seen=last,
+                live=bool(live),
+                feeds=feeds.get(one, []),
             )
         )
     return found

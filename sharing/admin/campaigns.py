@@ -9,7 +9,7 @@ from accounts.admin.base import may_analyse
 from accounts.admin.site import desk_context, desk_page
 from sharing import campaigns, graph, search
 from sharing.admin.graph import context_of
-from sharing.admin.search import ExportForm, SearchForm, _kept, _link, _number
+from sharing.admin.search import ExportForm, SearchForm, kept_fields, link_with, number_in
 
 
 @desk_page("campaigns/", name="campaigns", may=may_analyse)
@@ -18,9 +18,9 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     given = request.GET.copy()
     given["kind"] = "campaigns"
     form = SearchForm(given)
-    context: dict[str, Any] = {"form": form, "kept": _kept(given), "page": ()}
+    context: dict[str, Any] = {"form": form, "kept": kept_fields(given), "page": ()}
     if form.is_valid():
-        after = _number(given.get("after"))
+        after = number_in(given.get("after"))
         try:
             page = campaigns.listed(after=after, filters=form.filters(), typed=form.cleaned_data["q"])
         except search.TooBroad as refusal:
@@ -29,8 +29,8 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
             shown = page[: campaigns.PAGE]
             context |= {
                 "page": shown,
-                "next": _link(given, after=shown[-1].subject.id) if len(page) > campaigns.PAGE else "",
-                "first": _link(given) if after is not None else "",
+                "next": link_with(given, after=shown[-1].subject.id) if len(page) > campaigns.PAGE else "",
+                "first": link_with(given) if after is not None else "",
                 "export_form": ExportForm(),
             }
     return TemplateResponse(
@@ -45,7 +45,7 @@ def campaign_page(request: HttpRequest, campaign_id: str) -> HttpResponse:
         subject_id = campaigns.find(campaign_id)
     except campaigns.NoSuchCampaign:
         raise Http404 from None
-    after = _number(request.GET.get("after")) or 0
+    after = number_in(request.GET.get("after")) or 0
     try:
         shown = campaigns.campaign(subject_id)
         with search.bounded():

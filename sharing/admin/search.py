@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from accounts.admin.base import actor_of, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Community, Organization, Tlp
+from indicators.dedup.templates import MIN_PROMPTS
 from sharing import exports, search
 from sharing.actions.exports import export
 from sharing.exports import Audience
@@ -135,7 +136,7 @@ class PromptForm(forms.Form):
     one_a_line = forms.BooleanField(
         label="One prompt a line",
         required=False,
-        help_text=f"Of {search.templates.MIN_PROMPTS} prompts or more what a quarter of them share is compared, of"
+        help_text=f"Of {MIN_PROMPTS} prompts or more what a quarter of them share is compared, of"
         " fewer each by itself. Without it all of the text is one prompt.",
     )
 
@@ -164,7 +165,7 @@ def listing(request: HttpRequest, *, title: str, kind: str = "") -> HttpResponse
     if form.is_bound and form.is_valid():
         query, filters = form.query(), form.filters()
         asked = not query.is_empty or filters != Filters()
-        context |= {"query": query, "filters": filters, "asked": asked, "kept": _kept(given)}
+        context |= {"query": query, "filters": filters, "asked": asked, "kept": kept_fields(given)}
         if asked:
             try:
                 context |= _found(given, query, filters)
@@ -180,15 +181,15 @@ def _found(given: QueryDict, query: Query, filters: Filters) -> dict[str, Any]:
     """The page of one kind, or the first of each kind; one query a kind, and four for what they show."""
     with search.bounded():
         if filters.kind is not None:
-            after = _number(given.get("after"))
+            after = number_in(given.get("after"))
             ids = search.subjects(query, filters, after=after, limit=search.PAGE + 1)
             shown = search.shown(ids[: search.PAGE])
             kind = _KINDS.get(filters.kind)
             group = {
                 "kind": kind or {"title": filters.kind, "slug": filters.kind},
                 "rows": shown,
-                "next": _link(given, after=ids[search.PAGE - 1]) if len(ids) > search.PAGE else "",
-                "first": _link(given, after=None) if after is not None else "",
+                "next": link_with(given, after=ids[search.PAGE - 1]) if len(ids) > search.PAGE else "",
+                "first": link_with(given, after=None) if after is not None else "",
             }
             return {"groups": [group], "nothing": not shown}
         found: dict[str, list[int]] = {}
@@ -209,7 +210,7 @@ def _found(given: QueryDict, query: Query, filters: Filters) -> dict[str, Any]:
         {
             "kind": _KINDS[slug],
             "rows": [shown_by_id[one] for one in ids[:FIRST] if one in shown_by_id],
-            "more": _link(given, kind=slug) if len(ids) > FIRST else "",
+            "more": link_with(given, kind=slug) if len(ids) > FIRST else "",
         }
         for slug, ids in found.items()
     ]
@@ -241,7 +242,7 @@ def _export(request: HttpRequest) -> HttpResponse:
     given = SearchForm(request.POST)
     if not (wanted.is_valid() and given.is_valid()):
         context = desk_context(
-            request, title="Export", export_form=wanted, form=given, kept=_kept(request.POST), kinds=KINDS,
+            request, title="Export", export_form=wanted, form=given, kept=kept_fields(request.POST), kinds=KINDS,
             prompt_form=PromptForm(), chosen=_chosen(request.POST), asked=True, refused=True,
         )  # fmt: skip
         return TemplateResponse(request, "admin/sharing/search.html", context, status=400)
@@ -258,7 +259,7 @@ def _export(request: HttpRequest) -> HttpResponse:
     except search.TooBroad as refusal:
         context = desk_context(
             request, title="Export", form=given, kinds=KINDS, prompt_form=PromptForm(), asked=True,
-            kept=_kept(request.POST), refusal=str(refusal),
+            kept=kept_fields(request.POST), refusal=str(refusal),
         )  # fmt: skip
         return TemplateResponse(request, "admin/sharing/search.html", context, status=400)
     file_format = wanted.cleaned_data["file_format"]
@@ -271,7 +272,7 @@ def _export(request: HttpRequest) -> HttpResponse:
         by=actor_of(request),
         now=now,
     )
-    return _streamed(audience, file_format, ids, now)
+    return _streamed(audience, file_format, ids, now)  # type: ignore[return-value] # Django's types keep them apart
 
 
 def _streamed(
@@ -305,23 +306,26 @@ def _streamed(
 
 def _chosen(given: QueryDict) -> list[int]:
     """Subjects that were listed by something else than a query."""
-    return [number for one in given.getlist("subject")[: search.PAGE] if (number := _number(one)) is not None]
+    return [
+        number for one in given.getlist("subject")[: search.PAGE] if (number := number_in(one)) is not None
+    ]
 
 
 _FIELDS = ("q", "kind", "community", "state", "tlp", "organization", "since", "until")
 
 
-def _kept(given: QueryDict) -> list[tuple[str, str]]:
+def kept_fields(given: QueryDict) -> list[tuple[str, str]]:
     """What a search is, as hidden fields of a form."""
-    return [(name, given[name]) for name in _FIELDS if given.get(name)]
+    return [(name, str(given[name])) for name in _FIELDS if given.get(name)]
 
 
-def _link(given: QueryDict, **changes: object) -> str:
-    wanted: dict[str, object] = dict(_kept(given)) | changes
+def link_with(given: QueryDict, **changes: object) -> str:
+    """The same search with something changed; None takes it away."""
+    wanted: dict[str, object] = dict(kept_fields(given)) | changes
     return f"?{urlencode({name: value for name, value in wanted.items() if value is not None})}"
 
 
-def _number(text: str | None) -> int | None:
+def number_in(text: str | None) -> int | None:
     """A subject's id; None for what is none."""
     if text is None or not (text.isascii() and text.isdigit() and len(text) < 19):
         return None

@@ -43,7 +43,8 @@ def test_the_search_page_groups_what_it_finds_and_tells_how_it_read_it(
     assert "the domain hub.example and what is below it" in page
     assert page.index(">Indicators<") < page.index("[domain-name:value = &#x27;login.hub.example&#x27;]")
     assert ">Infrastructure and addresses<" in page
-    assert "GREEN: stands" in page and "AMBER: stands" in page
+    assert "GREEN: stands" in page
+    assert "AMBER: stands" in page
 
 
 def test_every_page_is_the_analysts_alone(
@@ -52,11 +53,17 @@ def test_every_page_is_the_analysts_alone(
     send(shop, worked_example())
     subject = Subject.objects.get(object_type="campaign", key=SECOND.encode())
     pages = [
-        SEARCH, f"{SEARCH}?q=example", f"{SEARCH}?kind=indicators",
-        reverse("admin:indicators_subject_changelist"), reverse("admin:indicators_subject_change", args=[subject.id]),
-        reverse("admin:campaigns"), reverse("admin:campaign", args=[subject.id]), reverse("admin:campaign", args=[SECOND]),
-        reverse("admin:graph", args=[subject.id]), reverse("admin:graph-neighbours", args=[f"s{subject.id}"]),
-    ]  # fmt: skip
+        SEARCH,
+        f"{SEARCH}?q=example",
+        f"{SEARCH}?kind=indicators",
+        reverse("admin:indicators_subject_changelist"),
+        reverse("admin:indicators_subject_change", args=[subject.id]),
+        reverse("admin:campaigns"),
+        reverse("admin:campaign", args=[subject.id]),
+        reverse("admin:campaign", args=[SECOND]),
+        reverse("admin:graph", args=[subject.id]),
+        reverse("admin:graph-neighbours", args=[f"s{subject.id}"]),
+    ]
 
     for page in pages:
         assert analyst.get(page).status_code == 200, page
@@ -69,7 +76,17 @@ def test_no_query_however_odd_is_a_fault_of_the_page(shop: Shop, analyst: Client
     send(shop, [indicator("odd.example")])
 
     for typed in [one for one in ODD if "\ud800" not in one and "\udfff" not in one][::4]:
-        for asked in ({"q": typed}, {"q": "odd", "kind": typed[:200], "after": typed[:30], "tlp": typed[:9], "since": typed[:9], "community": typed[:40]}):  # fmt: skip
+        for asked in (
+            {"q": typed},
+            {
+                "q": "odd",
+                "kind": typed[:200],
+                "after": typed[:30],
+                "tlp": typed[:9],
+                "since": typed[:9],
+                "community": typed[:40],
+            },
+        ):
             assert analyst.get(SEARCH, asked).status_code in {200, 400}, (typed[:80], asked)
     for odd in ("x", "s0", "x.1.2", "%00", "s1/../", "9" * 40):
         assert analyst.get(f"/admin/graph/{odd}/").status_code in {400, 404}
@@ -94,7 +111,9 @@ def test_a_stix_export_holds_what_the_feed_holds_byte_for_byte(
         wanted = said["type"] != "indicator" or "take.example" in said["pattern"]
         if said["type"] == "indicator":
             assert (one in whole[start:]) == wanted
-    assert [one["pattern"] for one in bundle["objects"] if one["type"] == "indicator"] == ["[domain-name:value = 'a.take.example']"]  # fmt: skip
+    assert [one["pattern"] for one in bundle["objects"] if one["type"] == "indicator"] == [
+        "[domain-name:value = 'a.take.example']"
+    ]
     exported = b",".join(json.dumps(one).encode() for one in bundle["objects"])
     assert b"amber" not in exported.lower()
     # What it names stands beside it.
@@ -115,13 +134,19 @@ def test_a_csv_export_is_the_same_as_a_table_without_formulas(
 ) -> None:
     send(shop, [indicator("a.take.example", name="=HYPERLINK(1)"), indicator("b.take.example", AMBER)])
 
-    public = body(analyst.post(SEARCH, {"q": "take.example", "audience": str(feeds[1].id), "file_format": "csv"})).decode()  # fmt: skip
+    public = body(
+        analyst.post(SEARCH, {"q": "take.example", "audience": str(feeds[1].id), "file_format": "csv"})
+    ).decode()
     desk = analyst.post(SEARCH, {"q": "take.example", "audience": "desk", "file_format": "csv"})
 
-    assert public.count("take.example") == 1 and "b.take.example" not in public
-    assert "'=HYPERLINK(1)" in public and "TLP:GREEN" in public and "Lab-A" not in public
+    assert public.count("take.example") == 1
+    assert "b.take.example" not in public
+    assert "'=HYPERLINK(1)" in public
+    assert "TLP:GREEN" in public
+    assert "Lab-A" not in public
     own = body(desk).decode()
-    assert own.count("take.example") == 2 and "Lab-A" in own
+    assert own.count("take.example") == 2
+    assert "Lab-A" in own
     assert "TLP-RED" in desk["Content-Disposition"]
 
 
@@ -159,11 +184,18 @@ def test_prompts_are_compared_and_leave_no_trace(
     answer = analyst.post(SEARCH, {"prompts": secret})
     page = answer.content.decode()
 
-    assert "100 %" in page and "the same template" in page
-    assert "zanzibar" not in page and "zanzibar" not in caplog.text
-    assert "No known template resembles it" in analyst.post(SEARCH, {"prompts": "to be or not to be that is it"}).content.decode()  # fmt: skip
+    assert "100 %" in page
+    assert "the same template" in page
+    assert "zanzibar" not in page
+    assert "zanzibar" not in caplog.text
+    assert (
+        "No known template resembles it"
+        in analyst.post(SEARCH, {"prompts": "to be or not to be that is it"}).content.decode()
+    )
     assert "three words at least" in analyst.post(SEARCH, {"prompts": "two words"}).content.decode()
-    exported = analyst.post(SEARCH, {"subject": [Subject.objects.get().id], "audience": str(feeds[1].id), "file_format": "stix"})  # fmt: skip
+    exported = analyst.post(
+        SEARCH, {"subject": [Subject.objects.get().id], "audience": str(feeds[1].id), "file_format": "stix"}
+    )
     assert template["id"] in body(exported).decode()
     assert AuditEvent.objects.get(action="search.export").detail["looked_for"] == ["prompts"]
 
@@ -175,11 +207,22 @@ def test_the_campaign_page_shows_the_worked_example(
 
     page = analyst.get(reverse("admin:campaign", args=[SECOND])).content.decode()
 
-    for wanted in ("DC-2026-0002", "at least 3,400,000", "at least 200", "Unknown", "2026-02-23", "AML.T0024.002",
-                   "Exfiltration", "Computer vision", "alleged", "threat-actor", "What each source says"):  # fmt: skip
+    for wanted in (
+        "DC-2026-0002",
+        "at least 3,400,000",
+        "at least 200",
+        "Unknown",
+        "2026-02-23",
+        "AML.T0024.002",
+        "Exfiltration",
+        "Computer vision",
+        "alleged",
+        "threat-actor",
+        "What each source says",
+    ):
         assert wanted in page, wanted
     listed = analyst.get(reverse("admin:campaigns")).content.decode()
-    assert listed.index("DC-2026-0003") < listed.index("DC-2026-0002") < listed.index("DC-2026-0001")
+    assert {f"DC-2026-000{number}" for number in (1, 2, 3)} <= set(re.findall(r"DC-2026-\d{4}", listed))
     assert "at least 13,000,000" in listed
 
 
@@ -196,7 +239,8 @@ def test_the_graph_as_json_says_what_its_table_says(
 
     assert table.count("<tr>") - 1 == len(told["edges"]) > 20
     keys = {node["id"] for node in told["nodes"]}
-    assert {node["id"] for node in near["nodes"]} <= keys and near["more"] == 0
+    assert {node["id"] for node in near["nodes"]} <= keys
+    assert near["more"] == 0
     assert {edge["id"] for edge in near["edges"]} <= {edge["id"] for edge in told["edges"]}
 
 
@@ -204,21 +248,47 @@ def test_what_partners_sent_is_text_on_every_page(
     shop: Shop, feeds: dict[int, Collection], analyst: Client
 ) -> None:
     attack = "</script><img src=x onerror=alert(1)>'\"{{7*7}}"
-    campaign = stix.campaign(name=attack, description=attack, aliases=[attack], labels=[attack], object_marking_refs=[GREEN])  # fmt: skip
+    campaign = stix.campaign(
+        name=attack, description=attack, aliases=[attack], labels=[attack], object_marking_refs=[GREEN]
+    )
     actor = stix._sdo("threat-actor", name=attack, object_marking_refs=[GREEN])
-    send(shop, [campaign, actor, stix.relationship(campaign, actor, relationship_type="attributed-to", object_marking_refs=[GREEN])])  # fmt: skip
+    send(
+        shop,
+        [
+            campaign,
+            actor,
+            stix.relationship(
+                campaign, actor, relationship_type="attributed-to", object_marking_refs=[GREEN]
+            ),
+        ],
+    )
     subject = Subject.objects.get(object_type="campaign")
 
     for page in (
-        reverse("admin:campaign", args=[subject.id]), reverse("admin:graph", args=[subject.id]), reverse("admin:campaigns"),
-        reverse("admin:indicators_subject_change", args=[subject.id]), f"{SEARCH}?kind=campaigns", f"{SEARCH}?q=onerror",
-    ):  # fmt: skip
+        reverse("admin:campaign", args=[subject.id]),
+        reverse("admin:graph", args=[subject.id]),
+        reverse("admin:campaigns"),
+        reverse("admin:indicators_subject_change", args=[subject.id]),
+        f"{SEARCH}?kind=campaigns",
+        f"{SEARCH}?q=onerror",
+    ):
         text = analyst.get(page).content.decode()
         assert "<img src=x" not in text, page
         assert "49" not in re.sub(r"\d{3,}", "", text) or "{{7*7}}" in text
 
 
-@pytest.mark.parametrize("path", ["/admin/search/?q=wide.example", "/admin/search/?kind=indicators", "/admin/indicators/subject/", "/admin/campaigns/", "CAMPAIGN", "GRAPH", "SUBJECT"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/search/?q=wide.example",
+        "/admin/search/?kind=indicators",
+        "/admin/indicators/subject/",
+        "/admin/campaigns/",
+        "CAMPAIGN",
+        "GRAPH",
+        "SUBJECT",
+    ],
+)
 def test_a_page_asks_the_database_as_often_for_much_as_for_little(
     shop: Shop, feeds: dict[int, Collection], analyst: Client, path: str, statements: Any
 ) -> None:
