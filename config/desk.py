@@ -46,5 +46,7 @@ class Desk(ThemedSite):
         return sections(request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from accounts.admin.base import may_analyse
+
         # The theme would write its colours into an inline style sheet; ours stand in desk.css.
-        return super().each_context(request) | {"colors": None}
+        return super().each_context(request) | {"colors": None, "may_search": may_analyse(request)}

@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, GistIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Length
@@ -220,7 +221,8 @@ class Subject(models.Model):
         indexes = [
             models.Index(
                 fields=["merged_into"], condition=Q(merged_into__isnull=False), name="subject_merged_into"
-            )
+            ),
+            models.Index(fields=["object_type", "id"], name="subject_by_type"),
         ]
 
     def __str__(self) -> str:
@@ -761,6 +763,41 @@ class Observable(models.Model):
 
     def __str__(self) -> str:
         return str(self.network or self.domain or f"AS{self.asn}")
+
+
+class Term(models.Model):
+    """A value that a subject is or watches, by its digest (`indicators.terms`); `Observable` has the other values."""
+
+    pk = models.CompositePrimaryKey("digest", "subject_id")
+    digest = models.BigIntegerField()
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
+
+    def __str__(self) -> str:
+        return f"a value of subject {self.subject_id}"
+
+
+class Wording(models.Model):
+    """The words that anybody ever said of a subject (`indicators.terms`), and `=` with its type."""
+
+    subject = models.OneToOneField(Subject, on_delete=models.CASCADE, primary_key=True)
+    words = SearchVectorField()
+
+    class Meta:
+        indexes = [GinIndex(fields=["words"], name="wording_words")]
+
+    def __str__(self) -> str:
+        return f"the words of subject {self.subject_id}"
+
+
+class Reference(models.Model):
+    """A subject that refers to an id, or did once: what leads from anything to what speaks of it."""
+
+    pk = models.CompositePrimaryKey("target", "subject_id")
+    target = models.TextField(help_text="A STIX id, as the claim refers to it.")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, db_index=False)
+
+    def __str__(self) -> str:
+        return f"subject {self.subject_id} refers to {self.target}"
 
 
 class ListSource(models.TextChoices):

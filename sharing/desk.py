@@ -70,31 +70,6 @@ def title_of(body: bytes | memoryview | None) -> str:
     return "" if body is None else known_by(json.loads(bytes(body)))
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What was decided for a subject at one ceiling."""
-
-    audience: str
-    published_id: str
-    state: str
-
-
-def published(subject_id: int) -> list[Published]:
-    """Where a subject stands, lowest ceiling first."""
-    return [
-        Published(
-            f"up to {Tlp(ceiling).label}",
-            published_id,
-            "revoked" if revoked else "stands in the feed" if stands else sentence,
-        )
-        for ceiling, published_id, stands, revoked, sentence in sql.rows(
-            "SELECT ceiling, published_id, digest IS NOT NULL, revoked, sentence FROM sharing_release"
-            " WHERE subject_id = %s ORDER BY ceiling",
-            (subject_id,),
-        )
-    ]
-
-
 def titles(subject_ids: Iterable[int]) -> dict[int, str]:
     """What subjects are known by: their oldest claim, or that of their identity which counts for another now."""
     return {

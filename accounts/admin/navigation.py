@@ -32,11 +32,13 @@ SECTIONS = (
     Section(
         "Desk",
         (
+            Item("Search", "search", "admin:search"),
+            Item("Campaigns", "hub", "admin:campaigns"),
             Item("Reviews", "rule", "admin:sharing_review_changelist"),
             Item("Second person", "group", "admin:proposals"),
             Item("Write", "edit_note", "admin:write"),
             Item("Likenesses", "compare", "admin:indicators_likeness_changelist"),
-            Item("What is known", "database", "admin:indicators_subject_changelist"),
+            Item("Indicators", "database", "admin:indicators_subject_changelist"),
             Item("Merge journal", "merge", "admin:indicators_merge_changelist"),
         ),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts import sql
+from indicators import terms
 from indicators.allowlists.watched import watched
 from indicators.dedup import observables
 from indicators.dedup.identity import indicator_key
@@ -111,7 +112,9 @@ def absorb(
     _insert(community_id, organization_id, submission_id, fresh, places, now)
     _update(submission_id, changed, now)
     stale |= dict.fromkeys(_vouch(echoed))
-    _remark(community_id, organization_id, [*fresh, *(item for _, item, _ in changed)], now)
+    said = [*fresh, *(item for _, item, _ in changed)]
+    _remark(community_id, organization_id, said, now)
+    make_findable([(places[item.key].identity, item.object) for item in said])
     queue_folds(community_id=community_id, subject_ids=stale)
     # What refers to a claim that speaks of something else now has to point there.
     queue_referring(community_id=community_id, object_ids=moved, but=stale)
@@ -398,8 +401,53 @@ def _places(community_id: UUID, observed: Sequence[Observed]) -> dict[bytes, _Pl
         )
     }
     # What a subject watches never changes: it is its identity.
-    _watch((places[item.key].identity, item.object.value) for item in observed if item.key in made)
+    new = [(places[item.key].identity, item.object.value) for item in observed if item.key in made]
+    _watch(new)
+    keep_terms(new)
     return places
+
+
+def keep_terms(said: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Store the values that subjects are found by (`indicators.terms`), by their id and an object about them."""
+    found = sorted({(terms.digest(term), one) for one, obj in said for term in terms.terms(obj)})
+    if found:
+        sql.execute(
+            "INSERT INTO indicators_term (digest, subject_id) SELECT * FROM unnest(%s::int8[], %s::int8[])"
+            " ON CONFLICT DO NOTHING",
+            ([digest for digest, _ in found], [one for _, one in found]),
+        )
+
+
+def make_findable(said: Iterable[tuple[int, StixObject]]) -> None:
+    """Store the words said of subjects, and what they refer to; what was said before stays."""
+    worded: dict[int, dict[str, None]] = {}
+    pointed: set[tuple[str, int]] = set()
+    for one, stix in said:
+        found = terms.words(stix.value)
+        if found:
+            worded.setdefault(one, {}).update(dict.fromkeys(found))
+        pointed.update((target, one) for target in terms.points_at(stix.value, stix.references))
+    if worded:
+        # In one order, so that two ingests never lock crosswise; here and below.
+        ordered = sorted(worded)
+        sql.execute(
+            "INSERT INTO indicators_wording AS w (subject_id, words)"
+            " SELECT s, array_to_tsvector(string_to_array(t, ' ')) FROM unnest(%s::int8[], %s::text[]) AS said(s, t)"
+            " ON CONFLICT (subject_id) DO UPDATE SET words = w.words || excluded.words"
+            " WHERE length(w.words) < %s AND w.words || excluded.words <> w.words",
+            (ordered, [" ".join(worded[one]) for one in ordered], _MOST_WORDS),
+        )
+    if pointed:
+        rows = sorted(pointed)
+        sql.execute(
+            "INSERT INTO indicators_reference (target, subject_id)"
+            " SELECT t, s FROM unnest(string_to_array(%s, E'\n'), %s::int8[]) AS pointed(t, s) ON CONFLICT DO NOTHING",
+            (sql.joined(target for target, _ in rows), [one for _, one in rows]),
+        )
+
+
+_MOST_WORDS = 4 * terms.MOST_WORDS
+"""A subject that has so many takes no more."""
 
 
 def _watch(said: Iterable[tuple[int, Mapping[str, Any]]]) -> None:

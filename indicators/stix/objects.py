@@ -61,11 +61,28 @@ def read(raw: bytes) -> StixObject:
     )
 
 
-_NAMES = ("pattern", "value", "name", "path", "key", "relationship_type", "number", "cluster_id")
+_NAMES = (
+    *(
+        "pattern",
+        "value",
+        "name",
+        "path",
+        "key",
+        "number",
+        "cluster_id",
+        "abstract",
+        "explanation",
+        "opinion",
+    ),
+    *("content", "account_login", "user_id"),
+)
 
 
 def known_by(value: Mapping[str, Any]) -> str:
-    """What people know an object by: its pattern, value or name, else its id."""
+    """What people know an object by: its pattern, value or name, a relationship by its ends, else its id."""
+    if "relationship_type" in value:
+        ends = (str(value.get(end, "")).partition("--")[0] for end in ("source_ref", "target_ref"))
+        return f" {value['relationship_type']} ".join(ends)
     for name in _NAMES:
         if name in value:
             return str(value[name])

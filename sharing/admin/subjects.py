@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from indicators.actions import journal
-from indicators.models import Claim, Merge, MergeKind, Subject
-from sharing import desk, tasks
+from indicators.models import Merge, MergeKind, Subject
+from sharing import desk, graph, search, tasks
+from sharing.admin.search import ExportForm, listing
 
 
 class SplitForm(forms.Form):
@@ -47,38 +48,13 @@ class UndoForm(forms.Form):
 class SubjectAdmin(ReadOnly):
     """What claims are about; its page lists them, and splits off those that are about something else."""
 
-    list_display = ("title", "object_type", "community", "claims", "counts_for")
-    list_display_links = ("title",)
-    list_filter = ("community", "object_type")
-    list_select_related = ("community",)
-    search_fields = ("id",)
-    search_help_text = "A partner's object id, a published id, or a STIX pattern in any spelling."
-    ordering = ("-id",)
-    list_per_page = 50
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
-        claims = Claim.objects.filter(subject=OuterRef("pk")).values("subject")
-        found: QuerySet[Subject] = super().get_queryset(request)
-        return found.annotate(claim_count=Subquery(claims.annotate(number=Count("id")).values("number")))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Subject], search_term: str
-    ) -> tuple[QuerySet[Subject], bool]:
-        term = search_term.strip()
-        return (queryset.filter(id__in=desk.subjects_named(term)) if term else queryset), False
-
-    @admin.display(description="What")
-    def title(self, subject: Subject) -> str:
-        return desk.titles([subject.id])[subject.id] or f"subject {subject.id}, of which nothing is claimed"
-
-    @admin.display(description="Claims")
-    def claims(self, subject: Subject) -> int:
-        return subject.claim_count or 0  # type: ignore[attr-defined] # annotated above
-
-    @admin.display(description="Counts for")
-    def counts_for(self, subject: Subject) -> str:
-        return "itself" if subject.merged_into_id is None else f"subject {subject.merged_into_id}"
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The newest of what is known, as the search lists it; indicators, if nothing else is asked for."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return listing(request, title="What is known", kind="" if request.GET.get("q") else "indicators")
 
     def changeform_view(
         self,
@@ -99,15 +75,19 @@ class SubjectAdmin(ReadOnly):
             made = self._split(request, subject, form)
             if made is not None:
                 return HttpResponseRedirect(reverse("admin:indicators_subject_change", args=[made.other_id]))
+        (found,) = search.shown([subject.id])
         context = {
             **self.admin_site.each_context(request),
-            "title": desk.titles([subject.id])[subject.id] or f"Subject {subject.id}",
+            "title": found.title,
+            "found": found,
             "subject": subject,
             "claims": claims,
-            "most": desk.MOST_SHOWN,
+            "most_claims": desk.MOST_SHOWN,
             "ticked": set(request.POST.getlist("claims")),
-            "published": desk.published(subject.id),
             "entries": _entries_of(subject),
+            **_connected(subject),
+            "export_form": ExportForm(),
+            "chosen": [subject.id],
             "form": form,
             "opts": self.model._meta,
         }
@@ -139,6 +119,17 @@ class SubjectAdmin(ReadOnly):
             messages.SUCCESS,
         )
         return made
+
+
+def _connected(subject: Subject) -> dict[str, Any]:
+    """The first neighbours of a subject, and how many more there are."""
+    place = graph.Place(subject.community_id, subject.id)
+    try:
+        with search.bounded():
+            near = graph.expand(place)
+    except search.TooBroad:
+        return {"connected": (), "left": None}
+    return {"connected": near.rows(), "left": near, "key": place.key}
 
 
 def _entries_of(subject: Subject) -> list[Merge]:

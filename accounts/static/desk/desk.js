@@ -49,3 +49,12 @@ document.addEventListener("submit", (event) => {
   // Coming back by the browser's history, it may be sent again.
   window.addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
 });
+
+// "/" goes to the search field, from wherever nothing is being written.
+document.addEventListener("keydown", (event) => {
+  const field = document.getElementById("desk-search");
+  if (event.key !== "/" || !field || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable], [role='application']")) return;
+  event.preventDefault();
+  field.focus();
+});
