@@ -77,6 +77,7 @@ app.conf.update(
         "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0},
+        "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
         "watch_sources": {"task": "sharing.tasks.watch_sources", "schedule": 600.0},
     },
 )

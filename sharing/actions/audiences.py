@@ -104,6 +104,7 @@ class Standing:
     missing: list[str] = field(default_factory=list)
     ticked_at: datetime | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
 
     def row(self) -> tuple[object, ...]:
         """Its values in the order of its fields, which is that of the table."""
@@ -118,7 +119,7 @@ class Standing:
                 self.sentence,
             ),
             *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
-            *(list(self.missing), self.ticked_at, self.due_at),
+            *(list(self.missing), self.ticked_at, self.due_at, self.expires_at),
         )
 
     @property
@@ -158,6 +159,7 @@ class View:
     why: Reason = Reason.MOVED
     erases: str | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     unaided: Unaided | None = None
 
     @property
@@ -506,6 +508,7 @@ def _merged(
         references=[],
         tlp=_TLP_OF_MARKING[view.value["object_marking_refs"][0]],
         due_at=view.due_at,
+        expires_at=timestamps.to_datetime(view.value["valid_until"]),
         unaided=unaided,
     )
 
@@ -712,6 +715,7 @@ def _own_view(
     tlp: int | None = None,
     erases: str | None = None,
     due_at: datetime | None = None,
+    expires_at: datetime | None = None,
     unaided: Unaided | None = None,
 ) -> View:
     """A view whose object is the service's own; `tlp` is that of its claims unless it says so."""
@@ -735,6 +739,7 @@ def _own_view(
         own=True,
         erases=erases,
         due_at=due_at,
+        expires_at=expires_at,
         unaided=unaided,
     )
 
