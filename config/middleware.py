@@ -57,20 +57,6 @@ class DeskOnly:
         return None
 
 
-class ContentPolicy:
-    """Content-Security-Policy: pages load from this server only."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        docs = request.path_info.startswith("/api/")
-        policy = settings.CONTENT_SECURITY_POLICY_DOCS if docs else settings.CONTENT_SECURITY_POLICY
-        response.headers.setdefault("Content-Security-Policy", policy)
-        return response
-
-
 class NoNul:
     """400 to NUL in a path or query: PostgreSQL has no text with it, and no page needs any."""
 

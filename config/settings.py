@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
+from django.templatetags.static import static
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
@@ -141,7 +143,11 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", [host for host in _default_hosts if h
 # ----------------------------------------------------------------------------------------------------- Django
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Before the theme: some of its static files stand here in another version (accounts/static/unfold).
+    "accounts",
+    # Before the admin: it has other templates for it.
+    "unfold.apps.BasicAppConfig",
+    "config.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -150,10 +156,10 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "accounts",
+    "csp",
     "indicators",
     "sharing",
-    "config",
+    "config.apps.Wiring",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -166,7 +172,7 @@ MIDDLEWARE = ["config.middleware.DeskOnly"]
 DESK_PATHS = ("/admin/", "/api/v1/docs/")
 DESK_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.ContentPolicy",
+    "csp.middleware.CSPMiddleware",
     "config.middleware.NoNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -266,12 +272,35 @@ X_FRAME_OPTIONS = "DENY"
 # Only where a proxy of ours sets the header itself may it be believed.
 if env.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'; object-src 'none'"
-)
-# drf-spectacular's documentation page carries its start-up script in the page itself.
-CONTENT_SECURITY_POLICY_DOCS = CONTENT_SECURITY_POLICY + "; script-src 'self' 'unsafe-inline'"
+# Pages load and send to this server only; what is inline carries the request's nonce. Style attributes are let:
+# the theme sets widths by them, and they run nothing.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "style-src-attr": [UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "report-uri": "/admin/csp-report/",
+    }
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Stillwatch",
+    "SITE_HEADER": "Stillwatch",
+    "SITE_URL": None,
+    "SITE_SYMBOL": "visibility",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("desk/icon.svg")}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _: static("desk/desk.css")],
+    "SCRIPTS": [lambda _: static("desk/alpine.js"), lambda _: static("desk/desk.js")],
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -1,24 +1,45 @@
 """What every page of the desk stands on: who may come in, and who acts."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.actor import Actor
-from accounts.models import Member, Role
+from accounts.models import Member, Role, Sector
+
+if TYPE_CHECKING:  # the theme publishes no types
+    from django.contrib.admin import ModelAdmin
+else:
+    from unfold.admin import ModelAdmin
 
 
 def may_analyse(request: HttpRequest) -> bool:
-    """Whether the signed-in member is an analyst or an admin of the operator."""
+    """Whether the signed-in member is an analyst or an admin of the operator: the whole desk is theirs."""
+    return _has_role(request, {Role.ANALYST, Role.ADMIN})
+
+
+def may_administer(request: HttpRequest) -> bool:
+    """Whether the signed-in member is an admin of the operator."""
+    return _has_role(request, {Role.ADMIN})
+
+
+def _has_role(request: HttpRequest, roles: set[Role]) -> bool:
     member = request.user
     if not isinstance(member, Member) or not member.is_active:
         return False
-    operator = member.organization is not None and member.organization.sector == "operator"
-    return member.is_superuser or (operator and member.role in {Role.ANALYST, Role.ADMIN})
+    operator = member.organization is not None and member.organization.sector == Sector.OPERATOR
+    return member.is_superuser or (operator and member.role in roles)
+
+
+def member_of(request: HttpRequest) -> Member:
+    """The signed-in member of some organisation; raises PermissionDenied for everybody else."""
+    member = request.user
+    if not isinstance(member, Member) or not member.is_active or member.organization_id is None:
+        raise PermissionDenied
+    return member
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -29,7 +50,7 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor(f"member:{member.username}", member.organization_id)
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg] # it is no generic at run time
+class ReadOnly(ModelAdmin):  # type: ignore[type-arg] # it is no generic at run time
     """Analysts and admins may look; nobody changes anything here."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -36,3 +36,27 @@ def test_every_whole_response_says_how_long_it_is() -> None:
 def test_paths_that_only_look_like_the_desk_are_not_the_desk() -> None:
     request = RequestFactory().get("/admin")
     assert not request.path_info.startswith(tuple(settings.DESK_PATHS))
+
+
+def test_the_desk_lets_run_no_script_that_stands_in_a_page() -> None:
+    policy = Client().get("/admin/login/")["Content-Security-Policy"]
+
+    assert "unsafe" not in next(part for part in policy.split("; ") if part.startswith("script-src "))
+
+
+def test_a_report_of_a_browser_is_answered_whatever_it_holds() -> None:
+    bodies = [
+        b"",
+        b"{",
+        b"[]",
+        b'{"csp-report": 1}',
+        b'{"csp-report": {"blocked-uri": "http://["}}',
+        b"x" * 99_999,
+    ]
+    answers = [
+        Client(enforce_csrf_checks=True).post(
+            "/admin/csp-report/", body, content_type="application/csp-report"
+        )
+        for body in bodies
+    ]
+    assert {answer.status_code for answer in answers} == {204}

@@ -1,0 +1,97 @@
+"""The sidebar: every page of the desk, in the order of a day's work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts.admin.base import may_analyse
+from accounts.admin.site import May
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line: its title, a Material Symbols icon, the name of its URL and who sees it."""
+
+    title: str
+    icon: str
+    url: str
+    may: May = may_analyse
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some lines under a heading."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+SECTIONS = (
+    Section(
+        "Desk",
+        (
+            Item("Reviews", "rule", "admin:sharing_review_changelist"),
+            Item("Likenesses", "compare", "admin:indicators_likeness_changelist"),
+            Item("What is known", "database", "admin:indicators_subject_changelist"),
+            Item("Merge journal", "merge", "admin:indicators_merge_changelist"),
+        ),
+    ),
+    Section(
+        "Coming in",
+        (
+            Item("Submissions", "inbox", "admin:indicators_submission_changelist"),
+            Item("Files and text", "upload_file", "admin:indicators_upload_changelist"),
+            Item("Sources", "cloud_download", "admin:indicators_source_changelist"),
+            Item("Detectors", "radar", "admin:indicators_detector_changelist"),
+            Item("Findings", "troubleshoot", "admin:indicators_finding_changelist"),
+            Item("Silent sources", "notifications_off", "admin:sharing_silence_changelist"),
+        ),
+    ),
+    Section(
+        "Going out",
+        (
+            Item("Collections", "rss_feed", "admin:sharing_collection_changelist"),
+            Item("Techniques", "category", "admin:indicators_technique_changelist"),
+            Item("Allow-lists", "verified_user", "admin:indicators_allowlist_changelist"),
+            Item("Allow-list entries", "playlist_add_check", "admin:indicators_allowlistentry_changelist"),
+            Item("Webhooks", "webhook", "admin:sharing_webhook_changelist"),
+            Item("Deliveries", "outgoing_mail", "admin:sharing_delivery_changelist"),
+            Item("Signing keys", "key", "admin:sharing_signingkey_changelist"),
+        ),
+    ),
+    Section(
+        "Who",
+        (
+            Item("Organisations", "corporate_fare", "admin:accounts_organization_changelist"),
+            Item("Communities", "groups", "admin:accounts_community_changelist"),
+            Item("Members", "person", "admin:accounts_member_changelist"),
+            Item("Tokens", "vpn_key", "admin:accounts_token_changelist"),
+            Item("Notices", "campaign", "admin:accounts_notice_changelist"),
+            Item("Audit trail", "history", "admin:accounts_auditevent_changelist"),
+        ),
+    ),
+)
+
+
+def sections(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar for who asks, as the theme takes it; a section without lines is left out."""
+    found = []
+    for section in SECTIONS:
+        items = [_shown(item, request) for item in section.items if item.may(request)]
+        if items:
+            found.append({"title": section.title, "items": items})
+    return found
+
+
+def _shown(item: Item, request: HttpRequest) -> dict[str, Any]:
+    link = reverse(item.url)
+    active = request.path == link if link == reverse("admin:index") else request.path.startswith(link)
+    return {
+        "title": item.title,
+        "icon": item.icon,
+        "link": link,
+        "active": active,
+        "has_permission": True,
+    }

@@ -1,0 +1,51 @@
+// What every page of the desk needs.
+
+Object.assign(window.htmx.config, {
+  includeIndicatorStyles: false, // they stand in desk.css: inline ones are not let
+  allowEval: false,
+  selfRequestsOnly: true,
+  historyCacheSize: 0, // what an analyst saw is not kept in the browser
+});
+
+// The CSRF cookie is out of the reach of scripts; the token stands in the page.
+document.addEventListener("htmx:configRequest", (event) => {
+  const token = document.querySelector("meta[name='csrf-token']");
+  if (token) event.detail.headers["X-CSRFToken"] = token.content;
+});
+
+// A fragment that cannot be had says so in its place.
+for (const name of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(name, (event) => {
+    const place = event.detail.target;
+    if (!place || !place.dataset.onError) return;
+    const said = document.createElement("p");
+    said.className = "sw-error";
+    said.setAttribute("role", "alert");
+    said.textContent = place.dataset.onError;
+    place.replaceChildren(said);
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  navigator.clipboard.writeText(source.value ?? source.textContent).then(() => {
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = before; }, 2000);
+  });
+});
+
+// A form that was sent is not sent twice by a second click.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.dataset.again !== undefined || event.defaultPrevented) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "1";
+  // Coming back by the browser's history, it may be sent again.
+  window.addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
+});
