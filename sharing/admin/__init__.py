@@ -1,11 +1,24 @@
 """The desk's pages on what is let out; importing them registers them."""
 
-from sharing.admin import collections, detectors, organizations, receipts, reviews, sending, sources, subjects
+from sharing.admin import (
+    collections,
+    detectors,
+    home,
+    organizations,
+    portal,
+    receipts,
+    reviews,
+    sending,
+    sources,
+    subjects,
+)
 
 __all__ = [
     "collections",
     "detectors",
+    "home",
     "organizations",
+    "portal",
     "receipts",
     "reviews",
     "sending",
