@@ -131,8 +131,8 @@ def readers_of(organization_id: UUID, feed_ids: Sequence[UUID], *, now: datetime
 
 def _readers(query: str, parameters: dict[str, object]) -> list[Reader]:
     return [
-        Reader(*row, waits_since=None if added is None else from_micros(added))
-        for *row, added in sql.rows(query, parameters)
+        Reader(*row[:-1], None if row[-1] is None else from_micros(row[-1]))
+        for row in sql.rows(query, parameters)
     ]
 
 

@@ -13,5 +13,7 @@ def seen_up_to(member: Member) -> int:
 
 def unseen(member: Member) -> "QuerySet[Notice]":
     """The notices of a member's organisation that came since the member looked last, newest first."""
+    if member.organization_id is None:
+        return Notice.objects.none()
     found = Notice.objects.filter(organization_id=member.organization_id, id__gt=seen_up_to(member))
     return found.order_by("-id")
