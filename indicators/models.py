@@ -158,6 +158,11 @@ class Submission(models.Model):
             models.Index(fields=["received_at"], condition=Q(state="received"), name="submission_waiting"),
             models.Index(fields=["organization", "-received_at"], name="submission_by_sender"),
             models.Index(fields=["ingested_at"], condition=Q(state="ingested"), name="submission_ingested"),
+            models.Index(
+                fields=["organization", "received_at"],
+                condition=Q(state="quarantined"),
+                name="submission_quarantined",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -186,6 +186,7 @@ class Release(models.Model):
     missing = ArrayField(models.TextField(), default=list, help_text="Ids that it waits for.")
     ticked_at = models.DateTimeField(null=True, help_text="When time was last let pass for its confidence.")
     due_at = models.DateTimeField(null=True, help_text="When its confidence falls, if nobody says anything.")
+    expires_at = models.DateTimeField(null=True, help_text="`valid_until` of the indicator that stands.")
 
     class Meta:
         constraints = [
@@ -196,6 +197,11 @@ class Release(models.Model):
         indexes = [
             models.Index(fields=["published_id"], name="release_by_published_id"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="release_due"),
+            models.Index(
+                fields=["expires_at"], condition=Q(expires_at__isnull=False), name="release_expires"
+            ),
+            # The next step down from here is low on STIX's scale of confidence (STIX 2.1, Appendix A).
+            models.Index(fields=["due_at"], condition=Q(confidence=30), name="release_soon_low"),
         ]
 
     def __str__(self) -> str:
@@ -316,6 +322,11 @@ class Review(models.Model):
                 condition=Q(state="pending", viewed_by__isnull=False),
                 name="review_pending_viewed",
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["community", "opened_at"], condition=Q(state="pending"), name="review_waiting"
+            )
         ]
 
     def __str__(self) -> str:
@@ -639,3 +650,88 @@ class Silence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id} since {self.last_received_at:%Y-%m-%d %H:%M}"
+
+
+class Poll(models.Model):
+    """How far one token has read one collection: the furthest that it was ever given.
+
+    Written by the reads themselves, but seldom (`sharing.actions.polls`): some seconds may be missing.
+    """
+
+    pk = models.CompositePrimaryKey("token_id", "collection_id")
+    token = models.ForeignKey(Token, on_delete=models.CASCADE, db_index=False, related_name="polls")
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE)
+    added = models.BigIntegerField(
+        help_text="Microseconds since 1970: all that was added up to then and matched its filters was given to it."
+    )
+    at_head = models.BooleanField(help_text="Whether its last answer said that there is no more.")
+    objects_given = models.BigIntegerField(default=0, help_text="In all answers, also those given again.")
+    polled_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(added__gte=0, objects_given__gte=0), name="poll_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} in {self.collection_id}"
+
+
+class Measure(models.TextChoices):
+    """What is counted by day."""
+
+    SUBMISSIONS = "submissions", "Submissions, by community and organisation"
+    OBJECTS = "objects", "Objects in submissions, by community and organisation"
+    RELEASED = "released", "Indicators that first stood in a feed, by feed"
+    TECHNIQUE = "technique", "The same, by feed and phase or technique"
+    CONFIDENCE = "confidence", "Indicators that stand in a feed, by feed and confidence"
+
+
+class DailyCount(models.Model):
+    """One number of one day (UTC), for the charts; written by `sharing.actions.tallies` alone."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    measure = models.CharField(max_length=12, choices=Measure.choices)
+    scope = models.UUIDField(help_text="Of what: a community or a feed.")
+    key = models.TextField(blank=True, help_text="By what: an organisation, a technique, a confidence.")
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["measure", "day", "scope", "key"], name="daily_count_once"),
+            models.CheckConstraint(condition=Q(measure__in=Measure.values), name="daily_count_known"),
+            models.CheckConstraint(condition=Q(count__gte=0), name="daily_count_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.measure} on {self.day}"
+
+
+class Tally(models.Model):
+    """How far one thing has been counted by day: a feed's log, or the submissions."""
+
+    name = models.TextField(primary_key=True, help_text="log:<feed>, submissions or confidence.")
+    position = models.BigIntegerField(default=0, help_text="Of a log: the index that is counted next.")
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [models.CheckConstraint(condition=Q(position__gte=0), name="tally_position")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NoticesSeen(models.Model):
+    """Up to which notice a member has seen those of their organisation."""
+
+    member = models.OneToOneField(Member, on_delete=models.CASCADE, primary_key=True)
+    up_to = models.BigIntegerField(help_text="The id of a notice.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "notices seen"
+
+    def __str__(self) -> str:
+        return f"{self.member_id} up to {self.up_to}"

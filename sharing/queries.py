@@ -290,6 +290,14 @@ def _after(filters: Filters, position: int | None) -> int:
     return after if position is None else max(after, position)
 
 
+def given_up_to(collection: Readable, page: Page) -> int:
+    """Up to where in the log, in µs, a reader was given what it asked for, once it has this page of it."""
+    if page.more and page.last is not None:
+        return page.last
+    # What came after the collection was looked up may be on the page already.
+    return max(collection.last_added, page.last or 0)
+
+
 def _at_head(collection: Readable, filters: Filters, position: int | None) -> bool:
     """Whether nothing can be new: most polls end here, without asking for a page."""
     return _after(filters, position) >= collection.last_added

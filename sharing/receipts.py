@@ -175,8 +175,12 @@ def sent(
     state: str | None = None,
     since: datetime | None = None,
     community: str | None = None,
+    outcome: str | None = None,
 ) -> list[Sent]:
-    """An organisation's own submissions, newest first, those that stand behind `after`, which is one of them."""
+    """An organisation's own submissions, newest first, those that stand behind `after`, which is one of them.
+
+    `outcome`: only those of which an object had it at ingest.
+    """
     return [
         Sent(*found)
         for found in sql.rows(
@@ -190,6 +194,7 @@ def sent(
             " AND (%(state)s::text IS NULL OR s.state = %(state)s)"
             " AND (%(since)s::timestamptz IS NULL OR s.received_at >= %(since)s)"
             " AND (%(community)s::text IS NULL OR c.slug = %(community)s)"
+            " AND (%(outcome)s::text IS NULL OR jsonb_exists(s.counts, %(outcome)s))"
             " ORDER BY s.received_at DESC, s.id DESC LIMIT %(limit)s",
             {
                 "organization": organization_id,
@@ -197,6 +202,7 @@ def sent(
                 "state": state,
                 "since": since,
                 "community": community,
+                "outcome": outcome,
                 "limit": limit,
             },
         )

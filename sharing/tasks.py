@@ -18,7 +18,7 @@ from accounts.actor import Actor
 from indicators.actions import pressure, pulls, submissions, uploads
 from indicators.sources import web
 from sharing import queries
-from sharing.actions import ageing, deliveries, intake, silence, triage
+from sharing.actions import ageing, deliveries, intake, silence, tallies, triage
 from sharing.actions.keys import NoSigningKey, current_signer
 
 log = structlog.get_logger(__name__)
@@ -180,6 +180,14 @@ def watch_sources() -> None:
     """Tell of sources that fell silent or speak again; forget what was delivered long ago."""
     silence.watch(now=timezone.now())
     deliveries.forget(now=timezone.now())
+
+
+@shared_task(name="sharing.tasks.tally")
+def tally() -> None:
+    """Count on what came in and what left, until all is counted or publications have waited long enough."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    while tallies.count(now=timezone.now()) and time.monotonic() < deadline:
+        pass
 
 
 @shared_task(name="sharing.tasks.pull_due")

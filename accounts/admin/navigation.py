@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.admin.base import may_analyse
+from accounts.admin.own import may_own, may_send, own
 from accounts.admin.site import May
 
 
@@ -28,10 +29,16 @@ class Section:
     items: tuple[Item, ...]
 
 
+def _sees_portal(may: May = may_own) -> May:
+    """For those whose desk is the portal: members of an organisation who do not analyse."""
+    return lambda request: not may_analyse(request) and may_own(request) and may(request)
+
+
 SECTIONS = (
     Section(
         "Desk",
         (
+            Item("Home", "home", "admin:index"),
             Item("Search", "search", "admin:search"),
             Item("Campaigns", "hub", "admin:campaigns"),
             Item("Reviews", "rule", "admin:sharing_review_changelist"),
@@ -56,6 +63,7 @@ SECTIONS = (
     Section(
         "Going out",
         (
+            Item("Feeds and readers", "monitoring", "admin:feeds"),
             Item("Collections", "rss_feed", "admin:sharing_collection_changelist"),
             Item("Techniques", "category", "admin:indicators_technique_changelist"),
             Item("Allow-lists", "verified_user", "admin:indicators_allowlist_changelist"),
@@ -76,6 +84,24 @@ SECTIONS = (
             Item("Tokens", "vpn_key", "admin:accounts_token_changelist"),
             Item("Notices", "campaign", "admin:accounts_notice_changelist"),
             Item("Audit trail", "history", "admin:accounts_auditevent_changelist"),
+            Item(
+                "Own portal", "door_open", "admin:portal", lambda asked: may_analyse(asked) and may_own(asked)
+            ),
+        ),
+    ),
+    Section(
+        "Your organisation",
+        (
+            Item("Home", "home", "admin:index", _sees_portal()),
+            Item("Submissions", "inbox", "admin:portal_submissions", _sees_portal()),
+            Item("Send a file", "upload_file", "admin:portal_send", _sees_portal(may_send)),
+            Item("Paste text", "content_paste", "admin:portal_paste", _sees_portal(may_send)),
+            Item("Feeds", "rss_feed", "admin:portal_feeds", _sees_portal()),
+            Item("Sources and detectors", "radar", "admin:portal_sources", _sees_portal()),
+            Item("Webhooks", "webhook", "admin:portal_webhooks", _sees_portal()),
+            Item(
+                "Notices", "campaign", "admin:portal_notices", _sees_portal(lambda asked: own(asked).is_told)
+            ),
         ),
     ),
 )

@@ -110,6 +110,7 @@ class Standing:
     missing: list[str] = field(default_factory=list)
     ticked_at: datetime | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
 
     def row(self) -> tuple[object, ...]:
         """Its values in the order of its fields, which is that of the table."""
@@ -124,7 +125,7 @@ class Standing:
                 self.sentence,
             ),
             *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
-            *(list(self.missing), self.ticked_at, self.due_at),
+            *(list(self.missing), self.ticked_at, self.due_at, self.expires_at),
         )
 
     @property
@@ -164,6 +165,7 @@ class View:
     why: Reason = Reason.MOVED
     erases: str | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     unaided: Unaided | None = None
     merged: merge.View | None = None
 
@@ -513,6 +515,7 @@ def _merged(
         references=[],
         tlp=_TLP_OF_MARKING[view.value["object_marking_refs"][0]],
         due_at=view.due_at,
+        expires_at=timestamps.to_datetime(view.value["valid_until"]),
         unaided=unaided,
         merged=view,
     )
@@ -720,6 +723,7 @@ def _own_view(
     tlp: int | None = None,
     erases: str | None = None,
     due_at: datetime | None = None,
+    expires_at: datetime | None = None,
     unaided: Unaided | None = None,
     merged: merge.View | None = None,
 ) -> View:
@@ -744,6 +748,7 @@ def _own_view(
         own=True,
         erases=erases,
         due_at=due_at,
+        expires_at=expires_at,
         unaided=unaided,
         merged=merged,
     )

@@ -469,6 +469,7 @@ def _append(
             publication.withdraw(log=feed, object_id=item.object_id, reason=Reason.MOVED, now=now)
             publication.append(log=feed, items=[item], signatures=signatures, now=now)
         standing.digest, standing.modified, standing.revoked = view.digest, view.modified, view.revoked
+        standing.expires_at = view.expires_at
         # Only what is new wakes others: two that wait for each other in a core feed would wake each other for ever.
         if placement.outcome is not Placed.STOOD:
             added.append(view)
@@ -503,6 +504,8 @@ def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
         standing.digest, standing.modified = None, ""
         standing.revoked = standing.revoked or view.own
     standing.due_at = view.due_at if standing.stands else None
+    if not standing.stands or standing.revoked:
+        standing.expires_at = None
 
 
 class _Hearing:
@@ -689,6 +692,7 @@ _COLUMNS = (
     "missing",
     "ticked_at",
     "due_at",
+    "expires_at",
 )
 _TYPES = (
     "int8",
@@ -705,6 +709,7 @@ _TYPES = (
     "int2",
     "int2",
     "text[]",
+    "timestamptz",
     "timestamptz",
     "timestamptz",
 )

@@ -22,7 +22,7 @@ from indicators.models import Source, SourceItem
 from sharing import tasks
 
 # Twice the timetable's step: a source that is due for longer has no worker.
-_OVERDUE = timedelta(minutes=2)
+OVERDUE = timedelta(minutes=2)
 
 
 _FIELDS = (
@@ -222,7 +222,7 @@ def state_of(source: Source, now: datetime) -> str:
         return f"Failed {times}{since}"
     if source.leased_until is not None and source.leased_until >= now:
         return "Being pulled"
-    if source.next_at < now - _OVERDUE:
+    if source.next_at < now - OVERDUE:
         return "Overdue: no worker pulls, or too many submissions wait"
     if source.last_success_at is None:
         return "Catching up" if source.object_count else "Not pulled yet"

@@ -16,7 +16,7 @@ from indicators.models import BodyFormat, Channel, SubmissionState
 from indicators.sources import formats
 from indicators.stix import json, timestamps
 from sharing import queries
-from sharing.actions import deletion, publication
+from sharing.actions import deletion, polls, publication
 from sharing.models import Kind
 from sharing.queries import Page, Readable
 from sharing.tasks import nudge_ingest, nudge_publish
@@ -76,15 +76,31 @@ def _objects(request: HttpRequest, known: Caller, seen: Readable | None, communi
     pairs = filters.split_query(request.META.get("QUERY_STRING", ""))
     asked = filters.parse(pairs, allowed=filters.OBJECTS)
     if ("proof", "1") in pairs or (asked.next and cursor.decode(asked.next, _key()).kind == "proof"):
-        return _proof(found, asked)
+        return _proof(request, known, found, asked)
     wanted, position = cursor.resume(asked, _key(), kind="objects", collection=found.id)
     page = queries.objects_page(found, wanted, position)
+    _note_poll(request, known, found, wanted, page)
     return _envelope(found, "objects", wanted, page)
 
 
-def _proof(found: Readable, asked: Filters) -> Answer:
+def _note_poll(request: HttpRequest, known: Caller, found: Readable, wanted: Filters, page: Page) -> None:
+    """How far the caller has come; who asks for single objects or versions reads no feed, who asks by HEAD nothing."""
+    if request.method != "GET" or wanted.ids or wanted.versions not in ((), ("last",), ("all",)):
+        return
+    polls.note(
+        token_id=known.token_id,
+        collection_id=found.id,
+        added=queries.given_up_to(found, page),
+        at_head=not page.more,
+        objects=page.count,
+        now=timezone.now(),
+    )
+
+
+def _proof(request: HttpRequest, known: Caller, found: Readable, asked: Filters) -> Answer:
     wanted, position = cursor.resume(asked, _key(), kind="proof", collection=found.id)
     proof = queries.proof_page(found, wanted, position)
+    _note_poll(request, known, found, wanted, proof.page)
     origin = publication.origin(found.id)
     if proof.start is None or proof.end is None:
         extra = log_page.filtered_log_property(origin, proof.openings)

@@ -20,7 +20,7 @@ from indicators.sources.formats import FORMATS
 from indicators.stix import json
 from indicators.stix.markings import TLP
 from sharing.actions import intake
-from sharing.admin import sending
+from sharing.admin import by_hand
 from sharing.models import Kind
 from tests import fuzz
 from tests.sharing.actions.conftest import NOW, Shop
@@ -43,8 +43,8 @@ def test_whatever_is_pasted_as_text_gives_rows_that_are_read(shop: Shop, count: 
         # Of MISP's events of 300 KB a piece is enough.
         pasted = body[:20_000].decode("utf-8", "surrogateescape" if number % 2 else "replace")
         try:
-            values = [sending._chosen(one) for one in text.extract(pasted) if one.is_taken]
-            rows = sending._rows(values, {"confidence": None, "tlp": "", "name": "", "labels": ""})
+            values = [by_hand._chosen(one) for one in text.extract(pasted) if one.is_taken]
+            rows = by_hand._rows(values, {"confidence": None, "tlp": "", "name": "", "labels": ""})
             assert len(formats.split(rows, "csv")) == len(values)
             assert _taken(shop, "csv", rows, whole=False) == "read"
         except Exception as error:

@@ -1,0 +1,146 @@
+"""How the feeds fare: how long each is, how fast it grows, and how far behind each of its readers is.
+
+Behind is the head's index less that of the last entry that was given: entries, not time; the age of the oldest that was
+not given says the time. Both are told from one range of one index, however long the log is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from accounts import sql
+from accounts.models import Tlp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A collection that is read: `length` is its entries, `today` those since midnight UTC."""
+
+    id: UUID
+    community_id: UUID
+    community: str
+    community_slug: str
+    alias: str
+    title: str
+    kind: str
+    ceiling: int
+    length: int
+    today: int
+    last_added: int
+
+    @property
+    def last_added_at(self) -> datetime | None:
+        """When its head was added; None of an empty one."""
+        return from_micros(self.last_added) if self.length else None
+
+    @property
+    def tlp(self) -> str:
+        """Its ceiling, as people write it."""
+        return Tlp(self.ceiling).label
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A token that may read a feed, and how far it has come; `polled_at` is None where it never asked.
+
+    `behind` is in entries; `waits_since` is when the oldest entry that it was not given was added.
+    """
+
+    feed_id: UUID
+    organization: str
+    token_id: UUID
+    token: str
+    at_head: bool
+    polled_at: datetime | None
+    objects_given: int
+    behind: int
+    waits_since: datetime | None
+
+    def lag(self, now: datetime) -> timedelta:
+        """For how long something has waited for it."""
+        return timedelta(0) if self.waits_since is None else max(timedelta(0), now - self.waits_since)
+
+
+_FEEDS = """
+SELECT k.id, c.id, c.title, c.slug, k.alias, k.title, k.kind, k.ceiling, k.next_index,
+       k.next_index - coalesce((SELECT e.index FROM sharing_entry e WHERE e.collection_id = k.id
+                                AND e.added >= %(midnight)s ORDER BY e.added LIMIT 1), k.next_index),
+       k.last_added
+FROM sharing_collection k JOIN accounts_community c ON c.id = k.community_id
+"""
+_ORDER = " ORDER BY c.title, k.kind, k.ceiling, k.alias"
+
+
+def feeds(*, now: datetime) -> list[Feed]:
+    """The feeds of all communities."""
+    return [
+        Feed(*row)
+        for row in sql.rows(_FEEDS + " WHERE k.kind = 'feed'" + _ORDER, {"midnight": _midnight(now)})
+    ]
+
+
+def feeds_of(organization_id: UUID, *, now: datetime) -> list[Feed]:
+    """The collections that one organisation may read: feeds and open ones, not its inbox."""
+    return [
+        Feed(*row)
+        for row in sql.rows(
+            _FEEDS
+            + " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = %(organization)s"
+            " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
+            " AND g.organization_id = %(organization)s WHERE k.kind <> 'inbox'" + _ORDER,
+            {"midnight": _midnight(now), "organization": organization_id},
+        )
+    ]
+
+
+# Who may read: a live token with the scope, of a member with a grant. The lateral is one step in one index.
+_READERS = """
+SELECT k.id, o.name, t.id, t.name, coalesce(p.at_head, FALSE), p.polled_at, coalesce(p.objects_given, 0),
+       CASE WHEN missed.index IS NULL THEN 0 ELSE k.next_index - missed.index END, missed.added
+FROM sharing_collection k
+JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read
+JOIN accounts_membership m ON m.community_id = k.community_id AND m.organization_id = g.organization_id
+JOIN accounts_organization o ON o.id = g.organization_id
+JOIN accounts_token t ON t.organization_id = o.id AND 'feed:read' = ANY(t.scopes) AND t.revoked_at IS NULL
+     AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
+LEFT JOIN sharing_poll p ON p.token_id = t.id AND p.collection_id = k.id
+LEFT JOIN LATERAL (SELECT e.index, e.added FROM sharing_entry e WHERE e.collection_id = k.id
+                   AND e.added > coalesce(p.added, -1) ORDER BY e.added LIMIT 1) missed ON TRUE
+WHERE k.id = ANY(%(feeds)s)
+"""
+
+
+def readers(feed_ids: Sequence[UUID], *, now: datetime) -> list[Reader]:
+    """All who may read these feeds: for the operator's eyes. Those furthest behind first, who never asked last."""
+    return _readers(
+        _READERS + " ORDER BY p.polled_at IS NULL, missed.added NULLS LAST, o.name, t.name, k.id",
+        {"feeds": list(feed_ids), "now": now},
+    )
+
+
+def readers_of(organization_id: UUID, feed_ids: Sequence[UUID], *, now: datetime) -> list[Reader]:
+    """One organisation's own tokens, and how far each has read these feeds."""
+    return _readers(
+        _READERS + " AND o.id = %(organization)s ORDER BY t.name, k.id",
+        {"feeds": list(feed_ids), "now": now, "organization": organization_id},
+    )
+
+
+def _readers(query: str, parameters: dict[str, object]) -> list[Reader]:
+    return [
+        Reader(*row[:-1], None if row[-1] is None else from_micros(row[-1]))
+        for row in sql.rows(query, parameters)
+    ]
+
+
+def from_micros(micros: int) -> datetime:
+    """A moment of a log, in µs since 1970."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _midnight(now: datetime) -> int:
+    start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int((start - _EPOCH) / timedelta(microseconds=1))

@@ -1,0 +1,15 @@
+"""People of an organisation, signed in at the desk."""
+
+from django.test import Client
+
+from accounts.models import Member, Organization
+
+
+def signed_in(organization: Organization, role: str) -> Client:
+    """The browser of a member with this role."""
+    member, _ = Member.objects.get_or_create(
+        username=f"{organization.slug}-{role}", organization=organization, role=role
+    )
+    client = Client()
+    client.force_login(member)
+    return client
