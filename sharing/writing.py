@@ -148,9 +148,10 @@ def audiences(subject_ids: Iterable[int]) -> dict[int, list[Audience]]:
     ):
         titles.setdefault((community_id, ceiling), []).append(title)
     found: dict[int, list[Audience]] = {}
-    for community_id, subject_id, ceiling, *rest in rows:
+    for row in rows:
+        community_id, subject_id, ceiling = row[:3]
         feeds = titles.get((community_id, ceiling), [])
-        found.setdefault(subject_id, []).append(Audience(ceiling, *rest, feeds))
+        found.setdefault(subject_id, []).append(Audience(*row[2:], feeds))
     return found
 
 

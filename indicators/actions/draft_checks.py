@@ -7,13 +7,13 @@ from uuid import UUID
 
 from accounts.models import Community, Organization
 from indicators.actions.observations import subject_key
+from indicators.drafting import compose
+from indicators.drafting.forms import FORMS
 from indicators.patterns import PatternError
 from indicators.privacy.check import check
 from indicators.stix import objects
 from indicators.stix.canonical import canonical
 from indicators.stix.json import Refused
-from indicators.writing import compose
-from indicators.writing.forms import FORMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from accounts.models import Member
 from indicators.actions import submissions, technique_links
 from indicators.actions.draft_checks import Fault, faults_of
 from indicators.actions.submissions import Received
+from indicators.drafting import compose
+from indicators.drafting.forms import FORMS
 from indicators.models import Channel, Draft, DraftState
 from indicators.stix import objects
 from indicators.stix.canonical import canonical
 from indicators.stix.timestamps import to_sortable
-from indicators.writing import compose
-from indicators.writing.forms import FORMS
 
 MAX_BYTES = 256 * 1024
 """Of a draft's body and of what is left over, together."""

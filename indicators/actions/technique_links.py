@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from accounts import sql
+from indicators.drafting import compose
 from indicators.models import Technique
 from indicators.stix.objects import read
-from indicators.writing import compose
 
 RELATIONSHIPS = {"indicator": "indicates", "campaign": "uses"}
 """By the type of the object: what it is said to do to a technique."""

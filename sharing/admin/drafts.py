@@ -20,10 +20,10 @@ from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
 from indicators.actions.draft_checks import Fault
+from indicators.drafting import builder, compose, differences
+from indicators.drafting.forms import FORMS
 from indicators.models import Draft, DraftState
 from indicators.stix.json import Refused
-from indicators.writing import builder, compose, differences
-from indicators.writing.forms import FORMS
 from sharing import known, writing
 from sharing.admin.stix_form import StixForm, sections
 from sharing.models import Collection

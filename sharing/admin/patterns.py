@@ -12,10 +12,10 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.admin.base import may_analyse, member_of
 from accounts.admin.site import desk_page
 from accounts.models import Member
+from indicators.drafting import builder
 from indicators.patterns import PatternError
 from indicators.patterns.parser import MAX_BYTES
 from indicators.privacy.check import Personal
-from indicators.writing import builder
 from sharing import known, writing
 
 _SHOWN_BEFORE = 60

@@ -15,9 +15,9 @@ from accounts.admin.base import may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
+from indicators.drafting import differences
+from indicators.drafting.forms import FORMS
 from indicators.models import Claim
-from indicators.writing import differences
-from indicators.writing.forms import FORMS
 from sharing import writing
 from sharing.desk import title_of
 from sharing.models import Collection

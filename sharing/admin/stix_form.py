@@ -1,4 +1,4 @@
-"""Django forms out of the descriptions of `indicators.writing.forms`: one form class for every STIX type.
+"""Django forms out of the descriptions of `indicators.drafting.forms`: one form class for every STIX type.
 
 Nothing is required here: a draft is saved as far as it is written. What keeps it from being submitted is told by
 `indicators.actions.drafts`, and shown beside the same fields.
@@ -13,10 +13,10 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 
 from indicators.actions.draft_checks import Fault
+from indicators.drafting import compose
+from indicators.drafting.forms import FORMS, Field
 from indicators.models import Technique
 from indicators.stix.json import Refused
-from indicators.writing import compose
-from indicators.writing.forms import FORMS, Field
 from sharing.writing import Seen
 
 _MOMENT = "%Y-%m-%dT%H:%M:%S"

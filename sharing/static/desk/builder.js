@@ -1,5 +1,5 @@
 // The pattern builder: rows of choices that write a STIX pattern into the text beside them. What it can show is read
-// back by the server (indicators/writing/builder.py), whose model this is: observations of tests and groups of tests.
+// back by the server (indicators/drafting/builder.py), whose model this is: observations of tests and groups of tests.
 
 const quoted = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 

@@ -119,10 +119,15 @@ def properties() -> tuple[Property, ...]:
     )  # fmt: skip
 
 
+_TWICE_QUALIFIED = "qualifiers stand on qualifiers, which the builder does not do"
+
+
 def rows(pattern: str) -> dict[str, Any]:
     """A pattern as the builder's model; `PatternError` for a wrong pattern, `NotBuildable` for some right ones."""
     known = {one.path: one for one in properties()}
     expression, repeats, within = _unqualified(parse(pattern).expression)
+    if isinstance(expression, Qualified):
+        raise NotBuildable(_TWICE_QUALIFIED)
     if isinstance(expression, ObservationJunction):
         model = {
             "join": expression.operator,
@@ -146,7 +151,7 @@ def _observation(expression: Expression, known: Mapping[str, Property]) -> dict[
     if isinstance(bare, ObservationJunction):
         raise NotBuildable("observations are grouped in parentheses, which the builder does not do")
     if isinstance(bare, Qualified):
-        raise NotBuildable("qualifiers stand on qualifiers, which the builder does not do")
+        raise NotBuildable(_TWICE_QUALIFIED)
     test = bare.test
     if isinstance(test, Comparison):
         join, tests = "AND", [_test(test, known)]

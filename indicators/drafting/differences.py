@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from indicators.drafting.forms import FORMS
 from indicators.stix.markings import LEVELS
-from indicators.writing.forms import FORMS
 
 _OF_EVERY_VERSION = frozenset(
     ("created", "created_by_ref", "id", "modified", "pattern_type", "spec_version", "type")

@@ -10,17 +10,24 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from indicators.drafting.forms import (
+    ACTORS,
+    ALLEGED,
+    CAMPAIGN_EXTENSION,
+    DETECTION_EXTENSION,
+    FORMS,
+    Field,
+)
 from indicators.stix import timestamps
 from indicators.stix.json import Refused
 from indicators.stix.markings import LEVELS, TLP, marking_id
 from indicators.stix.relationships import between
-from indicators.writing.forms import ACTORS, ALLEGED, FORMS, Field
 
 KILL_CHAIN = "mitre-atlas"
 Object = dict[str, Any]
 _MILLISECOND = timedelta(milliseconds=1)
 _SOURCE_KEYS = ("source_name", "url", "external_id", "description")
-_DETECTION_DEFAULT = {"extension_type": "property-extension"}
+_NOTHING_SAID = {"extension_type": "property-extension"}
 _LABELLED_RELATIONSHIP = "attributed-to"
 _REFERENCE = re.compile(r"[a-z][a-z0-9-]*--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -219,10 +226,13 @@ def _put(obj: Object, path: tuple[str, ...], value: Any) -> None:
 
 
 def _tidy_extensions(obj: Object) -> None:
-    """Without extensions of which nothing is said; those of which something is, with their type."""
+    """Of the extensions that forms know: without those of which nothing is said, the others with their type."""
     held = obj.get("extensions", {})
-    for extension, content in list(held.items()):
-        if content and content != _DETECTION_DEFAULT:
+    for extension in (CAMPAIGN_EXTENSION, DETECTION_EXTENSION):
+        content = held.get(extension)
+        if content is None:
+            continue
+        if content and content != _NOTHING_SAID:
             content.setdefault("extension_type", "property-extension")
         else:
             del held[extension]
