@@ -322,11 +322,9 @@ class Review(models.Model):
                 condition=Q(state="pending", viewed_by__isnull=False),
                 name="review_pending_viewed",
             ),
-        ]
-        indexes = [
             models.Index(
                 fields=["community", "opened_at"], condition=Q(state="pending"), name="review_waiting"
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -45,7 +45,8 @@ def tell_locked_out(*, member: Member, address: str | None, now: datetime) -> No
     record(by=Actor("service:sign-in"), now=now, action=kind, target=target, detail={"address": address})
     if Notice.objects.filter(kind=kind, target=target, told_at__gt=now - QUIET).exists():
         return
-    sentence = f"Sign-in as {member.get_username()} from {address or 'an unknown address'} failed too often and is locked"
+    place = address or "an unknown address"
+    sentence = f"Sign-in as {member.get_username()} from {place} failed too often and is locked"
     _tell(
         member,
         kind,

@@ -15,7 +15,7 @@ def drop(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_quotas'),
+        ('accounts', '0006_the_audit_chain_and_rotation'),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_quotas'),
-        ('indicators', '0012_recent_ingest'),
+        ('indicators', '0013_tlp_overrides_and_populations'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_quotas'),
-        ('indicators', '0012_recent_ingest'),
+        ('indicators', '0014_drafts'),
     ]
 
     operations = [

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0005_quotas'),
         ('indicators', '0016_quarantined_by_sender'),
-        ('sharing', '0004_webhooks'),
+        ('sharing', '0005_two_people'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
