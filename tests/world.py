@@ -40,15 +40,30 @@ organizations:
     reliability: A
     members:
       - {username: analyst, email: analyst@hub.example, role: analyst, password_env: ANALYST_PASSWORD}
+      - {username: reviewer, email: reviewer@hub.example, role: analyst, password_env: ANALYST_PASSWORD}
+      - {username: hub-admin, email: admin@hub.example, role: admin, password_env: ANALYST_PASSWORD}
       - {username: reader, email: reader@hub.example, role: reader, password_env: ANALYST_PASSWORD}
     tokens: &tokens
       - {name: rw, scopes: [submit, "feed:read"]}
       - {name: ro, scopes: ["feed:read"]}
       - {name: wo, scopes: [submit]}
-  - {slug: lab-a, name: Lab A, sector: ai-lab, reliability: B, tokens: *tokens}
+  - slug: lab-a
+    name: Lab A
+    sector: ai-lab
+    reliability: B
+    tokens: *tokens
+    members:
+      - {username: lab-a-admin, email: admin@lab-a.example, role: admin, password_env: ANALYST_PASSWORD}
+      - {username: lab-a-submitter, email: sender@lab-a.example, role: submitter, password_env: ANALYST_PASSWORD}
+      - {username: lab-a-reader, email: reader@lab-a.example, role: reader, password_env: ANALYST_PASSWORD}
   - {slug: lab-b, name: Lab B, sector: ai-lab, reliability: B, tokens: *tokens}
   - {slug: cloud-c, name: Cloud C, sector: cloud-provider, reliability: B, prompt_text: allow, tokens: *tokens}
-  - {slug: outsider, name: Outsider, sector: researcher, tokens: *tokens}
+  - slug: outsider
+    name: Outsider
+    sector: researcher
+    tokens: *tokens
+    members:
+      - {username: outsider-admin, email: admin@outsider.example, role: admin, password_env: ANALYST_PASSWORD}
 communities:
   - slug: frontier
     title: Frontier labs and cloud providers
