@@ -26,7 +26,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[a-z0-9-]+--[0-9a-f-]{36}|\b\d+\b|_
 _EXPECTED = re.compile(r"the server responded with a status of (403|404|409|422|429)")
 
 
-@dataclass(slots=True)
+@dataclass
 class Watched:
     """One person's window. `faults` holds what must not be: errors, violations, strange hosts, dialogs, 5xx."""
 
