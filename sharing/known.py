@@ -99,8 +99,9 @@ def _sources(subject_id: int | None) -> list[str]:
 
 _NEAR = """
 WITH watching AS (
-    SELECT subject_id, host(network) || '/' || masklen(network) AS value FROM indicators_observable
-    WHERE network IS NOT NULL AND network && ANY(%(networks)s::cidr[]) LIMIT 200
+    SELECT o.subject_id, host(o.network) || '/' || masklen(o.network) AS value
+    FROM unnest(%(networks)s::cidr[]) AS asked(network) JOIN indicators_observable o
+    ON o.network IS NOT NULL AND o.network && asked.network LIMIT 200
 ), named AS (
     SELECT subject_id, domain AS value FROM indicators_observable WHERE domain IS NOT NULL
     AND (reverse('.' || domain) COLLATE "C") = ANY(%(domains)s::text[]) LIMIT 200

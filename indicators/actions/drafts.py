@@ -272,16 +272,21 @@ def say_again(
     )
 
 
-def written_by(*, subject_id: int, ceiling: int) -> set[int]:
-    """The members who wrote at the desk what counts for a subject up to a ceiling: none of them approves it."""
+def own_work(*, member_id: int, cases: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of these (subject, ceiling) those of which the member wrote something at the desk that counts there.
+
+    Who wrote it does not approve it.
+    """
+    asked = list(cases)
     return {
-        member_id
-        for (member_id,) in sql.rows(
-            "SELECT DISTINCT w.member_id FROM indicators_claim c"
+        (subject_id, ceiling)
+        for subject_id, ceiling in sql.rows(
+            "SELECT DISTINCT a.subject_id, a.ceiling FROM unnest(%s::int8[], %s::int2[]) AS a(subject_id, ceiling)"
+            " JOIN indicators_claim c ON c.subject_id = a.subject_id AND c.tlp <= a.ceiling"
+            " AND c.withdrawn_at IS NULL AND NOT c.revoked"
             " JOIN indicators_draft d ON d.submission_id = c.submission_id"
-            " JOIN indicators_draft_writers w ON w.draft_id = d.id"
-            " WHERE c.subject_id = %s AND c.tlp <= %s AND c.withdrawn_at IS NULL AND NOT c.revoked",
-            (subject_id, ceiling),
+            " JOIN indicators_draft_writers w ON w.draft_id = d.id AND w.member_id = %s",
+            ([subject_id for subject_id, _ in asked], [ceiling for _, ceiling in asked], member_id),
         )
     }
 

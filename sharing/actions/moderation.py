@@ -33,7 +33,7 @@ class ReasonMissing(ValueError):
 def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
     """Let it leave to this audience: it is published in this transaction."""
     review = _decide(review_id, ReviewState.APPROVED, member, reason, now)
-    _refuse_writers(review, member)
+    _refuse_own_work(review, member)
     # What waited is published as it is believed today.
     Release.objects.filter(id=review.release_id, digest__isnull=True).update(ticked_at=now)
     triage.publish(
@@ -58,9 +58,9 @@ def reject(*, review_id: int, member: Member, reason: str, signer: Signer, now: 
     )
 
 
-def _refuse_writers(review: Review, member: Member) -> None:
-    release = review.release
-    if member.id in drafts.written_by(subject_id=release.subject_id, ceiling=release.ceiling):
+def _refuse_own_work(review: Review, member: Member) -> None:
+    case = (review.release.subject_id, review.release.ceiling)
+    if drafts.own_work(member_id=member.id, cases=[case]):
         raise OwnWork("you wrote this at the desk: another analyst approves it")
 
 

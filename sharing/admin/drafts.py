@@ -1,6 +1,7 @@
 """The desk's pages for writing: all drafts, and a draft from its first word to where it stands in the feeds."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,8 @@ from sharing.admin.stix_form import StixForm, sections
 from sharing.models import Collection
 from sharing.tasks import nudge_ingest
 
+#: So long after it was submitted the page of a draft looks again by itself.
+_SOON = timedelta(minutes=2)
 #: What a link to a new draft may bring along, by the name of the field.
 _BROUGHT = (
     "pattern",
@@ -305,7 +308,7 @@ def _standing(request: HttpRequest, draft: Draft) -> HttpResponse:
         draft=draft,
         description=FORMS.get(draft.object_type),
         stand=stand,
-        waits=stand.word in {"On its way", "Taken"},
+        waits=stand.word in {"On its way", "Taken"} and timezone.now() - draft.saved_at < _SOON,
         changes=differences.changes(earlier or {"type": draft.object_type}, draft.body),
         is_first=earlier is None,
     )

@@ -51,7 +51,7 @@ def said_list_view(request: HttpRequest) -> HttpResponse:
         request,
         title="What we said",
         objects=found[: writing.A_PAGE],
-        more=found[writing.A_PAGE - 1].claim_id if len(found) > writing.A_PAGE else None,
+        more=found[writing.A_PAGE - 1].added if len(found) > writing.A_PAGE else None,
     )
     return TemplateResponse(request, "admin/write/said.html", context)
 
