@@ -151,7 +151,7 @@ def audiences(subject_ids: Iterable[int]) -> dict[int, list[Audience]]:
     for row in rows:
         community_id, subject_id, ceiling = row[:3]
         feeds = titles.get((community_id, ceiling), [])
-        found.setdefault(subject_id, []).append(Audience(*row[2:], feeds))
+        found.setdefault(subject_id, []).append(Audience(*(*row[2:], feeds)))
     return found
 
 

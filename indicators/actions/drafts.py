@@ -24,10 +24,14 @@ from indicators.drafting.forms import FORMS
 from indicators.models import Channel, Draft, DraftState
 from indicators.stix import objects
 from indicators.stix.canonical import canonical
+from indicators.stix.markings import TLP, effective
 from indicators.stix.timestamps import to_sortable
 
 MAX_BYTES = 256 * 1024
 """Of a draft's body and of what is left over, together."""
+
+
+LOWERING = "To lower the TLP takes two people: it is saved as a draft, and another analyst submits it."
 
 
 class NotEditable(ValueError):
@@ -64,9 +68,10 @@ class NotValid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An object that an organisation claims, as of its latest version."""
+    """An object that an organisation claims, as of its latest version; `tlp` is what it counts as."""
 
     body: dict[str, Any]
+    tlp: int
     revoked: bool
     withdrawn: bool
     is_arriving: bool
@@ -75,7 +80,7 @@ class Said:
 def said(*, community_id: UUID, organization_id: UUID, object_id: str) -> Said | None:
     """What an organisation says in one object; None if it says nothing. `is_arriving`: the desk sent a newer one."""
     found = sql.row(
-        "SELECT c.body, c.revoked, c.withdrawn_at IS NOT NULL, EXISTS (SELECT 1 FROM indicators_draft d"
+        "SELECT c.body, c.tlp, c.revoked, c.withdrawn_at IS NOT NULL, EXISTS (SELECT 1 FROM indicators_draft d"
         " JOIN indicators_submission s ON s.id = d.submission_id WHERE d.community_id = c.community_id"
         " AND d.object_id = c.object_id AND d.organization_id = c.organization_id AND s.state = 'received')"
         " FROM indicators_claim c WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = %s",
@@ -83,8 +88,8 @@ def said(*, community_id: UUID, organization_id: UUID, object_id: str) -> Said |
     )
     if found is None:
         return None
-    body, revoked, withdrawn, is_arriving = found
-    return Said(objects.read(bytes(body)).value, revoked, withdrawn, is_arriving)
+    body, *rest = found
+    return Said(objects.read(bytes(body)).value, *rest)
 
 
 @transaction.atomic
@@ -135,9 +140,21 @@ def save(
         draft.writers.add(member)
         if draft.author_id != member.id:
             _record("draft.join", draft, member, now)
+    draft.lowered_by_id = _lowered_by(draft, body, member)
     draft.body, draft.leftover, draft.techniques, draft.page = dict(body), dict(leftover), named, page
     draft.version, draft.saved_at, draft.saved_by = draft.version + 1, now, member
-    draft.save(update_fields=["body", "leftover", "techniques", "page", "version", "saved_at", "saved_by"])
+    draft.save(
+        update_fields=[
+            "body",
+            "leftover",
+            "techniques",
+            "lowered_by",
+            "page",
+            "version",
+            "saved_at",
+            "saved_by",
+        ]
+    )
     return draft
 
 
@@ -206,6 +223,8 @@ def submit(
         raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
     if draft.version != version and draft.page != page:
         raise Stale(draft)
+    if draft.lowered_by_id == member.id:
+        raise NotValid([Fault("tlp", LOWERING)])
     if draft.leftover:
         raise NotValid([Fault(name, "This is no value of this field.") for name in draft.leftover])
     _take_turns(draft.community_id, draft.object_id)
@@ -257,6 +276,10 @@ def say_again(
     _take_turns(community_id, object_id)
     own = {key: value for key, value in body.items() if key not in {"modified", "revoked"}}
     found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
+    if found is not None and _level(body) < found.tlp:
+        raise Overtaken(
+            "That version has a lower TLP, and to lower one takes two people: edit it, and let another submit it."
+        )
     follows = None
     is_over = found is not None and found.revoked and not found.is_arriving
     links = technique_links.held(
@@ -314,7 +337,6 @@ def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member
         by=_actor(member),
         now=now,
     )
-    draft.writers.add(member)
     draft.body, draft.state, draft.version = body, DraftState.SUBMITTED, draft.version + 1
     draft.submission_id, draft.submitted_by = received.id, member
     draft.saved_at, draft.saved_by = now, member
@@ -396,6 +418,25 @@ def _begin(
 def _take_turns(community_id: UUID, object_id: str) -> None:
     """One new version of an object at a time: the next one sees it on its way."""
     sql.lock(f"draft:{community_id}:{object_id}")
+
+
+def _level(body: Mapping[str, Any]) -> int:
+    """The TLP of an object as far as it says one; without one it is not held to be low."""
+    level = effective(body)
+    return int(TLP.RED if level is None else level)
+
+
+def _lowered_by(draft: Draft, body: Mapping[str, Any], member: Member) -> int | None:
+    """Who gave a draft the TLP that it has now, if that is lower than what it follows counts as."""
+    if draft.follows is None:
+        return None
+    found = said(
+        community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
+    )
+    if found is None or _level(body) >= found.tlp:
+        return None
+    is_as_it_was = draft.lowered_by_id is not None and _level(body) == _level(draft.body)
+    return draft.lowered_by_id if is_as_it_was else member.id
 
 
 def _latest(
