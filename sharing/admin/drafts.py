@@ -21,6 +21,7 @@ from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
 from indicators.actions.draft_checks import Fault
+from indicators.actions.said import Overtaken
 from indicators.drafting import builder, compose, differences
 from indicators.drafting.forms import FORMS
 from indicators.models import Draft, DraftState
@@ -169,7 +170,7 @@ def _saved_or_submitted(
         )
     except drafts.NotValid as refusal:
         return _form(request, draft_id, saved, member, faults=refusal.faults)
-    except (drafts.Stale, drafts.NotEditable, drafts.Overtaken) as refusal:
+    except (drafts.Stale, drafts.NotEditable, Overtaken) as refusal:
         messages.error(request, str(refusal))
         return redirect("admin:draft", draft_id)
     nudge_ingest(received.id)
