@@ -1108,6 +1108,14 @@ class Draft(models.Model):
     created_at = models.DateTimeField()
     saved_at = models.DateTimeField()
     saved_by = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+", db_index=False)
+    lowered_by = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who gave it a lower TLP than the version that it follows has: somebody else submits it.",
+    )
     submission = models.OneToOneField(Submission, on_delete=models.PROTECT, null=True)
     submitted_by = models.ForeignKey(
         Member, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
@@ -1120,6 +1128,12 @@ class Draft(models.Model):
                 condition=Q(state="submitted", submission__isnull=False, submitted_by__isnull=False)
                 | (~Q(state="submitted") & Q(submission__isnull=True, submitted_by__isnull=True)),
                 name="draft_submitted_has_submission",
+            ),
+            models.CheckConstraint(
+                condition=Q(submitted_by__isnull=True)
+                | Q(lowered_by__isnull=True)
+                | ~Q(lowered_by=F("submitted_by")),
+                name="draft_lowered_by_two",
             ),
             models.CheckConstraint(condition=Q(version__gte=1), name="draft_version_counts"),
             # Two analysts who edit one object meet in one draft.

@@ -8,12 +8,12 @@ from uuid import UUID
 from accounts import sql
 from indicators.actions import allowlists
 from indicators.actions.allowlists import Hit
-from indicators.allowlists.watched import Value, network, shown, watched
+from indicators.allowlists.watched import Value, network, watched
 from indicators.dedup import observables
 from indicators.dedup.belief import LIFETIMES, class_of
 from indicators.dedup.identity import indicator_key
 from indicators.models import Technique
-from indicators.patterns import PatternError, canonical_and_types
+from indicators.patterns import canonical_and_types
 from indicators.patterns.values import domain
 from indicators.stix.relationships import ALLOWED
 from sharing.desk import subjects_named, title_of
@@ -99,8 +99,9 @@ def _sources(subject_id: int | None) -> list[str]:
 
 _NEAR = """
 WITH watching AS (
-    SELECT subject_id, host(network) || '/' || masklen(network) AS value FROM indicators_observable
-    WHERE network IS NOT NULL AND network && ANY(%(networks)s::cidr[]) LIMIT 200
+    SELECT o.subject_id, host(o.network) || '/' || masklen(o.network) AS value
+    FROM unnest(%(networks)s::cidr[]) AS asked(network) JOIN indicators_observable o
+    ON o.network IS NOT NULL AND o.network && asked.network LIMIT 200
 ), named AS (
     SELECT subject_id, domain AS value FROM indicators_observable WHERE domain IS NOT NULL
     AND (reverse('.' || domain) COLLATE "C") = ANY(%(domains)s::text[]) LIMIT 200
@@ -281,6 +282,3 @@ def sources_and_targets() -> dict[str, dict[str, list[str]]]:
     return {
         source: {name: list(targets) for name, targets in found.items()} for source, found in ALLOWED.items()
     }
-
-
-__all__ = ["Known", "Nearby", "PatternError", "Picked", "known", "picked", "shown", "titles_of"]

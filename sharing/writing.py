@@ -151,7 +151,7 @@ def audiences(subject_ids: Iterable[int]) -> dict[int, list[Audience]]:
     for row in rows:
         community_id, subject_id, ceiling = row[:3]
         feeds = titles.get((community_id, ceiling), [])
-        found.setdefault(subject_id, []).append(Audience(*row[2:], feeds))
+        found.setdefault(subject_id, []).append(Audience(*(*row[2:], feeds)))
     return found
 
 
@@ -194,7 +194,7 @@ def readers_by_level(community_id: UUID) -> list[Seen]:
 
 @dataclass(frozen=True, slots=True)
 class OwnObject:
-    """An object that the desk's organisation said, in a list."""
+    """An object that the desk's organisation said, in a list; `added` is when it came to the inbox, in microseconds."""
 
     community: str
     community_id: UUID
@@ -204,31 +204,24 @@ class OwnObject:
     received_at: datetime
     revoked: bool
     withdrawn: bool
-    subject_id: int
-    claim_id: int
+    added: int
 
 
 def own_objects(organization_id: UUID, *, before: int | None = None, most: int = A_PAGE) -> list[OwnObject]:
-    """What an organisation said, newest first, those that stand behind the claim `before`."""
+    """What an organisation said in objects with versions, latest first, those that came before `before`."""
     return [
         OwnObject(
-            community,
-            community_id,
-            object_id,
-            title_of(body),
-            Tlp(tlp).label,
-            at,
-            revoked,
-            withdrawn,
-            one,
-            claim,
+            community, community_id, object_id, title_of(body), Tlp(tlp).label, at, revoked, withdrawn, added
         )
-        for community, community_id, object_id, body, tlp, at, revoked, withdrawn, one, claim in sql.rows(
-            "SELECT k.title, c.community_id, c.object_id, c.body, c.tlp, c.received_at, c.revoked,"
-            " c.withdrawn_at IS NOT NULL, c.subject_id, c.id FROM indicators_claim c"
-            " JOIN accounts_community k ON k.id = c.community_id"
-            " WHERE c.organization_id = %(organization)s AND c.version <> ''"
-            " AND (%(before)s::int8 IS NULL OR c.id < %(before)s) ORDER BY c.id DESC LIMIT %(most)s",
+        for community, community_id, object_id, body, tlp, at, revoked, withdrawn, added in sql.rows(
+            # Each inbox by its index of what stands there; a page of each is enough for a page of all.
+            "SELECT e.* FROM sharing_collection k JOIN accounts_community m ON m.id = k.community_id"
+            " CROSS JOIN LATERAL (SELECT m.title, m.id, c.object_id, c.body, c.tlp, c.received_at, c.revoked,"
+            " c.withdrawn_at IS NOT NULL, e.added FROM sharing_entry e JOIN indicators_claim c"
+            " ON c.community_id = k.community_id AND c.object_id = e.object_id AND c.organization_id = k.owner_id"
+            " WHERE e.collection_id = k.id AND e.is_last AND c.version <> ''"
+            " AND (%(before)s::int8 IS NULL OR e.added < %(before)s) ORDER BY e.added DESC LIMIT %(most)s) e"
+            " WHERE k.kind = 'inbox' AND k.owner_id = %(organization)s ORDER BY e.added DESC LIMIT %(most)s",
             {"organization": organization_id, "before": before, "most": most},
         )
     ]

@@ -5,10 +5,9 @@ was sent; what became of it is told by its submission.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 
@@ -18,16 +17,18 @@ from accounts.actor import Actor
 from accounts.models import Member
 from indicators.actions import submissions, technique_links
 from indicators.actions.draft_checks import Fault, faults_of
+from indicators.actions.said import Overtaken, latest, level, said, take_turns
 from indicators.actions.submissions import Received
 from indicators.drafting import compose
-from indicators.drafting.forms import FORMS
 from indicators.models import Channel, Draft, DraftState
-from indicators.stix import objects
 from indicators.stix.canonical import canonical
 from indicators.stix.timestamps import to_sortable
 
 MAX_BYTES = 256 * 1024
 """Of a draft's body and of what is left over, together."""
+
+
+LOWERING = "To lower the TLP takes two people: it is saved as a draft, and another analyst submits it."
 
 
 class NotEditable(ValueError):
@@ -46,45 +47,12 @@ class TooLong(ValueError):
     """A draft beyond `MAX_BYTES`."""
 
 
-class Overtaken(ValueError):
-    """What a new version follows is not the latest version any more, or gets no other."""
-
-
-class ReasonMissing(ValueError):
-    """A revocation, and what undoes something, needs a reason."""
-
-
 class NotValid(ValueError):
     """A draft that cannot be submitted as it is."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(fault.sentence for fault in faults))
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An object that an organisation claims, as of its latest version."""
-
-    body: dict[str, Any]
-    revoked: bool
-    withdrawn: bool
-    is_arriving: bool
-
-
-def said(*, community_id: UUID, organization_id: UUID, object_id: str) -> Said | None:
-    """What an organisation says in one object; None if it says nothing. `is_arriving`: the desk sent a newer one."""
-    found = sql.row(
-        "SELECT c.body, c.revoked, c.withdrawn_at IS NOT NULL, EXISTS (SELECT 1 FROM indicators_draft d"
-        " JOIN indicators_submission s ON s.id = d.submission_id WHERE d.community_id = c.community_id"
-        " AND d.object_id = c.object_id AND d.organization_id = c.organization_id AND s.state = 'received')"
-        " FROM indicators_claim c WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = %s",
-        (community_id, organization_id, object_id),
-    )
-    if found is None:
-        return None
-    body, revoked, withdrawn, is_arriving = found
-    return Said(objects.read(bytes(body)).value, revoked, withdrawn, is_arriving)
 
 
 @transaction.atomic
@@ -112,7 +80,7 @@ def save(
     if draft is None:
         if Draft.objects.filter(id=draft_id).exists():
             raise NotEditable("It is another organisation's.")
-        return _begin(
+        return begin(
             draft_id=draft_id,
             community_id=community_id,
             body=body,
@@ -134,40 +102,23 @@ def save(
     if not draft.writers.filter(id=member.id).exists():
         draft.writers.add(member)
         if draft.author_id != member.id:
-            _record("draft.join", draft, member, now)
+            note("draft.join", draft, member, now)
+    draft.lowered_by_id = _lowered_by(draft, body, member)
     draft.body, draft.leftover, draft.techniques, draft.page = dict(body), dict(leftover), named, page
     draft.version, draft.saved_at, draft.saved_by = draft.version + 1, now, member
-    draft.save(update_fields=["body", "leftover", "techniques", "page", "version", "saved_at", "saved_by"])
+    draft.save(
+        update_fields=[
+            "body",
+            "leftover",
+            "techniques",
+            "lowered_by",
+            "page",
+            "version",
+            "saved_at",
+            "saved_by",
+        ]
+    )
     return draft
-
-
-@transaction.atomic
-def follow(
-    *, community_id: UUID, organization_id: UUID, object_id: str, member: Member, now: datetime
-) -> Draft:
-    """A draft of the next version of what the organisation said: the open one, or a new one."""
-    open_one = Draft.objects.filter(
-        community_id=community_id,
-        organization_id=organization_id,
-        object_id=object_id,
-        state=DraftState.DRAFT,
-    ).first()
-    if open_one is not None:
-        return open_one
-    body = _latest(community_id, organization_id, object_id)
-    follows = body.pop("modified")
-    links = technique_links.held(
-        community_id=community_id, organization_id=organization_id, object_id=object_id
-    )
-    return _begin(
-        draft_id=uuid4(),
-        community_id=community_id,
-        body=body,
-        techniques=list(links),
-        follows=follows,
-        member=member,
-        now=now,
-    )
 
 
 @transaction.atomic
@@ -176,7 +127,7 @@ def discard(*, draft_id: UUID, member: Member, now: datetime) -> Draft:
     draft = _of(draft_id, member)
     if draft.state != DraftState.DRAFT:
         raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
-    return _turn(draft, DraftState.DISCARDED, "draft.discard", member, now)
+    return turn(draft, DraftState.DISCARDED, "draft.discard", member, now)
 
 
 @transaction.atomic
@@ -193,7 +144,7 @@ def restore(*, draft_id: UUID, member: Member, now: datetime) -> Draft:
     )
     if others.exists():
         raise NotEditable("There is another draft of the same object: one is enough.")
-    return _turn(draft, DraftState.DRAFT, "draft.restore", member, now)
+    return turn(draft, DraftState.DRAFT, "draft.restore", member, now)
 
 
 @transaction.atomic
@@ -206,98 +157,48 @@ def submit(
         raise NotEditable(f"It was {draft.get_state_display().lower()} meanwhile.")
     if draft.version != version and draft.page != page:
         raise Stale(draft)
+    if draft.lowered_by_id == member.id:
+        raise NotValid([Fault("tlp", LOWERING)])
     if draft.leftover:
         raise NotValid([Fault(name, "This is no value of this field.") for name in draft.leftover])
-    _take_turns(draft.community_id, draft.object_id)
+    take_turns(draft.community_id, draft.object_id)
     if draft.follows is not None:
-        latest = _latest(draft.community_id, draft.organization_id, draft.object_id)
-        if to_sortable(latest["modified"]) != to_sortable(draft.follows):
+        stands = latest(draft.community_id, draft.organization_id, draft.object_id)
+        if to_sortable(stands["modified"]) != to_sortable(draft.follows):
             raise Overtaken("A newer version of it was submitted meanwhile: edit that one.")
-    return _send(draft, draft.follows, collection_id, member, now)
+    return send(draft, draft.follows, collection_id, member, now)
 
 
-@transaction.atomic
-def revoke(
-    *,
-    community_id: UUID,
-    organization_id: UUID,
-    object_id: str,
-    reason: str,
-    collection_id: UUID,
-    member: Member,
-    now: datetime,
-) -> Draft:
-    """Revoke what the organisation said: its last version says so, and no other follows (STIX 2.1 §3.6)."""
-    reason = _stated(reason)
-    _take_turns(community_id, object_id)
-    body = _latest(community_id, organization_id, object_id, editable=False)
-    follows = body.pop("modified")
-    return _say(
-        "draft.revoke", body | {"revoked": True}, follows, reason, community_id, collection_id, member, now
-    )
+def own_work(*, member_id: int, cases: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of these (subject, ceiling) those of which the member wrote something at the desk that counts there.
 
-
-@transaction.atomic
-def say_again(
-    *,
-    community_id: UUID,
-    organization_id: UUID,
-    body: Mapping[str, Any],
-    reason: str,
-    collection_id: UUID,
-    member: Member,
-    now: datetime,
-) -> Draft:
-    """Undo what came after an earlier version: its content becomes the next version.
-
-    What was revoked never gets another version (STIX 2.1 §3.6): its content is said again in a new object.
+    Who wrote it does not approve it.
     """
-    reason = _stated(reason)
-    object_id = str(body["id"])
-    _take_turns(community_id, object_id)
-    own = {key: value for key, value in body.items() if key not in {"modified", "revoked"}}
-    found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
-    follows = None
-    is_over = found is not None and found.revoked and not found.is_arriving
-    links = technique_links.held(
-        community_id=community_id, organization_id=organization_id, object_id=object_id, revoked=is_over
-    )
-    if is_over:
-        own["id"] = f"{body['type']}--{uuid4()}"
-        own.pop("created", None)
-    else:
-        follows = _latest(community_id, organization_id, object_id)["modified"]
-    return _say(
-        "draft.undo", own, follows, reason, community_id, collection_id, member, now, techniques=list(links)
-    )
-
-
-def wrote(*, member_id: int, about: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Of these (subject, ceiling), those of which a member wrote at the desk what counts: another one approves them."""
-    pairs = list(about)
+    asked = list(cases)
     return {
         (subject_id, ceiling)
         for subject_id, ceiling in sql.rows(
-            "SELECT DISTINCT a.subject, a.ceiling FROM unnest(%s::int8[], %s::int2[]) AS a(subject, ceiling)"
-            " JOIN indicators_claim c ON c.subject_id = a.subject AND c.tlp <= a.ceiling"
+            "SELECT DISTINCT a.subject_id, a.ceiling FROM unnest(%s::int8[], %s::int2[]) AS a(subject_id, ceiling)"
+            " JOIN indicators_claim c ON c.subject_id = a.subject_id AND c.tlp <= a.ceiling"
             " AND c.withdrawn_at IS NULL AND NOT c.revoked"
             " JOIN indicators_draft d ON d.submission_id = c.submission_id"
             " JOIN indicators_draft_writers w ON w.draft_id = d.id AND w.member_id = %s",
-            ([subject for subject, _ in pairs], [ceiling for _, ceiling in pairs], member_id),
+            ([subject_id for subject_id, _ in asked], [ceiling for _, ceiling in asked], member_id),
         )
     }
 
 
-def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
+def send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
+    """Give a draft its version and receive it, with what it says of techniques; the caller holds its row."""
     body = compose.version(draft.body, now=now, after=follows)
     links = technique_links.held(
         community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
     )
     if body.get("revoked"):
-        said = technique_links.revoked(links.values(), now=now)
+        along = technique_links.revoked(links.values(), now=now)
     else:
         body = technique_links.with_phases(body, draft.techniques)
-        said = technique_links.following(body, draft.techniques, held=links, now=now)
+        along = technique_links.following(body, draft.techniques, held=links, now=now)
         faults = faults_of(body, community_id=draft.community_id, organization_id=draft.organization_id)
         if faults:
             raise NotValid(faults)
@@ -307,56 +208,19 @@ def _send(draft: Draft, follows: str | None, collection_id: UUID, member: Member
         token_id=None,
         channel=Channel.FORM,
         collection_id=collection_id,
-        body=canonical({"objects": [body, *said]}),
+        body=canonical({"objects": [body, *along]}),
         by=_actor(member),
         now=now,
     )
-    draft.writers.add(member)
     draft.body, draft.state, draft.version = body, DraftState.SUBMITTED, draft.version + 1
     draft.submission_id, draft.submitted_by = received.id, member
     draft.saved_at, draft.saved_by = now, member
     draft.save()
-    _record("draft.submit", draft, member, now, submission=str(received.id))
+    note("draft.submit", draft, member, now, submission=str(received.id))
     return received
 
 
-def _say(
-    action: str,
-    body: dict[str, Any],
-    follows: str | None,
-    reason: str,
-    community_id: UUID,
-    collection_id: UUID,
-    member: Member,
-    now: datetime,
-    *,
-    techniques: Sequence[str] = (),
-) -> Draft:
-    """Make a draft and submit it at once; an open draft of the same object is put aside first."""
-    assert member.organization_id is not None
-    for other in Draft.objects.select_for_update().filter(
-        community_id=community_id,
-        organization_id=member.organization_id,
-        object_id=body["id"],
-        state=DraftState.DRAFT,
-    ):
-        _turn(other, DraftState.DISCARDED, "draft.discard", member, now)
-    draft = _begin(
-        draft_id=uuid4(),
-        community_id=community_id,
-        body=body,
-        techniques=techniques,
-        follows=follows,
-        member=member,
-        now=now,
-    )
-    draft.reason = reason
-    _record(action, draft, member, now, reason=reason, object=str(body["id"]))
-    _send(draft, follows, collection_id, member, now)
-    return draft
-
-
-def _begin(
+def begin(
     *,
     draft_id: UUID,
     community_id: UUID,
@@ -368,6 +232,7 @@ def _begin(
     techniques: Sequence[str] = (),
     page: str = "",
 ) -> Draft:
+    """A new draft of the member's own organisation, in the caller's transaction."""
     assert member.organization_id is not None
     draft = Draft.objects.create(
         id=draft_id,
@@ -386,33 +251,21 @@ def _begin(
         saved_by=member,
     )
     draft.writers.add(member)
-    _record("draft.begin", draft, member, now)
+    note("draft.begin", draft, member, now)
     return draft
 
 
-def _take_turns(community_id: UUID, object_id: str) -> None:
-    """One new version of an object at a time: the next one sees it on its way."""
-    sql.lock(f"draft:{community_id}:{object_id}")
-
-
-def _latest(
-    community_id: UUID, organization_id: UUID, object_id: str, *, editable: bool = True
-) -> dict[str, Any]:
-    """The object as the organisation says it now, which may get another version."""
-    found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
-    if (
-        found is None
-        or "modified" not in found.body
-        or (
-            editable and (found.body["type"] not in FORMS or found.body.get("pattern_type", "stix") != "stix")
-        )
-    ):
-        raise Overtaken("Your organisation says nothing of this that can be edited here.")
-    if found.is_arriving:
-        raise Overtaken("A version of it is on its way in: try again in a few seconds.")
-    if found.revoked:
-        raise Overtaken("It was revoked: a revoked object gets no other version. Undo says it again.")
-    return dict(found.body)
+def _lowered_by(draft: Draft, body: Mapping[str, Any], member: Member) -> int | None:
+    """Who gave a draft the TLP that it has now, if that is lower than what it follows counts as."""
+    if draft.follows is None:
+        return None
+    found = said(
+        community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
+    )
+    if found is None or level(body) >= found.tlp:
+        return None
+    is_as_it_was = draft.lowered_by_id is not None and level(body) == level(draft.body)
+    return draft.lowered_by_id if is_as_it_was else member.id
 
 
 def _locked(draft_id: UUID, member: Member) -> Draft | None:
@@ -432,21 +285,17 @@ def _of(draft_id: UUID, member: Member) -> Draft:
     return draft
 
 
-def _turn(draft: Draft, state: DraftState, action: str, member: Member, now: datetime) -> Draft:
+def turn(draft: Draft, state: DraftState, action: str, member: Member, now: datetime) -> Draft:
+    """Give a draft another state, with its audit event, in the caller's transaction."""
     draft.state, draft.version = state, draft.version + 1
     draft.saved_at, draft.saved_by = now, member
     draft.save(update_fields=["state", "version", "saved_at", "saved_by"])
-    _record(action, draft, member, now)
+    note(action, draft, member, now)
     return draft
 
 
-def _stated(reason: str) -> str:
-    if not reason.strip():
-        raise ReasonMissing("say why")
-    return reason.strip()
-
-
-def _record(action: str, draft: Draft, member: Member, now: datetime, **detail: object) -> None:
+def note(action: str, draft: Draft, member: Member, now: datetime, **detail: object) -> None:
+    """Write the audit event of what was done to a draft."""
     target = f"draft:{draft.id}"
     record(
         by=_actor(member), now=now, action=action, target=target, detail={"object": draft.object_id, **detail}

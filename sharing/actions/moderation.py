@@ -227,7 +227,7 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
 
 
 def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> list[_Case]:
-    own = drafts.wrote(member_id=member.id, about={(case.subject_id, case.ceiling) for case in cases})
+    own = drafts.own_work(member_id=member.id, cases={(case.subject_id, case.ceiling) for case in cases})
     outcomes.left |= {case.id: _OWN_WORK for case in cases if (case.subject_id, case.ceiling) in own}
     return [case for case in cases if case.id not in outcomes.left]
 

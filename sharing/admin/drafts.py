@@ -1,6 +1,7 @@
 """The desk's pages for writing: all drafts, and a draft from its first word to where it stands in the feeds."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
 from indicators.actions.draft_checks import Fault
+from indicators.actions.said import Overtaken
 from indicators.drafting import builder, compose, differences
 from indicators.drafting.forms import FORMS
 from indicators.models import Draft, DraftState
@@ -29,6 +31,8 @@ from sharing.admin.stix_form import StixForm, sections
 from sharing.models import Collection
 from sharing.tasks import nudge_ingest
 
+#: So long after it was submitted the page of a draft looks again by itself.
+_SOON = timedelta(minutes=2)
 #: What a link to a new draft may bring along, by the name of the field.
 _BROUGHT = (
     "pattern",
@@ -166,7 +170,7 @@ def _saved_or_submitted(
         )
     except drafts.NotValid as refusal:
         return _form(request, draft_id, saved, member, faults=refusal.faults)
-    except (drafts.Stale, drafts.NotEditable, drafts.Overtaken) as refusal:
+    except (drafts.Stale, drafts.NotEditable, Overtaken) as refusal:
         messages.error(request, str(refusal))
         return redirect("admin:draft", draft_id)
     nudge_ingest(received.id)
@@ -305,7 +309,7 @@ def _standing(request: HttpRequest, draft: Draft) -> HttpResponse:
         draft=draft,
         description=FORMS.get(draft.object_type),
         stand=stand,
-        waits=stand.word in {"On its way", "Taken"},
+        waits=stand.word in {"On its way", "Taken"} and timezone.now() - draft.saved_at < _SOON,
         changes=differences.changes(earlier or {"type": draft.object_type}, draft.body),
         is_first=earlier is None,
     )

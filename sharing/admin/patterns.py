@@ -15,7 +15,9 @@ from accounts.models import Member
 from indicators.drafting import builder
 from indicators.patterns import PatternError
 from indicators.patterns.parser import MAX_BYTES
-from indicators.privacy.check import Personal
+from indicators.privacy.check import Personal, check
+from indicators.stix.canonical import canonical
+from indicators.stix.objects import read
 from sharing import known, writing
 
 _SHOWN_BEFORE = 60
@@ -100,17 +102,13 @@ def _place(pattern: str, error: PatternError) -> dict[str, Any]:
 
 def _personal(pattern: str) -> str:
     """What privacy would refuse of a right pattern, in words; empty if nothing."""
-    from indicators.privacy import check
-    from indicators.stix.canonical import canonical
-    from indicators.stix.objects import read
-
     now = "2026-01-01T00:00:00.000Z"
     value = {
         "type": "indicator", "spec_version": "2.1", "id": "indicator--00000000-0000-4000-8000-000000000000",
         "created": now, "modified": now, "valid_from": now, "pattern_type": "stix", "pattern": pattern,
     }  # fmt: skip
     try:
-        check.check(read(canonical(value)))
+        check(read(canonical(value)))
     except Personal as refusal:
         return refusal.reason
     except ValueError:

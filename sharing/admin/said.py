@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST
 from accounts.admin.base import may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
-from indicators.actions import drafts
+from indicators.actions import drafts, versions
+from indicators.actions.said import Overtaken
 from indicators.drafting import differences
 from indicators.drafting.forms import FORMS
 from indicators.models import Claim
@@ -51,7 +52,7 @@ def said_list_view(request: HttpRequest) -> HttpResponse:
         request,
         title="What we said",
         objects=found[: writing.A_PAGE],
-        more=found[writing.A_PAGE - 1].claim_id if len(found) > writing.A_PAGE else None,
+        more=found[writing.A_PAGE - 1].added if len(found) > writing.A_PAGE else None,
     )
     return TemplateResponse(request, "admin/write/said.html", context)
 
@@ -89,14 +90,14 @@ def edit_view(request: HttpRequest, community_id: UUID, object_id: str) -> HttpR
 def _edit(request: HttpRequest, community_id: UUID, object_id: str) -> HttpResponse:
     member, claim, _ = _own(request, community_id, object_id)
     try:
-        draft = drafts.follow(
+        draft = versions.follow(
             community_id=community_id,
             organization_id=claim.organization_id,
             object_id=object_id,
             member=member,
             now=timezone.now(),
         )
-    except drafts.Overtaken as refusal:
+    except Overtaken as refusal:
         messages.warning(request, str(refusal))
         return redirect("admin:said_object", community_id, object_id)
     return redirect("admin:draft", draft.id)
@@ -109,7 +110,7 @@ def revoke_view(request: HttpRequest, community_id: UUID, object_id: str) -> Htt
     form = WhyForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            draft = drafts.revoke(
+            draft = versions.revoke(
                 community_id=community_id,
                 organization_id=claim.organization_id,
                 object_id=object_id,
@@ -118,7 +119,7 @@ def revoke_view(request: HttpRequest, community_id: UUID, object_id: str) -> Htt
                 member=member,
                 now=timezone.now(),
             )
-        except (drafts.Overtaken, drafts.ReasonMissing) as refusal:
+        except (Overtaken, versions.ReasonMissing) as refusal:
             form.add_error(None, str(refusal))
         else:
             return _sent(
@@ -146,7 +147,7 @@ def undo_view(request: HttpRequest, community_id: UUID, object_id: str) -> HttpR
     form = WhyForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            draft = drafts.say_again(
+            draft = versions.say_again(
                 community_id=community_id,
                 organization_id=claim.organization_id,
                 body=earlier.body,
@@ -155,7 +156,7 @@ def undo_view(request: HttpRequest, community_id: UUID, object_id: str) -> HttpR
                 member=member,
                 now=timezone.now(),
             )
-        except (drafts.Overtaken, drafts.ReasonMissing) as refusal:
+        except (Overtaken, versions.ReasonMissing) as refusal:
             form.add_error(None, str(refusal))
         except drafts.NotValid as refusal:
             for fault in refusal.faults:

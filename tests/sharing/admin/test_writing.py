@@ -10,11 +10,13 @@ from urllib.parse import parse_qs, urlparse
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import AuditEvent, AutoRelease, Community, Member, Membership, Organization
 from indicators.models import Draft, Submission, Technique
+from indicators.stix.markings import TLP, marking_id
 from sharing import tasks
 from sharing.actions import intake, moderation, triage
 from sharing.models import Collection, CollectionGrant, Kind, Review
@@ -23,6 +25,7 @@ from sharing.signing.keys import Signer
 from tests.sharing.actions.exchange import latest, versions
 
 WRITE = "/admin/write/"
+REFUSED = (moderation.NotAllowed, moderation.NotPending)
 
 
 @dataclass
@@ -157,7 +160,7 @@ def test_what_one_analyst_writes_a_second_approves_and_it_stands_in_the_feed(des
     assert "In review" in said(page.client.get(page.address))
     assert desk.in_feed() == []
 
-    with pytest.raises(moderation.OwnWork, match="another analyst approves"):
+    with pytest.raises(REFUSED, match="you wrote this"):
         desk.approve("ada")
     assert desk.in_feed() == []
 
@@ -180,7 +183,7 @@ def test_whoever_joined_in_writing_does_not_approve_either(desk: Desk) -> None:
     other.send("submit", **INDICATOR | {"name": "Ben's name for it"})
     desk.work()
     for username in ("ada", "ben"):
-        with pytest.raises(moderation.OwnWork):
+        with pytest.raises(REFUSED, match="you wrote this"):
             desk.approve(username)
     desk.approve("cleo")
     assert len(desk.in_feed()) == 1
@@ -397,7 +400,7 @@ def edited(desk: Desk, page: Page, username: str = "ada", **fields: Any) -> Page
 def test_an_edit_is_a_new_version_with_a_readable_diff_and_can_be_undone(desk: Desk) -> None:
     page = written(desk)
     desk.approve("ben")
-    edited(desk, page, name="A better name", indicator_types=["anonymization"], tlp="green")
+    edited(desk, page, name="A better name", indicator_types=["anonymization"], labels="watched")
     (published,) = desk.in_feed()
     assert published["name"] == "A better name"
 
@@ -406,7 +409,7 @@ def test_an_edit_is_a_new_version_with_a_readable_diff_and_can_be_undone(desk: D
     assert '<del><span class="sw-hidden">before: </span>A proxy</del>' in text
     assert "<del>malicious-activity</del>" in text
     assert "<ins>anonymization</ins>" in text
-    assert "TLP:GREEN" in text
+    assert "<ins>watched</ins>" in text
 
     assert "A better name" in said(page.client.get(f"{place}undo/"))
     assert page.client.post(f"{place}undo/", {"reason": ""}).status_code == 200
@@ -416,6 +419,34 @@ def test_an_edit_is_a_new_version_with_a_readable_diff_and_can_be_undone(desk: D
     assert published["name"] == "A proxy"
     assert len(versions(Collection.objects.get(kind=Kind.INBOX))) == 3
     assert "It was better before" in said(page.client.get(place))
+
+
+def test_to_lower_a_tlp_takes_two_people(desk: Desk) -> None:
+    page = written(desk)
+    desk.approve("ben")
+    place = f"{WRITE}said/{desk.community.id}/{page.draft.object_id}/"
+    page.open(page.client.post(f"{place}edit/")["Location"])
+    text = said(page.send("submit", **INDICATOR | {"tlp": "green"}))
+    assert "another analyst submits it" in text
+    assert page.draft.body["object_marking_refs"] == [marking_id(TLP.GREEN)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Draft.objects.filter(id=page.draft.id).update(
+            state="submitted", submission=Submission.objects.get(), submitted_by=desk.member("ada")
+        )
+
+    second = Page(desk.client("ben"), "indicator")
+    second.open(page.address)
+    # Who lowers it further lowers it too.
+    assert second.send("submit", **INDICATOR | {"tlp": "clear"}).status_code == 200
+    page.open(page.address)
+    assert page.send("submit", **INDICATOR | {"tlp": "clear"}).status_code == 302
+    desk.work()
+
+    desk.approve("cleo")
+    raised = edited(desk, page, tlp="amber")
+    assert raised.draft.lowered_by is None
+    text = said(page.client.post(f"{place}undo/", {"reason": "It was public"}))
+    assert "takes two people" in text
 
 
 def test_a_revocation_says_what_feeds_lose_and_its_undoing_is_a_new_object(desk: Desk) -> None:
@@ -646,7 +677,7 @@ def test_techniques_are_said_along_with_what_is_a_case_of_them(desk: Desk) -> No
     page = written(desk, techniques=[proxies.object_id])
     draft = page.draft
     assert {"kill_chain_name": "mitre-atlas", "phase_name": proxies.phase} in draft.body["kill_chain_phases"]
-    with pytest.raises(moderation.OwnWork):
+    with pytest.raises(REFUSED, match="you wrote this"):
         desk.approve("ada")
     desk.approve("ben")
     desk.approve("ben")
