@@ -116,7 +116,7 @@ def secure_url(name: str) -> str:
     except ValueError:
         host = ""
     local = host in {"localhost", "127.0.0.1", "::1"}
-    if not host or parts.scheme != "https" and not (local and parts.scheme == "http"):
+    if not host or (parts.scheme != "https" and not (local and parts.scheme == "http")):
         raise Misconfigured(name, f"{raw!r} is not an https URL")
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise Misconfigured(name, f"{raw!r} has a query, a fragment or a user in it")

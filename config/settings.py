@@ -370,7 +370,15 @@ AXES_RESET_ON_SUCCESS = True
 AXES_HANDLER = "accounts.sign_in.lockout.Lockout"
 AXES_LOCKOUT_CALLABLE = "accounts.sign_in.lockout.locked_out"
 AXES_CLIENT_IP_CALLABLE = "accounts.sign_in.lockout.address_of"
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "login", "code", "credential", "oldpassword", "password1"]
+AXES_SENSITIVE_PARAMETERS = [
+    "username",
+    "ip_address",
+    "login",
+    "code",
+    "credential",
+    "oldpassword",
+    "password1",
+]
 AXES_SENSITIVE_PARAMETERS += ["password2", "csrfmiddlewaretoken", "state"]
 # What its tables hold is in the audit trail and in notices.
 AXES_ENABLE_ADMIN = False

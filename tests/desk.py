@@ -1,7 +1,7 @@
 """Signing in at the desk, for tests.
 
-    sign_in(client, member)                     # Django's test client, as after password and second factor
-    session = desk_session(world, "analyst")    # a real one over HTTP, with TOTP
+sign_in(client, member)                     # Django's test client, as after password and second factor
+session = desk_session(world, "analyst")    # a real one over HTTP, with TOTP
 """
 
 import base64
@@ -84,15 +84,11 @@ def desk_session(world: "World", username: str, *, anew: bool = False) -> reques
         return session
     enter(session, world, username)
     if not anew:
-        world.desk_cookies[username] = requests.cookies.merge_cookies(
-            requests.cookies.RequestsCookieJar(), session.cookies
-        )
+        world.desk_cookies[username] = session.cookies.copy()
     return session
 
 
-def enter(
-    session: requests.Session, world: "World", username: str, password: str = ""
-) -> requests.Response:
+def enter(session: requests.Session, world: "World", username: str, password: str = "") -> requests.Response:
     """Sign in with password and, if the member has one, second factor; the page after it."""
     from tests.world import ANALYST_PASSWORD
 
@@ -107,5 +103,8 @@ def enter(
 
 def _sent(session: requests.Session, page: requests.Response, url: str, **fields: str) -> requests.Response:
     return session.post(
-        url, data=fields | {"csrfmiddlewaretoken": csrf_token(page.text)}, headers={"Referer": page.url}, timeout=60
+        url,
+        data=fields | {"csrfmiddlewaretoken": csrf_token(page.text)},
+        headers={"Referer": page.url},
+        timeout=60,
     )

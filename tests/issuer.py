@@ -47,7 +47,9 @@ class Issuer:
                 "token_endpoint_auth_methods_supported": ["client_secret_post"],
             }
         if path == "/jwks":
-            return 200, {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())) | {"kid": "1"}]}
+            return 200, {
+                "keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())) | {"kid": "1"}]
+            }
         if path == "/token":
             return self._token({name: values[0] for name, values in form.items()})
         if path == "/userinfo" and token in self.userinfo:

@@ -31,8 +31,8 @@ _TOLD = {
     "socialaccount/email/account_connected": (sign_in.tell_method_added, {"method": "single-sign-on"}),
     "socialaccount/email/account_disconnected": (sign_in.tell_method_removed, {"method": "single-sign-on"}),
 }
-"""What allauth would send by e-mail, by the template of its message. Of apps and recovery codes it would do so only after
-the transaction: views.py tells of those."""
+"""What allauth would send by e-mail, by its template. Of apps and recovery codes it would do so after the
+transaction only: views.py tells of those."""
 
 
 class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
@@ -73,7 +73,11 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_safe_url(self, url: str | None) -> bool:
         """Only paths of ours: no other name of this machine, and no port beside."""
-        return bool(url) and str(url).startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        return (
+            bool(url)
+            and str(url).startswith("/")
+            and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        )
 
     def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
         """Signing in counts as a proof too, for as long as any."""

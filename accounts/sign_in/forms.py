@@ -109,5 +109,3 @@ class ActivateAppForm(ActivateTOTPForm):  # type: ignore[misc]
         code: str = super().clean_code()
         _used_up(self.user, code)
         return code
-
-

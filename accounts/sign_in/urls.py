@@ -53,7 +53,11 @@ _single_sign_on = [
 urlpatterns = [
     path("login/", _titled(LoginView, "Sign in"), name="account_login"),
     path("logout/", _titled(LogoutView, "Sign out"), name="account_logout"),
-    path("password_change/", _changes(PasswordChangeView, "Change your password"), name="account_change_password"),
+    path(
+        "password_change/",
+        _changes(PasswordChangeView, "Change your password"),
+        name="account_change_password",
+    ),
     path("account/", _titled(views.YourSignIn, "Your sign-in"), name="mfa_index"),
     path("account/again/", _titled(ReauthenticateView, _again), name="account_reauthenticate"),
     path("account/password/", _help, {"forgotten": True}, name="account_reset_password"),

@@ -47,9 +47,7 @@ class YourSignIn(IndexView):  # type: ignore[misc]
 def _told_added(request: HttpRequest, method: str) -> None:
     member = request.user
     assert isinstance(member, Member)
-    sign_in.tell_method_added(
-        member=member, method=method, address=address_of(request), now=timezone.now()
-    )
+    sign_in.tell_method_added(member=member, method=method, address=address_of(request), now=timezone.now())
 
 
 def _shown(request: HttpRequest, kind: str) -> None:

@@ -8,15 +8,17 @@ from urllib.parse import urlencode
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts.actions import sign_in as sign_ins
 from accounts.actor import Actor
+from accounts.admin.fresh import NOTHING_DONE, ask_again, proved_recently
 from accounts.models import AuditEvent, Member, Notice, Organization
 from accounts.sign_in import sealing
-from tests.desk import SECRET, code, give_app, sign_in
+from tests.desk import code, give_app, sign_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -270,7 +272,14 @@ def test_an_unknown_name_and_a_wrong_password_are_answered_the_same(reader: Memb
 
 @pytest.mark.parametrize(
     "target",
-    ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "http://localhost/", "x"],
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "http://localhost/",
+        "x",
+    ],
 )
 def test_no_sign_in_and_no_proof_leads_to_another_site(reader: Member, target: str) -> None:
     client = Browser()
@@ -319,7 +328,9 @@ def test_signing_out_ends_the_session(analyst: Member) -> None:
 class TestLockOut:
     """Five wrong tries of one name at one address, whichever secret was guessed."""
 
-    def test_five_wrong_passwords_lock_the_name_at_that_address(self, reader: Member, hub: Organization) -> None:
+    def test_five_wrong_passwords_lock_the_name_at_that_address(
+        self, reader: Member, hub: Organization
+    ) -> None:
         client = Browser()
 
         tries = [password(client, reader, f"guess {number}") for number in range(5)]
@@ -489,7 +500,9 @@ class TestSecondFactors:
         assert not is_in(again)
         assert "used a recovery code, 9 are left" in notices("sign-in.recovery-code-used")[0][1]
 
-    def test_adding_an_app_is_told_of_and_gives_recovery_codes(self, reader: Member, hub: Organization) -> None:
+    def test_adding_an_app_is_told_of_and_gives_recovery_codes(
+        self, reader: Member, hub: Organization
+    ) -> None:
         client = Browser()
         password(client, reader)
         page = client.get("/admin/account/second-factor/app/").content.decode()
@@ -533,7 +546,9 @@ class TestSecondFactors:
 
     def test_the_last_key_stays_with_who_must_have_one(self, analyst: Member) -> None:
         client = sign_in(Browser(), analyst)
-        key = Authenticator.objects.create(user=analyst, type="webauthn", data={"name": "k", "credential": {}})
+        key = Authenticator.objects.create(
+            user=analyst, type="webauthn", data={"name": "k", "credential": {}}
+        )
         app = Authenticator.objects.get(user=analyst, type="totp")
 
         from accounts.sign_in.adapters import SecondFactors
@@ -562,7 +577,11 @@ class TestPasswords:
 
         answer = client.post(
             "/admin/password_change/",
-            {"oldpassword": PASSWORD, "password1": "a different long sentence", "password2": "a different long sentence"},
+            {
+                "oldpassword": PASSWORD,
+                "password1": "a different long sentence",
+                "password2": "a different long sentence",
+            },
         )
 
         assert answer.status_code == 302
@@ -621,3 +640,48 @@ class TestFreshProof:
         assert proved["Location"] == self.URL
         assert client.get(self.URL).status_code == 200
         assert Authenticator.objects.filter(user=reader).exists()
+
+    def asked(self, who: Member, method: str, path: str = "/admin/x/?a=1", **headers: str) -> Any:
+        """What ask_again says to a request in an old session."""
+        client = sign_in(Browser(), who, fresh=False)
+        request: Any = getattr(RequestFactory(), method)(path, headers=headers)
+        request.session, request.user = client.session, who
+        request._messages = FallbackStorage(request)
+        self.said = request._messages
+        return ask_again(request)
+
+    def test_a_post_is_not_done_and_leads_back_to_the_page_of_its_form(self, reader: Member) -> None:
+        answer = self.asked(reader, "post", referer="http://testserver/admin/tokens/?of=lab-a")
+
+        assert answer["Location"] == "/admin/account/again/?next=%2Fadmin%2Ftokens%2F%3Fof%3Dlab-a"
+        assert [str(one) for one in self.said] == [NOTHING_DONE]
+
+    @pytest.mark.parametrize(
+        "referer",
+        ["", "https://evil.example/admin/", "http://testserver/taxii2/", "//evil.example/admin/", "x"],
+    )
+    def test_a_post_from_nowhere_leads_to_the_first_page(self, reader: Member, referer: str) -> None:
+        assert (
+            self.asked(reader, "post", referer=referer)["Location"]
+            == "/admin/account/again/?next=%2Fadmin%2F"
+        )
+
+    def test_a_piece_of_a_page_leads_the_whole_page_away(self, reader: Member) -> None:
+        answer = self.asked(
+            reader, "post", "/admin/piece/", HX_Request="true", HX_Current_URL="http://testserver/admin/page/"
+        )
+
+        assert answer.status_code == 200
+        assert answer["HX-Redirect"] == "/admin/account/again/?next=%2Fadmin%2Fpage%2F"
+
+    def test_a_proof_of_somebody_else_or_of_the_future_is_none(self, reader: Member, analyst: Member) -> None:
+        client = sign_in(Browser(), reader)
+        request: Any = RequestFactory().get("/admin/")
+        request.session, request.user = client.session, analyst
+        assert not proved_recently(request)
+
+        request.user = reader
+        assert proved_recently(request)
+        for record in request.session["account_authentication_methods"]:
+            record["at"] += 3600
+        assert not proved_recently(request)

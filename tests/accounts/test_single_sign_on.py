@@ -67,10 +67,12 @@ def through(client: Browser, issuer: Issuer, *, query: str = "", **claims: Any) 
     return client.get(BACK, {"code": given, "state": asked["state"]})
 
 
-PERSON = {"sub": "u-1", "email": "Reader@hub.example", "email_verified": True}
+PERSON: dict[str, Any] = {"sub": "u-1", "email": "Reader@hub.example", "email_verified": True}
 
 
-def test_the_button_is_there_only_where_single_sign_on_is(reader: Member, issuer: Issuer, settings: Any) -> None:
+def test_the_button_is_there_only_where_single_sign_on_is(
+    reader: Member, issuer: Issuer, settings: Any
+) -> None:
     there = Browser().get("/admin/login/").content.decode()
     settings.OIDC_ISSUER = ""
     client = Browser()
@@ -119,9 +121,18 @@ def test_the_link_finds_the_member_again_whatever_the_address(reader: Member, is
 @pytest.mark.parametrize(
     ("claims", "why"),
     [
-        ({"sub": "u-2", "email": "stranger@hub.example", "email_verified": True}, "No active member here has"),
-        ({"sub": "u-2", "email": "reader@hub.example", "email_verified": False}, "no verified e-mail address"),
-        ({"sub": "u-2", "email": "reader@hub.example", "email_verified": "false"}, "no verified e-mail address"),
+        (
+            {"sub": "u-2", "email": "stranger@hub.example", "email_verified": True},
+            "No active member here has",
+        ),
+        (
+            {"sub": "u-2", "email": "reader@hub.example", "email_verified": False},
+            "no verified e-mail address",
+        ),
+        (
+            {"sub": "u-2", "email": "reader@hub.example", "email_verified": "false"},
+            "no verified e-mail address",
+        ),
         ({"sub": "u-2", "email": "reader@hub.example"}, "no verified e-mail address"),
         ({"sub": "u-2", "email": "", "email_verified": True}, "no verified e-mail address"),
         ({"sub": "u-2", "preferred_username": "reader"}, "no verified e-mail address"),

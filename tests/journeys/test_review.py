@@ -9,9 +9,9 @@ import requests
 
 from tests.conformance import stix
 from tests.conformance.stix import Object
+from tests.desk import desk_session, enter
 from tests.journeys import steps
 from tests.journeys.steps import AMBER, GREEN
-from tests.desk import desk_session, enter
 from tests.world import World
 
 FORM_FIELD = re.compile(r'<input[^>]*name="(?P<name>[^"]+)"[^>]*value="(?P<value>[^"]*)"')

@@ -16,7 +16,9 @@ from accounts.models import Member
 
 
 class Command(BaseCommand):
-    help = "Give a member another password, asked for twice or from an environment variable; their sessions end."
+    help = (
+        "Give a member another password, asked for twice or from an environment variable; their sessions end."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

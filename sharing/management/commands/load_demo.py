@@ -58,7 +58,9 @@ class Command(BaseCommand):
         }
         file = Path(settings.STILLWATCH_HOME) / SECOND_FACTORS
         file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        with os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as out:
             json.dump(secrets, out, indent=2)
             out.write("\n")
 
