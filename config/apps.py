@@ -21,7 +21,7 @@ class DeskConfig(AdminConfig):
     default_site = "config.desk.Desk"
 
 
-class SignInConfig(AccountConfig):
+class SignInConfig(AccountConfig):  # type: ignore[misc]
     """allauth's accounts, whose middleware stands in settings.DESK_MIDDLEWARE."""
 
     default = False

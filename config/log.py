@@ -42,6 +42,8 @@ def logging_for(level: str) -> dict[str, Any]:
             # A client's mistake is answered, and counted in the metrics; it is no line in the log.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # Who failed to sign in is in its tables, and lock-outs in the audit trail.
+            "axes": {"level": "ERROR"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},

@@ -2,6 +2,7 @@
 
 sign_in(client, member)                     # Django's test client, as after password and second factor
 session = desk_session(world, "analyst")    # a real one over HTTP, with TOTP
+page.context.add_cookies(browser_cookies(world, "analyst"))  # the same in a browser
 """
 
 import base64
@@ -84,10 +85,17 @@ def desk_session(world: "World", username: str, *, anew: bool = False) -> reques
         return session
     enter(session, world, username)
     if not anew:
-        world.desk_cookies[username] = requests.cookies.merge_cookies(
-            requests.cookies.RequestsCookieJar(), session.cookies
-        )
+        world.desk_cookies[username] = session.cookies.copy()
     return session
+
+
+def browser_cookies(world: "World", username: str, host: str = "127.0.0.1") -> list[dict[str, str]]:
+    """The session of `desk_session` for Playwright: `page.context.add_cookies(browser_cookies(world, "analyst"))`."""
+    url = f"http://{host}:{world.port}"
+    return [
+        {"name": cookie.name, "value": cookie.value or "", "url": url}
+        for cookie in desk_session(world, username).cookies
+    ]
 
 
 def enter(session: requests.Session, world: "World", username: str, password: str = "") -> requests.Response:

@@ -45,15 +45,12 @@ def tell_locked_out(*, member: Member, address: str | None, now: datetime) -> No
     record(by=Actor("service:sign-in"), now=now, action=kind, target=target, detail={"address": address})
     if Notice.objects.filter(kind=kind, target=target, told_at__gt=now - QUIET).exists():
         return
-    place = address or "an unknown address"
-    sentence = f"Sign-in as {member.get_username()} from {place} failed too often and is locked"
-    _tell(
-        member,
-        kind,
-        f"{sentence} for a while. If that was not them, their password may be known.",
-        now,
-        address,
+    where = address or "an unknown address"
+    sentence = (
+        f"Sign-in as {member.get_username()} from {where} failed too often and is locked for a while."
+        " If that was not them, somebody is guessing, or knows their password."
     )
+    _tell(member, kind, sentence, now, address)
 
 
 def tell_method_added(*, member: Member, method: str, address: str | None, now: datetime) -> None:
@@ -99,7 +96,7 @@ def reset_second_factor(*, member: Member, by: Actor, now: datetime) -> int:
 
     Their sessions end at the next page; who must have a second factor sets one up after the next sign-in.
     """
-    count, _ = Authenticator.objects.filter(user=member).delete()
+    count: int = Authenticator.objects.filter(user=member).delete()[0]
     if count:
         kind = "sign-in.method-removed"
         record(by=by, now=now, action=kind, target=_target(member), detail={"method": "all"})

@@ -31,8 +31,8 @@ _TOLD = {
     "socialaccount/email/account_connected": (sign_in.tell_method_added, {"method": "single-sign-on"}),
     "socialaccount/email/account_disconnected": (sign_in.tell_method_removed, {"method": "single-sign-on"}),
 }
-"""What allauth would send by e-mail, by the template of its message. Of apps and recovery codes it would do so only
-after the transaction: views.py tells of those."""
+"""What allauth would send by e-mail, by its template. Of apps and recovery codes it would do so after the
+transaction only: views.py tells of those."""
 
 
 class Accounts(DefaultAccountAdapter):  # type: ignore[misc]

@@ -20,12 +20,13 @@ LOCKED_OUT = "Too many tries failed. Wait, and try again later."
 def address_of(request: HttpRequest) -> str | None:
     """The client's address: of the connection, or what the one proxy in front says (BEHIND_PROXY)."""
     try:
-        return get_adapter(request).get_client_ip(request)
+        address: str = get_adapter(request).get_client_ip(request)
     except (ImproperlyConfigured, PermissionDenied):
         return None
+    return address
 
 
-class Lockout(AxesDatabaseHandler):
+class Lockout(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts failures per username and address in the database, and tells of the one that locks out."""
 
     def user_login_failed(

@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts.actions import sign_in as sign_ins
 from accounts.actor import Actor
+from accounts.admin.fresh import NOTHING_DONE, ask_again, proved_recently
 from accounts.models import AuditEvent, Member, Notice, Organization
 from accounts.sign_in import sealing
 from tests.desk import code, give_app, sign_in
@@ -638,3 +640,48 @@ class TestFreshProof:
         assert proved["Location"] == self.URL
         assert client.get(self.URL).status_code == 200
         assert Authenticator.objects.filter(user=reader).exists()
+
+    def asked(self, who: Member, method: str, path: str = "/admin/x/?a=1", **headers: str) -> Any:
+        """What ask_again says to a request in an old session."""
+        client = sign_in(Browser(), who, fresh=False)
+        request: Any = getattr(RequestFactory(), method)(path, headers=headers)
+        request.session, request.user = client.session, who
+        request._messages = FallbackStorage(request)
+        self.said = request._messages
+        return ask_again(request)
+
+    def test_a_post_is_not_done_and_leads_back_to_the_page_of_its_form(self, reader: Member) -> None:
+        answer = self.asked(reader, "post", referer="http://testserver/admin/tokens/?of=lab-a")
+
+        assert answer["Location"] == "/admin/account/again/?next=%2Fadmin%2Ftokens%2F%3Fof%3Dlab-a"
+        assert [str(one) for one in self.said] == [NOTHING_DONE]
+
+    @pytest.mark.parametrize(
+        "referer",
+        ["", "https://evil.example/admin/", "http://testserver/taxii2/", "//evil.example/admin/", "x"],
+    )
+    def test_a_post_from_nowhere_leads_to_the_first_page(self, reader: Member, referer: str) -> None:
+        assert (
+            self.asked(reader, "post", referer=referer)["Location"]
+            == "/admin/account/again/?next=%2Fadmin%2F"
+        )
+
+    def test_a_piece_of_a_page_leads_the_whole_page_away(self, reader: Member) -> None:
+        answer = self.asked(
+            reader, "post", "/admin/piece/", HX_Request="true", HX_Current_URL="http://testserver/admin/page/"
+        )
+
+        assert answer.status_code == 200
+        assert answer["HX-Redirect"] == "/admin/account/again/?next=%2Fadmin%2Fpage%2F"
+
+    def test_a_proof_of_somebody_else_or_of_the_future_is_none(self, reader: Member, analyst: Member) -> None:
+        client = sign_in(Browser(), reader)
+        request: Any = RequestFactory().get("/admin/")
+        request.session, request.user = client.session, analyst
+        assert not proved_recently(request)
+
+        request.user = reader
+        assert proved_recently(request)
+        for record in request.session["account_authentication_methods"]:
+            record["at"] += 3600
+        assert not proved_recently(request)

@@ -67,7 +67,7 @@ def through(client: Browser, issuer: Issuer, *, query: str = "", **claims: Any) 
     return client.get(BACK, {"code": given, "state": asked["state"]})
 
 
-PERSON = {"sub": "u-1", "email": "Reader@hub.example", "email_verified": True}
+PERSON: dict[str, Any] = {"sub": "u-1", "email": "Reader@hub.example", "email_verified": True}
 
 
 def test_the_button_is_there_only_where_single_sign_on_is(

@@ -186,7 +186,7 @@ def test_a_reader_changes_no_list(world: World) -> None:
         for path in (ENTRIES, f"{ENTRIES}add/", "indicators/allowlist/")
     ]
 
-    assert {answer.status_code for answer in answers} == {302}
+    assert {answer.status_code for answer in answers} <= {403, 404}
 
 
 def test_the_lists_of_the_service_are_shown_with_their_size(analyst: Desk) -> None:

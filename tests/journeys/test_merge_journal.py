@@ -449,4 +449,4 @@ def test_a_reader_sees_neither_subjects_nor_the_journal(world: World) -> None:
         )
     ]
 
-    assert {answer.status_code for answer in answers} == {302}
+    assert {answer.status_code for answer in answers} <= {403, 404}

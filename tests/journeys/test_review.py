@@ -306,16 +306,14 @@ def test_who_did_it_is_never_published_without_an_analyst(world: World, analyst:
 def test_a_reader_finds_no_desk(world: World) -> None:
     _, _, status = waiting(world)
     case = cases_of(world, status)[2]
-    desk = Desk(world, "reader")
+    reader = Desk(world, "reader").session
 
     answers = [
-        desk.session.get(url, timeout=30, allow_redirects=False)
-        for url in (desk.url, f"{desk.url}sharing/review/", f"{desk.url}sharing/review/{case}/change/")
+        reader.get(f"{world.url}/admin/sharing/review/{path}", timeout=30, allow_redirects=False)
+        for path in ("", f"{case}/change/")
     ]
 
-    assert not desk.signed_in
-    assert {answer.status_code for answer in answers} == {302}
-    assert all("/admin/login/" in answer.headers["Location"] for answer in answers)
+    assert {answer.status_code for answer in answers} <= {403, 404}
 
 
 def test_a_wrong_password_finds_no_desk(world: World) -> None:
