@@ -42,17 +42,13 @@ def signed_in(*, member: Member, methods: list[str], address: str | None, now: d
 def tell_locked_out(*, member: Member, address: str | None, now: datetime) -> None:
     """Too many tries failed for a member at one address, by password or second factor."""
     kind, target = "sign-in.locked-out", _target(member)
-    record(by=Actor("service:sign-in"), now=now, action=kind, target=target, detail={"address": address})
+    record(
+        by=Actor("service:sign-in"), now=now, action=kind, target=target, detail={"address": address}
+    )
     if Notice.objects.filter(kind=kind, target=target, told_at__gt=now - QUIET).exists():
         return
     sentence = f"Sign-in as {member.get_username()} from {address or 'an unknown address'} failed too often and is locked"
-    _tell(
-        member,
-        kind,
-        f"{sentence} for a while. If that was not them, their password may be known.",
-        now,
-        address,
-    )
+    _tell(member, kind, f"{sentence} for a while. If that was not them, their password may be known.", now, address)
 
 
 def tell_method_added(*, member: Member, method: str, address: str | None, now: datetime) -> None:
@@ -68,12 +64,7 @@ def tell_method_removed(*, member: Member, method: str, address: str | None, now
 def tell_recovery_code_used(*, member: Member, left: int, address: str | None, now: datetime) -> None:
     """A recovery code stood in for the second factor; so many are left."""
     _changed(
-        member,
-        "sign-in.recovery-code-used",
-        f"used a recovery code, {left} are left",
-        now,
-        address,
-        left=left,
+        member, "sign-in.recovery-code-used", f"used a recovery code, {left} are left", now, address, left=left
     )
 
 
