@@ -220,6 +220,15 @@ def test_after_a_decision_comes_the_next_case_of_the_same_queue(office: Office) 
     assert sorted(one["pattern"] for one in office.shown(GREEN)) == sorted([first.title, third.title])
 
 
+def test_a_rejection_holds_against_all_whom_its_analyst_saw(office: Office) -> None:
+    office.submit(indicator())
+    office.submit(indicator(), organization=office.shop.lab_b, later=1)
+
+    office.decide(case(), "reject")
+
+    assert not Review.objects.filter(ceiling=GREEN, state="pending").exists()
+
+
 def test_a_case_that_somebody_else_decided_says_who(office: Office) -> None:
     office.submit(indicator())
     review = case()
