@@ -224,7 +224,7 @@ def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(_MARKINGS.get(one, one) for one in value)
+        return ", ".join(_MARKINGS.get(str(one), str(one)) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

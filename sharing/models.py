@@ -3,8 +3,9 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 
 from accounts.models import Community, Member, Notice, Organization, Tlp, Token
 from indicators.models import Channel, Claim, Subject, Submission
@@ -245,11 +246,19 @@ class Review(models.Model):
     release = models.ForeignKey(Release, on_delete=models.PROTECT)
     community = models.ForeignKey(Community, on_delete=models.PROTECT)
     state = models.CharField(max_length=8, choices=ReviewState.choices, default=ReviewState.PENDING)
-    sources = models.SmallIntegerField(help_text="How many organisations said it when the case was opened.")
+    sources = models.SmallIntegerField(
+        help_text="How many organisations say it, or said it when it was decided."
+    )
     ceiling = models.SmallIntegerField(choices=Tlp.choices, db_default=0)
     object_type = models.TextField(db_default="")
     title = models.TextField(
         db_default="", help_text="The pattern, value or name, as the audience would see it."
+    )
+    organizations = ArrayField(
+        models.UUIDField(),
+        default=list,
+        db_default=Value([], output_field=ArrayField(models.UUIDField())),
+        help_text="Whose claims its audience may see.",
     )
     reason = models.CharField(max_length=64, db_default="", help_text="Why an analyst decides.")
     confidence = models.SmallIntegerField(db_default=-1, help_text="-1 for what has none.")
@@ -317,6 +326,7 @@ class Review(models.Model):
                 condition=Q(state="pending"),
                 name="review_pending_audience",
             ),
+            GinIndex(fields=["organizations"], condition=Q(state="pending"), name="review_pending_said_by"),
             models.Index(
                 fields=["viewed_by"],
                 condition=Q(state="pending", viewed_by__isnull=False),

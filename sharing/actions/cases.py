@@ -84,23 +84,35 @@ def follow(*, community_id: UUID, decided: Sequence[Decided], blast_limit: int, 
     )
 
 
-# `sources` stays what it was as the case was opened: a rejection holds until there are more.
+# Also `sources`: a rejection holds until more say it than its analyst saw.
 _OPEN = f"""
 INSERT INTO sharing_review AS v (release_id, community_id, state, sources, opened_at, decision_reason, ceiling,
-    object_type, title, reason, confidence, blast_radius, blast_limit)
+    object_type, title, reason, confidence, blast_radius, organizations, blast_limit)
 SELECT w.*, %(limit)s FROM (
-    SELECT r, %(community)s::uuid, 'pending', s, %(now)s::timestamptz, '', c, t, n, e, f, b
+    SELECT r, %(community)s::uuid, 'pending', s, %(now)s::timestamptz, '', c, t, n, e, f, b,
+        coalesce((SELECT array_agg(DISTINCT k.organization_id ORDER BY k.organization_id)
+            FROM sharing_release q JOIN indicators_claim k ON k.subject_id = q.subject_id AND k.tlp <= q.ceiling
+            WHERE q.id = r), '{{}}')
     FROM unnest(%(releases)s::int8[], %(sources)s::int2[], %(ceilings)s::int2[], %(types)s::text[], %(titles)s::text[],
         %(reasons)s::text[], %(confidences)s::int2[], %(radii)s::int8[]) AS wanted(r, s, c, t, n, e, f, b)
 ) w
 ON CONFLICT (release_id) WHERE state = 'pending' DO UPDATE SET {
     ", ".join(
         f"{name} = excluded.{name}"
-        for name in ("title", "reason", "confidence", "blast_radius", "blast_limit")
+        for name in (
+            "sources",
+            "title",
+            "reason",
+            "confidence",
+            "blast_radius",
+            "organizations",
+            "blast_limit",
+        )
     )
 }
-WHERE (v.title, v.reason, v.confidence, v.blast_radius, v.blast_limit)
-  <> (excluded.title, excluded.reason, excluded.confidence, excluded.blast_radius, excluded.blast_limit)
+WHERE (v.sources, v.title, v.reason, v.confidence, v.blast_radius, v.organizations, v.blast_limit)
+  <> (excluded.sources, excluded.title, excluded.reason, excluded.confidence, excluded.blast_radius, excluded.organizations,
+      excluded.blast_limit)
 """
 MOST_TITLE = 1000
 

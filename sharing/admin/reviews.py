@@ -83,7 +83,8 @@ def _queue(request: HttpRequest) -> HttpResponse:
     filters, error = Filters.of(request.GET.dict()), ""
     try:
         page = queue.page(filters, member_id=member.id, now=now, after=request.GET.get("after", ""))
-        matching = queue.count(filters, member_id=member.id, now=now)
+        is_whole = page.following is None and not request.GET.get("after")
+        matching = len(page.rows) if is_whole else queue.count(filters, member_id=member.id, now=now)
     except InvalidFilter as refusal:
         page, matching, error = queue.Page([], None), 0, str(refusal)
     views = [] if error else _views(member, filters, now)

@@ -106,7 +106,7 @@ def refused_by_the_database(saying: str | None = None) -> Iterator[None]:
         yield
 
 
-def run(query: str, *parameters: object) -> None:
+def run(query: str, *parameters: int | str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
 
@@ -256,7 +256,7 @@ def test_the_database_lowers_no_claim_without_two_people(desk: Desk) -> None:
             "INSERT INTO sharing_proposal (kind, state, community_id, claim_id, tlp, stated_tlp, reason,"
             " proposed_by_id, proposed_at, decided_by_id, decided_at, decision_reason)"
             " VALUES ('lower-tlp', 'confirmed', %s, %s, 1, 2, 'x', %s, now(), %s, now(), 'x')",
-            claim.community_id, claim.id, desk.ann.id, desk.bob.id,
+            str(claim.community_id), claim.id, desk.ann.id, desk.bob.id,
         )  # fmt: skip
     with refused_by_the_database("only with what it sends"):
         run("UPDATE indicators_claim SET tlp = 1, stated_tlp = 1 WHERE id = %s", claim.id)

@@ -1,15 +1,16 @@
 """The review queue and the page of a case, as an analyst uses them."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts.models import AuditEvent, AutoRelease, Community, Member, Notice, Organization, Role
 from indicators.actions import populations
@@ -19,7 +20,7 @@ from indicators.allowlists.watched import network
 from indicators.models import Claim
 from indicators.stix.markings import TLP, marking_id
 from sharing import queue, tasks
-from sharing.actions import keys, moderation
+from sharing.actions import moderation
 from sharing.models import Collection, Kind, Proposal, Release, Review, ReviewState, SavedView
 from sharing.queue import Filters
 from tests.conformance import stix
@@ -30,6 +31,7 @@ from tests.sharing.actions.conftest import NOW, Shop, shop, signer
 
 __all__ = ["shop", "signer"]
 
+TODAY = NOW + timedelta(days=2)
 LIST = "/admin/sharing/review/"
 GREEN, AMBER = TLP.GREEN, TLP.AMBER
 
@@ -75,6 +77,7 @@ def office(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Office:
 
     for module in (reviews, proposals):
         monkeypatch.setattr(module, "current_signer", lambda *, now: shop.signer)
+        monkeypatch.setattr(module, "timezone", SimpleNamespace(now=lambda: TODAY))
     monkeypatch.setattr(tasks, "_send", lambda task, *identifiers: None)
     Community.objects.update(auto_release=AutoRelease.NONE)
     hub = Organization.objects.create(slug="hub", name="Hub", sector="operator")
@@ -88,10 +91,10 @@ def office(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Office:
     )  # fmt: skip
 
 
-def indicator(name: str = "a", tlp: TLP = GREEN, **members: Any) -> Object:
+def indicator(host: str = "a", tlp: TLP = GREEN, **members: Any) -> Object:
     return stix.indicator(
         **{
-            "pattern": f"[domain-name:value = '{name}.example']",
+            "pattern": f"[domain-name:value = '{host}.example']",
             "confidence": 85,
             "object_marking_refs": [marking_id(tlp)],
         }
@@ -122,10 +125,9 @@ def test_a_case_shows_what_a_decision_needs(office: Office) -> None:
         )
     )
 
-    text = office.page(case(title="= 'proxy.example']"))
+    text = office.page(case(title="[domain-name:value = 'proxy.example']"))
 
-    confidence = Release.objects.get(id=case(title="= 'proxy.example']").release_id).confidence
-    assert f"How confidence {confidence} came about" in text
+    assert re.search(r"How confidence \d\d came about", text)
     assert "Lab-A, Lab-B" in text
     assert text.count("0.75") >= 2  # the reliability of both
     assert "names proxy.example too" in text
@@ -145,19 +147,19 @@ def test_the_confidence_shown_is_the_one_that_is_published(office: Office) -> No
     assert f"How confidence {office.shown(GREEN)[0]['confidence']} came about" in text
 
 
-def test_a_new_version_of_what_stands_is_shown_as_a_difference(office: Office) -> None:
+def test_a_new_version_of_what_stands_is_shown_as_a_difference(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     office.submit(indicator(labels=["before"]))
     office.decide(case(), "approve")
-    Review.objects.filter(ceiling=GREEN).update(state="closed")
     release = Release.objects.get(ceiling=GREEN, subject__object_type="indicator")
-    Release.objects.filter(id=release.id).update(decision="review")
-    review = Review.objects.create(
+    again = Review.objects.create(
         release=release, community=office.shop.community, sources=1, ceiling=GREEN, opened_at=NOW
     )
+    monkeypatch.setattr(exchange, "publish", lambda *arguments: None)
     office.submit(indicator(labels=["after"]), organization=office.shop.lab_b, later=5)
-    Review.objects.filter(id=review.id).update(state="pending")
 
-    text = office.page(review)
+    text = office.page(again)
 
     assert "Shelf 0: a new version" in text
     assert "<del>before</del>" in text
@@ -180,11 +182,8 @@ def test_the_case_of_an_audience_depends_on_nothing_above_it(office: Office) -> 
 
     def bare(text: str) -> str:
         """Without what differs from one request to the next, and the one line that is told."""
-        lines = text.split("<h2>")
-        return "".join(
-            "\n".join(line for line in one.splitlines() if not any(word in line for word in _CHANGES))
-            for one in lines
-        )
+        lines = (line.strip() for line in text.splitlines())
+        return "\n".join(line for line in lines if line and not any(word in line for word in _CHANGES))
 
     assert bare(after) == bare(before)
     assert "1 claim above this audience" in after
@@ -221,6 +220,15 @@ def test_after_a_decision_comes_the_next_case_of_the_same_queue(office: Office) 
     assert sorted(one["pattern"] for one in office.shown(GREEN)) == sorted([first.title, third.title])
 
 
+def test_a_rejection_holds_against_all_whom_its_analyst_saw(office: Office) -> None:
+    office.submit(indicator())
+    office.submit(indicator(), organization=office.shop.lab_b, later=1)
+
+    office.decide(case(), "reject")
+
+    assert not Review.objects.filter(ceiling=GREEN, state="pending").exists()
+
+
 def test_a_case_that_somebody_else_decided_says_who(office: Office) -> None:
     office.submit(indicator())
     review = case()
@@ -238,7 +246,7 @@ def test_a_case_says_who_else_looks_at_it(office: Office) -> None:
 
     assert "ann is looking at it since" in office.page(case(), office.second)
     assert "looking at it" not in office.page(case())
-    Review.objects.update(viewed_at=timezone.now() - timedelta(minutes=6))
+    Review.objects.update(viewed_at=TODAY - timedelta(minutes=6))
     assert "looking at it" not in office.page(case(), office.second)
 
 
@@ -334,7 +342,7 @@ def test_lowering_asks_for_a_fresh_proof_of_identity(office: Office) -> None:
     raised = stale.post(page, {"do": "tlp", "tlp-tlp": "4", "tlp-reason": "They asked."})
 
     assert asked.status_code == 302
-    assert "reauthenticate" in asked["Location"]
+    assert "/again/?next=" in asked["Location"]
     assert not Proposal.objects.exists()
     assert Claim.objects.get().tlp == TLP.RED
     assert raised.status_code == 302
@@ -532,6 +540,7 @@ def test_neighbours_in_the_queue_follow_its_order(office: Office) -> None:
     here = case(GREEN, "'b.")
 
     def name(review_id: int | None) -> str:
+        assert review_id is not None
         return Review.objects.get(id=review_id).title.split("'")[1]
 
     after, before = (
@@ -539,4 +548,3 @@ def test_neighbours_in_the_queue_follow_its_order(office: Office) -> None:
         for back in (False, True)
     )
     assert (name(before), name(after)) == ("a.example", "c.example")
-    assert keys.NoSigningKey  # the page says so where there is none
