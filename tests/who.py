@@ -7,6 +7,7 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.models import Member, Organization, Role
+from tests.desk import sign_in
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -46,8 +47,6 @@ class People:
             )
         return self._members[name]
 
-    def client(self, organization: Organization, role: str) -> Client:
-        """A browser in which that member is signed in."""
-        client = Client()
-        client.force_login(self.member(organization, role))
-        return client
+    def client(self, organization: Organization, role: str, *, fresh: bool = True) -> Client:
+        """A browser in which that member is signed in; without `fresh` an hour ago."""
+        return sign_in(Client(), self.member(organization, role), fresh=fresh)

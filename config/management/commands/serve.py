@@ -24,6 +24,7 @@ from django.db import connections
 from config import embedded, env
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
 from config.supervisor import Child, Supervisor
+from sharing.management.commands.load_demo import SECOND_FACTORS
 
 WEB_WORKERS = 2
 WEB_THREADS = 2
@@ -251,7 +252,7 @@ def _banner(url: str, home: Path) -> str:
     if _demo_wanted() and tokens.exists():
         lines += ["", "Demo community of fictional organisations:", ""]
         if (home / "demo-password").exists():
-            lines.append(f"  Admin desk    {DEMO_ANALYST} / {_demo_password(home)}")
+            lines += _demo_desk(home)
         lines.append(f"  Tokens        {tokens}")
         secret = _demo_secret(tokens)
         if secret:
@@ -265,6 +266,20 @@ def _banner(url: str, home: Path) -> str:
             ]
     lines += ["", "Ctrl-C stops everything; the next start carries on with the same data.", ""]
     return "\n".join(lines)
+
+
+def _demo_desk(home: Path) -> list[str]:
+    """Who may sign in at the demo's desk, and how."""
+    lines = [f"  Admin desk    {DEMO_ANALYST} / {_demo_password(home)}"]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        secrets = json.loads((home / SECOND_FACTORS).read_text(encoding="utf-8"))
+        others = ", ".join(name for name in secrets if name != DEMO_ANALYST)
+        lines += [
+            f"  Second factor .venv/bin/python manage.py demo_code {DEMO_ANALYST}",
+            f"                or the secret {secrets[DEMO_ANALYST]} in an authenticator app",
+            f"  Others        {others}: the same password, secrets in {home / SECOND_FACTORS}",
+        ]
+    return lines
 
 
 def _demo_secret(tokens: Path) -> str:

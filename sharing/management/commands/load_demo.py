@@ -1,5 +1,7 @@
 """`manage.py load_demo`: what `make run` shows."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from django.core.management import BaseCommand, call_command
 from django.utils import timezone
 
 import indicators
+from accounts.actions.sign_in import enrol_app
+from accounts.actor import Actor
 from accounts.models import Community, Member
 from sharing.actions import moderation
 from sharing.actions.keys import current_signer
@@ -15,11 +19,17 @@ from sharing.models import Review, ReviewState
 from sharing.tasks import publish_here
 
 DEMO = Path(indicators.__file__).parent / "demo"
+MEMBERS = ("analyst", "reviewer", "admin", "lab-a-admin")
+SECOND_FACTORS = "demo-second-factors.json"
+"""Name of the file in STILLWATCH_HOME with what the demo members' authenticator apps make their codes of."""
 PUBLIC_FACTS = "Published facts; every attribution is labelled as alleged."
 
 
 class Command(BaseCommand):
-    help = "Load the demo community of fictional organisations and the two worked example bundles."
+    help = (
+        "Load the demo community of fictional organisations and the two worked example bundles; give its members"
+        " authenticator apps."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         quiet = {"verbosity": options["verbosity"]}
@@ -27,6 +37,7 @@ class Command(BaseCommand):
         # Under its own name only at the end: it says that the demo is loaded.
         draft = tokens.with_suffix(".draft")
         call_command("apply_community", str(DEMO / "community.yaml"), tokens_out=draft, **quiet)
+        self._enrol()
         call_command(
             "import_stix", str(DEMO / "1-public-campaigns.json"), organization="hub", wait=True, **quiet
         )
@@ -37,6 +48,21 @@ class Command(BaseCommand):
         )
 
         draft.replace(tokens)
+
+    def _enrol(self) -> None:
+        """Give each demo member an authenticator app, whose secret `manage.py demo_code` finds in this home."""
+        now = timezone.now()
+        secrets = {
+            member.username: enrol_app(member=member, by=Actor("service:load_demo"), now=now)
+            for member in Member.objects.filter(username__in=MEMBERS).order_by("id")
+        }
+        file = Path(settings.STILLWATCH_HOME) / SECOND_FACTORS
+        file.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as out:
+            json.dump(secrets, out, indent=2)
+            out.write("\n")
 
     def _approve_all(self) -> None:
         analyst = Member.objects.get(username="analyst")
