@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.models import Member, Organization, Role
+from tests.desk import sign_in
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -36,17 +38,15 @@ class People:
         """The organisation's member of that role."""
         name = f"{organization.slug}-{role}"
         if name not in self._members:
-            self._members[name] = Member.objects.create_user(
+            self._members[name] = Member.objects.create(
                 username=name,
-                password="correct horse battery staple",
+                password=make_password(None),
                 organization=organization,
                 role=role,
                 is_staff=role in {Role.ANALYST, Role.ADMIN},
             )
         return self._members[name]
 
-    def client(self, organization: Organization, role: str) -> Client:
-        """A browser in which that member is signed in."""
-        client = Client()
-        client.force_login(self.member(organization, role))
-        return client
+    def client(self, organization: Organization, role: str, *, fresh: bool = True) -> Client:
+        """A browser in which that member is signed in; without `fresh` an hour ago."""
+        return sign_in(Client(), self.member(organization, role), fresh=fresh)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.apps import apps
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models, transaction
 
+from accounts.actions import sign_in
 from accounts.actions.audit import record
 from accounts.actions.refusal import Invalid, Unknown
 from accounts.actor import Actor
@@ -136,14 +136,7 @@ def set_password(*, member_id: int, password: str, now: datetime) -> None:
 @transaction.atomic
 def reset_second_factor(*, member_id: int, by: Actor, now: datetime, within: UUID | None = None) -> int:
     """Forget a member's authenticators, so that they set up new ones at their next sign-in; how many there were."""
-    member = _locked(member_id, within)
-    forgotten = 0
-    if apps.is_installed("allauth.mfa"):
-        from allauth.mfa.models import Authenticator
-
-        forgotten, _ = Authenticator.objects.filter(user=member).delete()
-    _record(member, "member.second-factor-reset", by, now, {"authenticators": forgotten})
-    return forgotten
+    return sign_in.reset_second_factor(member=_locked(member_id, within), by=by, now=now)
 
 
 def _locked(member_id: int, within: UUID | None) -> Member:

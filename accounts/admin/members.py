@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.apps import apps
 from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -31,6 +30,7 @@ from accounts.admin.invitation import link_for
 from accounts.admin.roles import ROLES
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import AuditEvent, Member, Role
+from accounts.sign_in.rules import second_factors
 
 
 @admin.register(Member)
@@ -170,19 +170,13 @@ def member(request: HttpRequest, member_id: int) -> HttpResponse:
 
 
 def _second_factors(member: Member) -> list[str]:
-    """The kinds of the member's second factors."""
-    if not apps.is_installed("allauth.mfa"):
-        return []
-    from allauth.mfa.models import Authenticator
-
-    return [
-        {
-            "totp": "authenticator app",
-            "webauthn": "security key or passkey",
-            "recovery_codes": "recovery codes",
-        }.get(kind, kind)
-        for kind in Authenticator.objects.filter(user=member).order_by("type").values_list("type", flat=True)
-    ]
+    """The kinds of the member's second factors, in words."""
+    words = {
+        "totp": "authenticator app",
+        "webauthn": "security key or passkey",
+        "recovery_codes": "recovery codes",
+    }
+    return [words.get(kind, kind) for kind in sorted(second_factors(member).values())]
 
 
 @desk_page("members/invite/", "member_invite", may=may_administer_some)

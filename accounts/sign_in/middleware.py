@@ -19,7 +19,7 @@ from accounts.sign_in.rules import (
 )
 from accounts.sign_in.sealing import Unreadable
 
-ANYBODY = frozenset({"account_login", "account_logout", "account_reset_password", "csp-report"})
+ANYBODY = frozenset({"account_login", "account_logout", "account_reset_password", "csp-report", "invitation"})
 """Names of the URLs that are for the signed-out too."""
 TO_SHOW = ANYBODY | {"mfa_reauthenticate", "mfa_reauthenticate_webauthn"}
 """What a session reaches that did not show the second factor which its member has."""

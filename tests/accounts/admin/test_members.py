@@ -81,6 +81,8 @@ def test_a_link_that_is_none_is_told_so(people: People, link: str) -> None:
 def test_a_later_link_makes_the_earlier_one_and_the_password_void(people: People) -> None:
     admin = people.client(people.hub, "admin")
     member = people.member(people.lab_a, "reader")
+    member.set_password(PASSWORD)
+    member.save()
     page = reverse("admin:member_password_link", args=[member.id])
     signed_in = people.client(people.lab_a, "reader")
     first = link_on(admin.post(page).content)
