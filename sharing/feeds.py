@@ -46,7 +46,7 @@ class Feed:
 class Reader:
     """A token that may read a feed, and how far it has come; `polled_at` is None where it never asked.
 
-    `behind` is in entries; `waits_since` is when the oldest entry that it was not given was added.
+    `behind` is in entries; `missed` is when the oldest entry that it was not given was added, in µs.
     """
 
     feed_id: UUID
@@ -57,11 +57,17 @@ class Reader:
     polled_at: datetime | None
     objects_given: int
     behind: int
-    waits_since: datetime | None
+    missed: int | None
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when something has waited for it."""
+        return None if self.missed is None else from_micros(self.missed)
 
     def lag(self, now: datetime) -> timedelta:
         """For how long something has waited for it."""
-        return timedelta(0) if self.waits_since is None else max(timedelta(0), now - self.waits_since)
+        since = self.waits_since
+        return timedelta(0) if since is None else max(timedelta(0), now - since)
 
 
 _FEEDS = """
@@ -130,10 +136,7 @@ def readers_of(organization_id: UUID, feed_ids: Sequence[UUID], *, now: datetime
 
 
 def _readers(query: str, parameters: dict[str, object]) -> list[Reader]:
-    return [
-        Reader(*row[:-1], None if row[-1] is None else from_micros(row[-1]))
-        for row in sql.rows(query, parameters)
-    ]
+    return [Reader(*row) for row in sql.rows(query, parameters)]
 
 
 def from_micros(micros: int) -> datetime:

@@ -60,6 +60,11 @@ class Tile:
     note: str = ""
     seen_up_to: int | None = None
 
+    @property
+    def columns(self) -> list[tuple[str, bool]]:
+        """The headers, and whether numbers stand below each."""
+        return [(name, cell.is_number) for name, cell in zip(self.headers, self.rows[0], strict=True)]
+
 
 def reviews(member: Member, now: datetime) -> Tile:
     """Cases that wait, by community and age."""
