@@ -121,6 +121,16 @@ class Technique:
     by_campaign: bool
     indicators: int
 
+    @property
+    def tactic_title(self) -> str:
+        """The tactic as people write it: `AI model access`."""
+        return self.tactic.replace("-", " ").capitalize().replace("Ai ", "AI ") or "No tactic said"
+
+    @property
+    def atlas_title(self) -> str:
+        """Its ATLAS ids, where its title does not begin with them."""
+        return "" if self.node.title.startswith(self.atlas) else self.atlas
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -171,6 +181,11 @@ class Campaign:
     indicator_count: int
     counted_all: bool
     merges: list[Merged] = field(default_factory=list)
+
+    @property
+    def observed(self) -> str:
+        """The volumes that its observations add up to, in words."""
+        return f"{self.exchanges_observed:,} exchanges, {self.accounts_observed:,} accounts"
 
 
 def find(known_as: str) -> int:

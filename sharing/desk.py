@@ -70,9 +70,18 @@ def title_of(body: bytes | memoryview | None) -> str:
     if "relationship_type" in value:
         ends = (value["source_ref"].partition("--")[0], value["target_ref"].partition("--")[0])
         return f"{ends[0]} {value['relationship_type']} {ends[1]}"
+    if value.get("type") == "observed-data":
+        times = "time" if value["number_observed"] == 1 else "times"
+        days = f"{value['first_observed'][:10]} to {value['last_observed'][:10]}"
+        return f"observed {value['number_observed']:,} {times}, {days}"
+    if value.get("type") == "sighting":
+        last = value.get("last_seen") or value.get("first_seen") or value["created"]
+        return f"sighted {value.get('count', 1):,} times, last on {last[:10]}"
     for key in _TITLES:
         if key in value:
             return str(value[key])
+    for name, digest in value.get("hashes", {}).items():
+        return f"{value['type']} {name} {digest}"
     return str(value.get("id", ""))
 
 

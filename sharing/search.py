@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts import sql
 from accounts.models import Tlp
@@ -351,11 +351,16 @@ def _normal(normaliser: Any, text: str) -> str | None:
 @contextmanager
 def bounded() -> Iterator[None]:
     """Queries that may take `SECONDS` each, planned for what they are given; raises `TooBroad`."""
+    inside = connection.in_atomic_block
     try:
         with transaction.atomic():
             sql.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
             sql.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
             yield
+            if inside:
+                # Otherwise they end with the transaction.
+                sql.execute("SET LOCAL statement_timeout TO DEFAULT")
+                sql.execute("SET LOCAL plan_cache_mode TO DEFAULT")
     except psycopg.errors.QueryCanceled:
         raise TooBroad(
             f"This takes longer than {SECONDS} seconds. Add a word, or narrow it by type, community or period."
