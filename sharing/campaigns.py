@@ -121,6 +121,16 @@ class Technique:
     by_campaign: bool
     indicators: int
 
+    @property
+    def tactic_title(self) -> str:
+        """The tactic as people write it: `AI model access`."""
+        return self.tactic.replace("-", " ").capitalize().replace("Ai ", "AI ") or "No tactic said"
+
+    @property
+    def atlas_title(self) -> str:
+        """Its ATLAS ids, where its title does not begin with them."""
+        return "" if self.node.title.startswith(self.atlas) else self.atlas
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -171,6 +181,11 @@ class Campaign:
     indicator_count: int
     counted_all: bool
     merges: list[Merged] = field(default_factory=list)
+
+    @property
+    def observed(self) -> str:
+        """The volumes that its observations add up to, in words."""
+        return f"{self.exchanges_observed:,} exchanges, {self.accounts_observed:,} accounts"
 
 
 def find(known_as: str) -> int:
@@ -293,16 +308,15 @@ def _members(community_id: UUID, names: Sequence[str], *, after: int, limit: int
     """The ids of indicators that relationships tie to any of these names, by the subject of the relationship."""
     return dict(
         sql.rows(
-            "SELECT r.subject_id, ends.ref FROM (SELECT DISTINCT subject_id FROM indicators_reference"
-            "  WHERE target = ANY(%s) AND subject_id > %s) r"
-            " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
-            " AND s.object_type = 'relationship'"
-            " CROSS JOIN LATERAL (SELECT min(ref) AS ref FROM indicators_claim c"
-            '  CROSS JOIN unnest(c."references") AS e(ref)'
-            "  WHERE c.subject_id = r.subject_id AND c.withdrawn_at IS NULL AND NOT c.revoked"
-            "  AND starts_with(ref, 'indicator--')) ends"
-            " WHERE ends.ref IS NOT NULL ORDER BY r.subject_id LIMIT %s",
-            (list(names), after, community_id, limit),
+            "SELECT DISTINCT near.subject_id, near.ref FROM unnest(%s::text[]) AS own(name) CROSS JOIN LATERAL"
+            " (SELECT r.subject_id, ends.ref FROM indicators_reference r"
+            "  JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
+            "  AND s.object_type = 'relationship' CROSS JOIN LATERAL (SELECT e.ref FROM indicators_claim c"
+            '   CROSS JOIN unnest(c."references") AS e(ref) WHERE c.subject_id = r.subject_id'
+            "   AND c.withdrawn_at IS NULL AND NOT c.revoked AND starts_with(e.ref, 'indicator--')"
+            "   ORDER BY c.id LIMIT 1) ends WHERE r.target = own.name AND r.subject_id > %s"
+            "  ORDER BY r.subject_id LIMIT %s) near ORDER BY near.subject_id LIMIT %s",
+            (list(names), community_id, after, limit, limit),
         )
     )
 
@@ -443,14 +457,16 @@ def _relationships(community_id: UUID, names: Sequence[str]) -> list[tuple[dict[
         (json.loads(body), sorted(sources))
         for body, sources in sql.rows(
             "SELECT (array_agg(c.body ORDER BY c.first_received_at, c.id))[1], array_agg(DISTINCT o.name)"
-            " FROM (SELECT DISTINCT subject_id FROM indicators_reference WHERE target = ANY(%s)) r"
+            " FROM (SELECT DISTINCT near.subject_id FROM unnest(%s::text[]) AS own(name) CROSS JOIN LATERAL"
+            "  (SELECT subject_id FROM indicators_reference r WHERE r.target = own.name"
+            "   ORDER BY subject_id LIMIT %s) near) r"
             " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
             " AND s.object_type = 'relationship'"
             " JOIN indicators_claim c ON c.subject_id = s.id AND c.withdrawn_at IS NULL AND NOT c.revoked"
             " AND NOT EXISTS (SELECT FROM unnest(c.\"references\") AS e(ref) WHERE starts_with(ref, 'indicator--'))"
             " JOIN accounts_organization o ON o.id = c.organization_id GROUP BY c.subject_id"
             " ORDER BY c.subject_id LIMIT %s",
-            (list(names), community_id, MOST),
+            (list(names), 4 * MOST, community_id, MOST),
         )
     ]
 

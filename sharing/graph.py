@@ -17,9 +17,9 @@ from sharing import desk, search
 from sharing.search import kind_of
 
 AT_ONCE = 50
-MOST_NODES = 120
+MOST_NODES = 80
 _FIRST_ROUND = 40
-_LATER_ROUNDS = 8
+_LATER_ROUNDS = 6
 """A first graph shows so many neighbours of the node in its middle, and of each of those after it."""
 MOST_COUNTED = 1000
 _CLAIMS = 20

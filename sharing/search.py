@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts import sql
 from accounts.models import Tlp
@@ -351,11 +351,16 @@ def _normal(normaliser: Any, text: str) -> str | None:
 @contextmanager
 def bounded() -> Iterator[None]:
     """Queries that may take `SECONDS` each, planned for what they are given; raises `TooBroad`."""
+    inside = connection.in_atomic_block
     try:
         with transaction.atomic():
             sql.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
             sql.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
             yield
+            if inside:
+                # Otherwise they end with the transaction.
+                sql.execute("SET LOCAL statement_timeout TO DEFAULT")
+                sql.execute("SET LOCAL plan_cache_mode TO DEFAULT")
     except psycopg.errors.QueryCanceled:
         raise TooBroad(
             f"This takes longer than {SECONDS} seconds. Add a word, or narrow it by type, community or period."
@@ -366,53 +371,133 @@ def subjects(query: Query, filters: Filters, *, after: int | None = None, limit:
     """The newest subjects that a search finds, before the subject `after`; `TooBroad`."""
     conditions, parameters = filters.conditions()
     conditions.append("s.id < %(after)s")
-    parameters |= {"after": 2**63 - 1 if after is None else after, "limit": limit}
+    parameters |= {"after": _LAST if after is None else after, "limit": limit}
     types = filters.types
-    by_words = "w.words @@ (%(words)s::tsquery{})"
-    sources: list[str] = []
-    if query.readings:
-        found = " UNION ".join(f"(SELECT id FROM ({reading.query}) AS f(id))" for reading in query.readings)
-        for reading in query.readings:
-            parameters |= reading.parameters
-        # What was split off what an identity leads to is found with it.
-        sources.append(
-            "indicators_subject s JOIN (SELECT id FROM found UNION SELECT c.subject_id FROM found"
-            " JOIN indicators_claim c ON c.home_id = found.id) any_of ON any_of.id = s.id"
-        )
-        prefix = f"WITH found AS MATERIALIZED ({found}) "
-    else:
-        prefix = ""
-    if query.words:
-        parameters["words"] = query.words
-        sources.append(
-            "indicators_subject s JOIN indicators_wording w ON w.subject_id = s.id AND " + by_words
-        )
     if query.is_empty:
-        sources.append("indicators_subject s")
-    if not sources:
-        return []
-    selects = []
-    for source in sources:
-        if types:
-            # One type at a time: each has its newest at the end of one index.
-            parameters["types"] = types
-            typed = source.format(" && ('''=' || t.type || '''')::tsquery")
-            selects.append(
-                "SELECT one.id FROM unnest(%(types)s::text[]) AS t(type) CROSS JOIN LATERAL (SELECT s.id"
-                f" FROM {typed} WHERE s.object_type = t.type AND {' AND '.join(conditions)}"
-                " ORDER BY s.id DESC LIMIT %(limit)s) one"
+        return [one for (one,) in sql.rows(_newest_of(types, conditions), parameters | {"types": types})]
+    found = _candidates(query, parameters)
+    if query.words:
+        parameters["words"] = _typed(query.words, types)
+        # So many that the newest are soon met; else all of them are looked up in the index of words.
+        if _is_frequent(parameters):
+            found.append(
+                "SELECT w.subject_id FROM indicators_wording w JOIN indicators_subject s ON s.id = w.subject_id"
+                f" WHERE w.words @@ %(words)s::tsquery AND {' AND '.join([*conditions, _of_types(types, parameters)])}"
+                " ORDER BY w.subject_id DESC LIMIT %(limit)s"
             )
         else:
-            more = [] if types is None else ["s.object_type <> ALL(%(known)s)"]
-            parameters |= {} if types is None else {"known": _KNOWN_TYPES}
-            selects.append(
-                f"(SELECT s.id FROM {source.format('')} WHERE {' AND '.join([*conditions, *more])}"
-                " ORDER BY s.id DESC LIMIT %(limit)s)"
-            )
+            found.append(f"{_BY_WORDS} AND subject_id < %(after)s LIMIT {_FREQUENT}")
+    if not found:
+        return []
+    conditions.append(_of_types(types, parameters))
     statement = (
-        f"{prefix}SELECT id FROM ({' UNION '.join(selects)}) any_of(id) ORDER BY id DESC LIMIT %(limit)s"
+        f"{_with(found)} SELECT s.id FROM any_of JOIN indicators_subject s ON s.id = any_of.id"
+        f" WHERE {' AND '.join(conditions)} ORDER BY s.id DESC LIMIT %(limit)s"
     )
     return [subject_id for (subject_id,) in sql.rows(statement, parameters)]
+
+
+def overview(query: Query, filters: Filters, *, limit: int) -> dict[str, list[int]]:
+    """The newest subjects that a search finds of each `Kind`, by its slug; `TooBroad`.
+
+    Of words that stand in very many subjects the newest are met among the last `_RECENT` of all.
+    """
+    conditions, parameters = filters.conditions()
+    conditions.append("s.id < %(after)s")
+    parameters |= {"after": _LAST, "limit": limit}
+    if query.is_empty:
+        statement = " UNION ALL ".join(
+            f"(SELECT '{kind.slug}', id FROM ({_newest_of([*kind.types], conditions, f'types_{nth}')}) AS l(id))"
+            for nth, kind in enumerate(KINDS)
+        )
+        parameters |= {f"types_{nth}": [*kind.types] for nth, kind in enumerate(KINDS)}
+    else:
+        found = _candidates(query, parameters)
+        if query.words:
+            parameters["words"] = query.words
+            found.append(
+                "SELECT subject_id FROM (SELECT subject_id, words FROM indicators_wording"
+                f" ORDER BY subject_id DESC LIMIT {_RECENT}) w WHERE w.words @@ %(words)s::tsquery"
+            )
+            for nth, kind in enumerate(KINDS):
+                parameters[f"words_{nth}"] = _typed(query.words, list(kind.types))
+                found.append(
+                    "SELECT subject_id FROM indicators_wording"
+                    f" WHERE words @@ %(words_{nth})s::tsquery LIMIT {_RECENT}"
+                )
+        if not found:
+            return {}
+        parameters |= {
+            "known": _KNOWN_TYPES,
+            "slugs": [_BY_TYPE[one].slug for one in _KNOWN_TYPES],
+        }
+        statement = (
+            f"{_with(found)} SELECT slug, id FROM (SELECT coalesce(k.slug, '{OTHER.slug}') AS slug, s.id, row_number()"
+            f" OVER (PARTITION BY coalesce(k.slug, '{OTHER.slug}') ORDER BY s.id DESC) AS nth"
+            " FROM any_of JOIN indicators_subject s ON s.id = any_of.id"
+            " LEFT JOIN unnest(%(known)s::text[], %(slugs)s::text[]) AS k(type, slug) ON k.type = s.object_type"
+            f" WHERE {' AND '.join(conditions)}) ranked WHERE nth <= %(limit)s ORDER BY id DESC"
+        )
+    grouped: dict[str, list[int]] = {kind.slug: [] for kind in (*KINDS, OTHER)}
+    for slug, subject_id in sql.rows(statement, parameters):
+        grouped[slug].append(subject_id)
+    return {slug: sorted(ids, reverse=True) for slug, ids in grouped.items() if ids}
+
+
+_LAST = 2**63 - 1
+_FREQUENT = 20_000
+_RECENT = 5_000
+_BY_WORDS = "SELECT subject_id FROM indicators_wording WHERE words @@ %(words)s::tsquery"
+
+
+def _candidates(query: Query, parameters: dict[str, object]) -> list[str]:
+    """The queries of all readings but that as words; their parameters go to the others."""
+    for reading in query.readings:
+        parameters |= reading.parameters
+    return [reading.query for reading in query.readings]
+
+
+def _with(found: Sequence[str]) -> str:
+    """All that is found, and what was split off what an identity leads to."""
+    united = " UNION ".join(f"(SELECT id FROM ({one}) AS f(id))" for one in found)
+    return (
+        f"WITH found AS MATERIALIZED ({united}), any_of AS MATERIALIZED (SELECT id FROM found UNION"
+        " SELECT c.subject_id FROM indicators_claim c WHERE c.home_id IS NOT NULL"
+        " AND c.home_id IN (SELECT id FROM found))"
+    )
+
+
+def _newest_of(types: Sequence[str] | None, conditions: Sequence[str], name: str = "types") -> str:
+    """SQL for the newest subjects of some types: each type has its newest at the end of one index."""
+    if not types:
+        return f"SELECT s.id FROM indicators_subject s WHERE {' AND '.join(conditions)} ORDER BY s.id DESC LIMIT %(limit)s"
+    return (
+        f"SELECT one.id FROM unnest(%({name})s::text[]) AS t(type) CROSS JOIN LATERAL (SELECT s.id"
+        f" FROM indicators_subject s WHERE s.object_type = t.type AND {' AND '.join(conditions)}"
+        " ORDER BY s.id DESC LIMIT %(limit)s) one ORDER BY one.id DESC LIMIT %(limit)s"
+    )
+
+
+def _of_types(types: Sequence[str] | None, parameters: dict[str, object]) -> str:
+    """SQL for "is of these types"; of none of those that are known, if there are none."""
+    if types is None:
+        return "true"
+    parameters["types"] = list(types) or _KNOWN_TYPES
+    return "s.object_type = ANY(%(types)s)" if types else "s.object_type <> ALL(%(types)s)"
+
+
+def _typed(words: str, types: Sequence[str] | None) -> str:
+    """Words, narrowed to types by the lexemes that stand for them."""
+    if not types:
+        return words
+    quoted = " | ".join("'=" + one.replace("\\", "").replace("'", "''") + "'" for one in types)
+    return f"{words} & ({quoted})"
+
+
+def _is_frequent(parameters: Mapping[str, object]) -> bool:
+    """Whether words stand in more subjects than are looked up one by one."""
+    found = sql.row(f"SELECT count(*) FROM ({_BY_WORDS} LIMIT {_FREQUENT}) w", {"words": parameters["words"]})
+    return found is not None and found[0] == _FREQUENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,11 +79,20 @@ _NAMES = (
 
 
 def known_by(value: Mapping[str, Any]) -> str:
-    """What people know an object by: its pattern, value or name, a relationship by its ends, else its id."""
+    """What people know an object by: its pattern, value or name; what has none of them by what it says; else its id."""
     if "relationship_type" in value:
         ends = (str(value.get(end, "")).partition("--")[0] for end in ("source_ref", "target_ref"))
         return f" {value['relationship_type']} ".join(ends)
+    if value.get("type") == "observed-data":
+        times = "time" if value["number_observed"] == 1 else "times"
+        days = f"{value['first_observed'][:10]} to {value['last_observed'][:10]}"
+        return f"observed {value['number_observed']:,} {times}, {days}"
+    if value.get("type") == "sighting":
+        last = value.get("last_seen") or value.get("first_seen") or value["created"]
+        return f"sighted {value.get('count', 1):,} times, last on {last[:10]}"
     for name in _NAMES:
         if name in value:
             return str(value[name])
+    for name, digest in value.get("hashes", {}).items():
+        return f"{value['type']} {name} {digest}"
     return str(value.get("id", ""))

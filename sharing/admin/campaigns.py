@@ -68,7 +68,17 @@ def campaign_page(request: HttpRequest, campaign_id: str) -> HttpResponse:
                 }
                 for one in shown.days
             ],
-            "day_rows": [(one, [one.counts[kind] for kind in campaigns.EVENTS]) for one in shown.days],
+            "day_rows": [
+                (
+                    one.day,
+                    [
+                        *(one.counts[kind] for kind in campaigns.EVENTS),
+                        f"{one.exchanges:,}",
+                        f"{one.accounts:,}",
+                    ],
+                )
+                for one in shown.days
+            ],
             "members": members,
             "next": f"?after={following}#indicators" if following else "",
             "first": "?#indicators" if after else "",

@@ -178,7 +178,7 @@ def listing(request: HttpRequest, *, title: str, kind: str = "") -> HttpResponse
 
 
 def _found(given: QueryDict, query: Query, filters: Filters) -> dict[str, Any]:
-    """The page of one kind, or the first of each kind; one query a kind, and four for what they show."""
+    """The page of one kind, or the first of each kind; the number of queries depends on neither."""
     with search.bounded():
         if filters.kind is not None:
             after = number_in(given.get("after"))
@@ -192,17 +192,7 @@ def _found(given: QueryDict, query: Query, filters: Filters) -> dict[str, Any]:
                 "first": link_with(given, after=None) if after is not None else "",
             }
             return {"groups": [group], "nothing": not shown}
-        found: dict[str, list[int]] = {}
-        for slug in _KINDS:
-            if query.is_empty and slug == OTHER.slug:
-                continue
-            narrowed = Filters(
-                slug, filters.community_id, filters.state, filters.tlp, filters.organization_id,
-                filters.since, filters.until,
-            )  # fmt: skip
-            ids = search.subjects(query, narrowed, limit=FIRST + 1)
-            if ids:
-                found[slug] = ids
+        found = search.overview(query, filters, limit=FIRST + 1)
         shown_by_id = {
             one.id: one for one in search.shown([one for ids in found.values() for one in ids[:FIRST]])
         }

@@ -22,13 +22,20 @@ const { default: cytoscape } = await import(new URL(place.dataset.library, docum
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const kindOf = (node) => told.kinds[node.kind] ?? told.kinds.other;
 
+// The letter of its kind in the middle of a node: neither shape nor colour has to be told apart.
+function letterOf(letter) {
+  const drawn = `<svg xmlns="http://www.w3.org/2000/svg" width="30" height="30"><text x="15" y="19.5" font-family="sans-serif" font-size="12" font-weight="700" fill="#fff" text-anchor="middle">${letter}</text></svg>`;
+  return `data:image/svg+xml;utf8,${encodeURIComponent(drawn)}`;
+}
+
 function nodeElement(node) {
   const kind = kindOf(node);
   return {
     group: "nodes",
     data: {
       ...node, shape: kind.shape, fill: FILLS[node.kind] ?? FILLS.other,
-      label: `${kind.letter} ${short(node.title, 34)}${node.alleged ? " (alleged)" : ""}`,
+      label: `${short(node.title, 34)}${node.alleged ? " (alleged)" : ""}`,
+      letter: letterOf(kind.letter),
     },
     classes: node.alleged ? "alleged" : "",
   };
@@ -46,17 +53,18 @@ drawing.hidden = false;
 const cy = cytoscape({
   container: canvas,
   elements: [...told.nodes.map(nodeElement), ...told.edges.map(edgeElement)],
-  minZoom: 0.15, maxZoom: 3, wheelSensitivity: 0.3, boxSelectionEnabled: false, selectionType: "single",
+  minZoom: 0.15, maxZoom: 3, boxSelectionEnabled: false, selectionType: "single",
   style: [
     { selector: "node", style: {
-      shape: "data(shape)", "background-color": "data(fill)", width: 26, height: 26, label: "data(label)", color: ink,
-      "font-size": 10, "text-valign": "bottom", "text-margin-y": 4, "text-wrap": "wrap", "text-max-width": 120,
+      shape: "data(shape)", "background-color": "data(fill)", width: 30, height: 30,
+      "background-image": "data(letter)", "background-fit": "contain", "background-clip": "none", label: "data(label)", color: ink,
+      "font-size": 10, "min-zoomed-font-size": 6, "text-valign": "bottom", "text-margin-y": 4, "text-wrap": "wrap", "text-max-width": 120,
       "border-width": 1, "border-color": ink, "font-family": "Inter, sans-serif",
     } },
     { selector: "node.alleged", style: { "border-style": "dashed", "border-width": 3 } },
     { selector: "edge", style: {
       width: 1.5, "line-color": "#7a8a96", "target-arrow-color": "#7a8a96", "target-arrow-shape": "triangle",
-      "curve-style": "bezier", label: "data(label)", "font-size": 8, color: ink, "text-rotation": "autorotate",
+      "curve-style": "bezier", label: "data(label)", "font-size": 8, "min-zoomed-font-size": 6, color: ink, "text-rotation": "autorotate",
       "text-background-color": dark ? "#141c23" : "#ffffff", "text-background-opacity": 0.85, "text-background-padding": 1,
     } },
     { selector: "edge.alleged", style: { "line-style": "dashed" } },
@@ -72,7 +80,10 @@ function arrange() {
     concentric: (node) => -distance(root, node), levelWidth: () => 1,
   }).run();
   cy.layout(layout).run();
-  cy.fit(undefined, 30);
+  // The canvas is wider than high.
+  cy.nodes().positions((node) => ({ x: node.position("x") * 1.7, y: node.position("y") }));
+  cy.fit(undefined, 20);
+  if (cy.zoom() < 0.6) cy.zoom({ level: 0.6, position: root.position() }).center(root);
 }
 
 let distances = null;
