@@ -470,7 +470,8 @@ def _with(found: Sequence[str]) -> str:
 def _newest_of(types: Sequence[str] | None, conditions: Sequence[str], name: str = "types") -> str:
     """SQL for the newest subjects of some types: each type has its newest at the end of one index."""
     if not types:
-        return f"SELECT s.id FROM indicators_subject s WHERE {' AND '.join(conditions)} ORDER BY s.id DESC LIMIT %(limit)s"
+        where = " AND ".join(conditions)
+        return f"SELECT s.id FROM indicators_subject s WHERE {where} ORDER BY s.id DESC LIMIT %(limit)s"
     return (
         f"SELECT one.id FROM unnest(%({name})s::text[]) AS t(type) CROSS JOIN LATERAL (SELECT s.id"
         f" FROM indicators_subject s WHERE s.object_type = t.type AND {' AND '.join(conditions)}"

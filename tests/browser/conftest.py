@@ -33,7 +33,6 @@ def at_desk(browser: Browser, world: World) -> AtDesk:
     """A window in which somebody is signed in, with password and, where they must have one, second factor."""
 
     def enter(username: str) -> AbstractContextManager[Watched]:
-        cookies = desk_session(world, username).cookies if username else ()
-        return window(browser, world.url, cookies)
+        return window(browser, world.url, desk_session(world, username).cookies)
 
     return enter
