@@ -1,5 +1,6 @@
 """The wiring as Django applications: the command `serve`, the Celery application, and the desk."""
 
+from allauth.account.apps import AccountConfig
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
@@ -18,3 +19,13 @@ class DeskConfig(AdminConfig):
 
     default = False
     default_site = "config.desk.Desk"
+
+
+class SignInConfig(AccountConfig):
+    """allauth's accounts, whose middleware stands in settings.DESK_MIDDLEWARE."""
+
+    default = False
+
+    def ready(self) -> None:
+        # Without allauth's own, which wants its middleware in front of every request.
+        from allauth.account import checks  # noqa: F401

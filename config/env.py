@@ -105,6 +105,24 @@ def base_url(name: str) -> str:
     return raw
 
 
+def secure_url(name: str) -> str:
+    """An https URL without query, or one of this machine's own with http, or the empty string."""
+    raw = text(name).rstrip("/")
+    if not raw:
+        return ""
+    try:
+        parts = urlsplit(raw)
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    local = host in {"localhost", "127.0.0.1", "::1"}
+    if not host or parts.scheme != "https" and not (local and parts.scheme == "http"):
+        raise Misconfigured(name, f"{raw!r} is not an https URL")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise Misconfigured(name, f"{raw!r} has a query, a fragment or a user in it")
+    return raw
+
+
 def url_of(host: str, port: int) -> str:
     """Where this machine reaches a server that listens on a host and port."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

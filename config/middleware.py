@@ -26,16 +26,19 @@ class DeskOnly:
         self.get_response = get_response
         self.paths: tuple[str, ...] = tuple(settings.DESK_PATHS)
         self.view_hooks: list[Callable[..., HttpResponseBase | None]] = []
+        self.exception_hooks: list[Callable[[HttpRequest, Exception], HttpResponseBase | None]] = []
         self.chain = get_response
         for name in reversed(settings.DESK_MIDDLEWARE):
             middleware = import_string(name)(self.chain)
-            for hook in ("process_exception", "process_template_response"):
-                if hasattr(middleware, hook):
-                    raise ImproperlyConfigured(
-                        f"DESK_MIDDLEWARE: {name} uses {hook}, which is not passed on here"
-                    )
+            if hasattr(middleware, "process_template_response"):
+                raise ImproperlyConfigured(
+                    f"DESK_MIDDLEWARE: {name} uses process_template_response, which is not passed on here"
+                )
             if hasattr(middleware, "process_view"):
                 self.view_hooks.insert(0, middleware.process_view)
+            if hasattr(middleware, "process_exception"):
+                # The innermost first, as Django asks them.
+                self.exception_hooks.append(middleware.process_exception)
             self.chain = cast(GetResponse, convert_exception_to_response(middleware))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -52,6 +55,14 @@ class DeskOnly:
         if request.path_info.startswith(self.paths):
             for hook in self.view_hooks:
                 response = hook(request, view, args, kwargs)
+                if response is not None:
+                    return response
+        return None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if request.path_info.startswith(self.paths):
+            for hook in self.exception_hooks:
+                response = hook(request, exception)
                 if response is not None:
                     return response
         return None

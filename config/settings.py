@@ -9,15 +9,18 @@ Two modes, chosen by STILLWATCH_MODE:
 docs/operations.md describes each variable.
 """
 
+import hashlib
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
@@ -117,6 +120,11 @@ HIGH_WATER_OBJECTS = env.integer("HIGH_WATER_OBJECTS", 1_000_000, minimum=1)
 HIGH_WATER_BYTES = env.integer("HIGH_WATER_BYTES", 4 * 1024**3, minimum=1)
 """As long as more than this waits for ingest, nothing more is taken from anybody."""
 
+# --------------------------------------------------------------------------------------------------- the desk
+
+BLAST_RADIUS_LIMIT = env.integer("BLAST_RADIUS_LIMIT", 10_000, minimum=1, maximum=10**10)
+"""What more people than this are estimated to be behind is released by two analysts, never by one."""
+
 # -------------------------------------------------------------------------------------------------- the hosts
 
 _public_host = urlsplit(PUBLIC_URL).hostname or ""
@@ -157,6 +165,12 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    # After ours, whose templates stand in for theirs: allauth and axes, for signing in.
+    "config.apps.SignInConfig",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
     "indicators",
     "sharing",
     "config.apps.Wiring",
@@ -180,10 +194,14 @@ DESK_MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.sign_in.middleware.SecondFactor",
+    # Last: it turns the answer to a try that locked somebody out into the page that says so.
+    "axes.middleware.AxesMiddleware",
 ]
 SILENCED_SYSTEM_CHECKS = [
     # The checks look for these in MIDDLEWARE; they are in DESK_MIDDLEWARE, for the pages that need them.
-    *("admin.E408", "admin.E409", "admin.E410"),
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002"),
     *("security.W001", "security.W002", "security.W003"),
 ]
 
@@ -196,6 +214,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.sign_in.context.frame",
             ]
         },
     }
@@ -298,9 +317,109 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("desk/icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {"navigation": [{"title": "Your sign-in", "link": reverse_lazy("mfa_index")}]},
     "STYLES": [lambda _: static("desk/desk.css")],
     "SCRIPTS": [lambda _: static("desk/alpine.js"), lambda _: static("desk/desk.js")],
 }
+
+# ------------------------------------------------------------------------------------------------- signing in
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+LOGIN_REDIRECT_URL = "/admin/"
+LOGOUT_REDIRECT_URL = "/admin/login/"
+# How often something was tried, and which code was used up, must be known to all web processes, and outlive a restart:
+# a table, as everything else that must not be forgotten. It sees a few rows for each sign-in.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "accounts_signinlimit",
+        # Above this a third of the rows is dropped, also those that hold somebody back.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
+}
+
+ACCOUNT_ADAPTER = "accounts.sign_in.adapters.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+"""For how many seconds a proof of identity counts as fresh."""
+ACCOUNT_RATE_LIMITS = {
+    # Wider than the lock-out of one name at one address (AXES_*): for tries that are spread over many addresses.
+    "login": "60/m/ip",
+    "login_failed": "30/m/ip,10/10m/key",
+}
+
+MFA_ADAPTER = "accounts.sign_in.adapters.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "accounts.sign_in.forms.SecondFactorForm",
+    "reauthenticate": "accounts.sign_in.forms.SecondFactorAgainForm",
+    "authenticate_webauthn": "accounts.sign_in.forms.KeyForm",
+    "reauthenticate_webauthn": "accounts.sign_in.forms.KeyAgainForm",
+    "activate_totp": "accounts.sign_in.forms.ActivateAppForm",
+}
+MFA_TOTP_TOLERANCE = 1
+"""How many codes before and after the present one count, for clocks that differ by up to half a minute."""
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+
+AXES_FAILURE_LIMIT = 5
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Who is locked out cannot make it longer for others by trying on.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "accounts.sign_in.lockout.Lockout"
+AXES_LOCKOUT_CALLABLE = "accounts.sign_in.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "accounts.sign_in.lockout.address_of"
+AXES_SENSITIVE_PARAMETERS = [
+    "username",
+    "ip_address",
+    "login",
+    "code",
+    "credential",
+    "oldpassword",
+    "password1",
+]
+AXES_SENSITIVE_PARAMETERS += ["password2", "csrfmiddlewaretoken", "state"]
+# What its tables hold is in the audit trail and in notices.
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.adapters.SingleSignOn"
+
+OIDC_ISSUER = env.secure_url("OIDC_ISSUER")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+"""What the button on the sign-in page says."""
+OIDC_PROVIDER = f"oidc-{hashlib.sha256(OIDC_ISSUER.encode()).hexdigest()[:12]}"
+"""Stands with every link between a member and a person there: another issuer's people are others."""
+_oidc = {"OIDC_CLIENT_ID": env.text("OIDC_CLIENT_ID"), "OIDC_CLIENT_SECRET": env.secret("OIDC_CLIENT_SECRET")}
+if bool(OIDC_ISSUER) != all(_oidc.values()) or bool(OIDC_ISSUER) != any(_oidc.values()):
+    raise env.Misconfigured(
+        ", ".join(name for name, value in ({"OIDC_ISSUER": OIDC_ISSUER} | _oidc).items() if not value),
+        "must be set where single sign-on is",
+    )
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": OIDC_PROVIDER,
+                "name": OIDC_NAME,
+                "client_id": _oidc["OIDC_CLIENT_ID"],
+                "secret": _oidc["OIDC_CLIENT_SECRET"],
+                "settings": {"server_url": OIDC_ISSUER},
+            }
+        ]
+        if OIDC_ISSUER
+        else [],
+    }
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.flag("BEHIND_PROXY", default=False) else 0
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

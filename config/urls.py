@@ -13,5 +13,6 @@ urlpatterns = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/csp-report/", content_policy.report, name="csp-report"),
+    path("admin/", include("accounts.sign_in.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -422,7 +422,11 @@ class Claim(models.Model):
     version = models.TextField(
         help_text="Sortable: nine fractional digits; empty for objects without versions."
     )
-    tlp = models.SmallIntegerField(choices=Tlp.choices)
+    tlp = models.SmallIntegerField(choices=Tlp.choices, help_text="What it counts as.")
+    stated_tlp = models.SmallIntegerField(
+        choices=Tlp.choices,
+        help_text="What its source marked it, or the community's default; `tlp` is another where an analyst said so.",
+    )
     references = ArrayField(models.TextField())
     body = models.BinaryField(help_text="RFC 8785 bytes.")
     signature = models.TextField(help_text="Detached JWS over `body`, made when it came in.")
@@ -442,6 +446,11 @@ class Claim(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["community", "object_id", "organization"], name="claim_once"),
             models.CheckConstraint(condition=Q(tlp__in=Tlp.values), name="claim_tlp_known"),
+            models.CheckConstraint(condition=Q(stated_tlp__in=Tlp.values), name="claim_stated_tlp_known"),
+            # Below its level nothing of TLP:RED is ever shown, whoever says so.
+            models.CheckConstraint(
+                condition=Q(stated_tlp__lt=Tlp.RED) | Q(tlp=Tlp.RED), name="claim_red_stays_red"
+            ),
             models.CheckConstraint(
                 condition=Q(received_at__gte=F("first_received_at")), name="claim_times_ordered"
             ),
@@ -842,6 +851,62 @@ class AllowlistEntry(models.Model):
             return str(self.network or self.domain)
         last = "" if self.asn_last == self.asn_first else f"-AS{self.asn_last}"
         return f"AS{self.asn_first}{last}"
+
+
+class PopulationKind(models.TextChoices):
+    """What stands at an address, as far as it tells how many people are behind it."""
+
+    RESIDENTIAL = "residential", "Residential"
+    MOBILE = "mobile", "Mobile"
+    CGNAT = "cgnat", "Shared by a carrier (CGNAT)"
+    VPN = "vpn", "VPN or proxy"
+    ENTERPRISE = "enterprise", "Company or school"
+    HOSTING = "hosting", "Hosting"
+    SERVICE = "service", "A service that people use"
+    OTHER = "other", "Other"
+
+
+class Population(models.Model):
+    """How many people are estimated to be behind a network, domain or AS number; one of the three.
+
+    Loaded by the operator (`manage.py load_populations`); `indicators.allowlists.blast` says what follows from it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    network = CidrField(null=True)
+    domain = models.TextField(null=True, help_text="In normal form; it holds for all below it.")
+    asn = models.BigIntegerField(null=True)
+    users = models.BigIntegerField(help_text="Behind all of it.")
+    kind = models.CharField(max_length=12, choices=PopulationKind.choices)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["network", "domain", "asn"], nulls_distinct=False, name="population_once"
+            ),
+            models.CheckConstraint(condition=Q(users__gte=0), name="population_counted"),
+            models.CheckConstraint(condition=Q(kind__in=PopulationKind.values), name="population_kind_known"),
+            models.CheckConstraint(
+                condition=Q(network__isnull=False, domain__isnull=True, asn__isnull=True)
+                | Q(network__isnull=True, domain__isnull=False, asn__isnull=True)
+                | Q(network__isnull=True, domain__isnull=True, asn__isnull=False),
+                name="population_exactly_one",
+            ),
+        ]
+        indexes = [
+            GistIndex(
+                fields=["network"],
+                opclasses=["inet_ops"],
+                condition=Q(network__isnull=False),
+                name="population_network",
+            ),
+            models.Index(fields=["domain"], condition=Q(domain__isnull=False), name="population_domain"),
+            models.Index(fields=["asn"], condition=Q(asn__isnull=False), name="population_asn"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.network or self.domain or f"AS{self.asn}")
 
 
 class SourceKind(models.TextChoices):

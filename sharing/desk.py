@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,6 +13,7 @@ from accounts import sql
 from accounts.models import Tlp
 from indicators.dedup.identity import indicator_key
 from indicators.patterns import PatternError
+from indicators.stix.objects import known_by
 from sharing.models import Review
 
 
@@ -66,11 +66,7 @@ def claims_on(subject_id: int, *, ceiling: int = Tlp.RED) -> list[ShownClaim]:
 
 def title_of(body: bytes | memoryview | None) -> str:
     """What an analyst knows an object by: its pattern, value or name."""
-    value: dict[str, Any] = {} if body is None else json.loads(bytes(body))
-    for key in ("pattern", "value", "name", "path", "key", "relationship_type", "number", "cluster_id"):
-        if key in value:
-            return str(value[key])
-    return str(value.get("id", ""))
+    return "" if body is None else known_by(json.loads(bytes(body)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from accounts.models import Community, Member, Notice, Organization, Tlp, Token
-from indicators.models import Channel, Subject, Submission
+from indicators.models import Channel, Claim, Subject, Submission
 
 
 class Kind(models.TextChoices):
@@ -235,17 +235,52 @@ class ReviewState(models.TextChoices):
 
 
 class Review(models.Model):
-    """An analyst's case: may this leave to this audience?"""
+    """An analyst's case: may this leave to this audience?
+
+    From `ceiling` to `blast_radius` it repeats what its audience would see, so that cases are filtered and sorted by
+    their own rows; while a case is pending they follow each triage.
+    """
 
     id = models.BigAutoField(primary_key=True)
     release = models.ForeignKey(Release, on_delete=models.PROTECT)
     community = models.ForeignKey(Community, on_delete=models.PROTECT)
     state = models.CharField(max_length=8, choices=ReviewState.choices, default=ReviewState.PENDING)
     sources = models.SmallIntegerField(help_text="How many organisations said it when the case was opened.")
+    ceiling = models.SmallIntegerField(choices=Tlp.choices, db_default=0)
+    object_type = models.TextField(db_default="")
+    title = models.TextField(
+        db_default="", help_text="The pattern, value or name, as the audience would see it."
+    )
+    reason = models.CharField(max_length=64, db_default="", help_text="Why an analyst decides.")
+    confidence = models.SmallIntegerField(db_default=-1, help_text="-1 for what has none.")
+    blast_radius = models.BigIntegerField(
+        db_default=0, help_text="Estimated users behind what it names (docs/desk.md)."
+    )
+    blast_limit = models.BigIntegerField(
+        db_default=0,
+        help_text="Above so many, two people release it; as set when the case was looked at last.",
+    )
     opened_at = models.DateTimeField()
+    viewed_by = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who looks at it; nobody is kept from deciding.",
+    )
+    viewed_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True)
     decision_reason = models.TextField(blank=True)
+    seconded_by = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="The second person, where it takes two.",
+    )
 
     class Meta:
         constraints = [
@@ -258,15 +293,161 @@ class Review(models.Model):
                 | (Q(decided_at__isnull=False, decided_by__isnull=False) & ~Q(decision_reason="")),
                 name="review_decided_with_reason",
             ),
+            models.CheckConstraint(
+                condition=~Q(state="approved", blast_radius__gt=F("blast_limit"))
+                | Q(seconded_by__isnull=False),
+                name="review_wide_takes_two",
+            ),
+            models.CheckConstraint(
+                condition=Q(seconded_by__isnull=True)
+                | Q(decided_by__isnull=False) & ~Q(seconded_by=F("decided_by")),
+                name="review_seconded_by_another",
+            ),
         ]
         indexes = [
+            models.Index(fields=["id"], condition=Q(state="pending"), name="review_pending"),
+            models.Index(
+                fields=["confidence", "id"], condition=Q(state="pending"), name="review_pending_confidence"
+            ),
+            models.Index(
+                fields=["blast_radius", "id"], condition=Q(state="pending"), name="review_pending_blast"
+            ),
+            models.Index(
+                fields=["community", "ceiling", "id"],
+                condition=Q(state="pending"),
+                name="review_pending_audience",
+            ),
+            models.Index(
+                fields=["viewed_by"],
+                condition=Q(state="pending", viewed_by__isnull=False),
+                name="review_pending_viewed",
+            ),
             models.Index(
                 fields=["community", "opened_at"], condition=Q(state="pending"), name="review_waiting"
-            )
+            ),
         ]
 
     def __str__(self) -> str:
         return f"review {self.id}"
+
+    @property
+    def takes_two(self) -> bool:
+        """Whether one analyst alone cannot release it."""
+        return self.blast_radius > self.blast_limit
+
+
+class ProposalKind(models.TextChoices):
+    """What takes two people."""
+
+    LOWER_TLP = "lower-tlp", "Lower the TLP of a claim"
+    DISCLOSE = "disclose", "Tell an organisation who submitted it"
+    RELEASE = "release", "Release above the blast radius"
+
+
+class ProposalState(models.TextChoices):
+    """How a proposal stands."""
+
+    OPEN = "open", "Waits for a second person"
+    CONFIRMED = "confirmed", "Confirmed"
+    DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    OVER = "over", "Over: what it was about has changed"
+
+
+class Proposal(models.Model):
+    """What one analyst proposes and another one confirms; the database lets neither do it alone.
+
+    Triggers hold it (migration 0005): it is made open, what it says never changes, and a claim's TLP, a disclosure and
+    a release above the blast radius need a confirmed one that says just that.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=12, choices=ProposalKind.choices)
+    state = models.CharField(max_length=12, choices=ProposalState.choices, default=ProposalState.OPEN)
+    community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
+    claim = models.ForeignKey(Claim, on_delete=models.PROTECT, null=True)
+    review = models.ForeignKey(Review, on_delete=models.PROTECT, null=True)
+    tlp = models.SmallIntegerField(choices=Tlp.choices, null=True, help_text="To which it is lowered.")
+    stated_tlp = models.SmallIntegerField(
+        choices=Tlp.choices, null=True, help_text="What its source marked it when it was proposed."
+    )
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, null=True, db_index=False, help_text="Who is told."
+    )
+    reason = models.TextField()
+    proposed_by = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    decided_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    decision_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=ProposalState.values), name="proposal_state_known"),
+            models.CheckConstraint(condition=~Q(reason=""), name="proposal_has_reason"),
+            models.CheckConstraint(
+                condition=~Q(state="confirmed")
+                | Q(decided_by__isnull=False, decided_at__isnull=False) & ~Q(decided_by=F("proposed_by")),
+                name="proposal_confirmed_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    kind="lower-tlp",
+                    claim__isnull=False,
+                    tlp__isnull=False,
+                    stated_tlp__isnull=False,
+                    review__isnull=True,
+                    organization__isnull=True,
+                )
+                | Q(
+                    kind="disclose",
+                    claim__isnull=False,
+                    organization__isnull=False,
+                    tlp__isnull=True,
+                    stated_tlp__isnull=True,
+                    review__isnull=True,
+                )
+                | Q(
+                    kind="release",
+                    review__isnull=False,
+                    claim__isnull=True,
+                    tlp__isnull=True,
+                    stated_tlp__isnull=True,
+                    organization__isnull=True,
+                ),
+                name="proposal_of_one_thing",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "claim", "review", "organization"],
+                condition=Q(state="open"),
+                nulls_distinct=False,
+                name="proposal_one_open",
+            ),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(state="open"), name="proposal_open")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} ({self.get_state_display()})"
+
+
+class SavedView(models.Model):
+    """Filters of the review queue that a member keeps under a name, alone or for all analysts."""
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
+    name = models.CharField(max_length=60)
+    query = models.TextField(blank=True, help_text="The filters, as in the address of the queue.")
+    is_shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="saved_view_once"),
+            models.CheckConstraint(condition=~Q(name=""), name="saved_view_named"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Publisher(models.Model):

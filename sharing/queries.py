@@ -474,3 +474,12 @@ def known_campaigns(community_id: UUID, organization_id: UUID) -> dict[str, str]
         for name in (object_id, *(one.casefold() for one in (value["name"], *value.get("aliases", ())))):
             known.setdefault(name, object_id)
     return known
+
+
+def queue_pending_cases() -> int:
+    """Have the subjects of all pending cases looked at again; how many."""
+    return sql.execute(
+        "INSERT INTO indicators_pendingfold (community_id, subject_id)"
+        " SELECT DISTINCT v.community_id, r.subject_id FROM sharing_review v"
+        " JOIN sharing_release r ON r.id = v.release_id WHERE v.state = 'pending' ORDER BY r.subject_id"
+    )

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts import sql
+from accounts.models import Tlp
 from indicators.models import SubmissionState
 from indicators.sources import csv
 from indicators.stix import timestamps
@@ -220,7 +221,7 @@ SELECT o.object_id, o.version, o.place, o.note, o.outcome, o.reason, o.sentence,
                AND c.organization_id <> %(organization)s AND c.tlp <= %(ceiling)s
                AND c.first_received_at <= s.ingested_at),
        (SELECT v.decision_reason FROM sharing_review v WHERE v.release_id = r.id AND v.state = 'rejected'
-        ORDER BY v.id DESC LIMIT 1)
+        ORDER BY v.id DESC LIMIT 1), mine.stated_tlp
 FROM indicators_submittedobject o
 JOIN indicators_submission s ON s.id = o.submission_id
 LEFT JOIN indicators_claim mine ON mine.community_id = s.community_id AND mine.object_id = o.object_id
@@ -244,7 +245,11 @@ class _Fate(NamedTuple):
 
 
 def _line(row: sql.Row, ceiling: int | None) -> Line:
-    object_id, version, place, note, *rest = row
+    object_id, version, place, note, *rest, stated = row
+    tlp = rest[4]
+    if tlp != stated:
+        said = f"An analyst has it count as {Tlp(tlp).label}; it was sent as {Tlp(stated).label}."
+        note = f"{note} {said}".strip()
     return Line(object_id, version, *_fate(rest, ceiling), place, note)
 
 

@@ -26,6 +26,7 @@ import requests
 
 from config import embedded
 from indicators.stix import markings, profile
+from tests import desk
 
 PROJECT = Path(__file__).resolve().parent.parent
 TAXII = "application/taxii+json;version=2.1"
@@ -73,6 +74,18 @@ communities:
 """
 
 
+_ENROL = """
+import json
+from django.utils import timezone
+from accounts.actions.sign_in import enrol_app
+from accounts.actor import Actor
+from accounts.models import Member
+members = Member.objects.filter(role__in=["analyst", "admin"])
+secrets = {one.username: enrol_app(member=one, by=Actor("service:test"), now=timezone.now()) for one in members}
+print(json.dumps(secrets))
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A credential in the three ways in which clients send it."""
@@ -98,6 +111,10 @@ class World:
     _serve: subprocess.Popen[str]
     community: str = "frontier"
     _tokens: dict[str, dict[str, str]] = field(default_factory=dict)
+    desk_cookies: dict[str, requests.cookies.RequestsCookieJar] = field(default_factory=dict)
+    """The sessions that tests/desk.py shares, by username."""
+    _apps: dict[str, str] = field(default_factory=dict)
+    _codes: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     @contextlib.contextmanager
@@ -135,6 +152,24 @@ class World:
     def token(self, organization: str, name: str = "rw") -> Token:
         """`rw` reads and submits, `ro` reads, `wo` submits."""
         return Token(**self._tokens[f"{organization}/{name}"])
+
+    def app_of(self, username: str) -> str:
+        """The secret of a member's authenticator app, where their role needs one; all get them at once."""
+        if not self._apps:
+            said = self.manage("shell", "--verbosity", "0", "--command", _ENROL)
+            self._apps = json.loads(said.splitlines()[-1])
+        return self._apps.get(username, "")
+
+    def code(self, username: str) -> str:
+        """A code of a member's app that was not used yet; waits for the next one if need be."""
+        secret = self.app_of(username)
+        while True:
+            for step in (0, 1, -1):
+                found = desk.code(secret, step=step)
+                if (username, found) not in self._codes:
+                    self._codes.add((username, found))
+                    return found
+            time.sleep(1)
 
     def root(self, community: str | None = None) -> str:
         """The URL of an API root."""

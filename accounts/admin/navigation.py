@@ -40,6 +40,7 @@ SECTIONS = (
         (
             Item("Home", "home", "admin:index"),
             Item("Reviews", "rule", "admin:sharing_review_changelist"),
+            Item("Second person", "group", "admin:proposals"),
             Item("Likenesses", "compare", "admin:indicators_likeness_changelist"),
             Item("What is known", "database", "admin:indicators_subject_changelist"),
             Item("Merge journal", "merge", "admin:indicators_merge_changelist"),

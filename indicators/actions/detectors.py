@@ -402,13 +402,17 @@ def precisions(detector_ids: Sequence[int]) -> dict[int, Precision]:
     }
 
 
-def judge(*, subject_id: int, ceiling: int, confirmed: bool, now: datetime) -> None:
-    """Take an analyst's decision on an indicator as one on what the detectors found that its audience hears."""
+def judge(*, decided: Sequence[tuple[int, int]], confirmed: bool, now: datetime) -> None:
+    """Take an analyst's decisions on indicators as ones on what the detectors found that their audiences hear.
+
+    `decided` are (subject, ceiling).
+    """
     judged = sql.rows(
-        "SELECT DISTINCT c.detector_id, c.subject_id FROM indicators_claim c"
+        "SELECT DISTINCT c.detector_id, c.subject_id FROM unnest(%s::int8[], %s::int2[]) AS d(subject_id, ceiling)"
+        " JOIN indicators_claim c ON c.subject_id = d.subject_id AND c.tlp <= d.ceiling"
         " JOIN indicators_subject s ON s.id = c.subject_id"
-        " WHERE c.subject_id = %s AND s.object_type = 'indicator' AND c.detector_id IS NOT NULL AND c.tlp <= %s",
-        (subject_id, ceiling),
+        " WHERE s.object_type = 'indicator' AND c.detector_id IS NOT NULL",
+        ([subject_id for subject_id, _ in decided], [ceiling for _, ceiling in decided]),
     )
     _judge([(detector_id, one) for detector_id, one in judged], confirmed=confirmed, now=now)
 

@@ -22,7 +22,8 @@ IS_LIMITED = "coalesce(d.tier = 'review' OR d.limited_at IS NOT NULL, false)"
 class Observed:
     """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body.
 
-    `detector_id` where a detector's finding says it.
+    `detector_id` where a detector's finding says it; `stated_tlp` is what its source marked it, where an analyst said
+    otherwise (`overridden`).
     """
 
     object: StixObject
@@ -30,6 +31,12 @@ class Observed:
     key: bytes
     signature: str
     detector_id: int | None = None
+    stated_tlp: int | None = None
+
+    @property
+    def marked(self) -> int:
+        """The TLP that its source marked it."""
+        return self.tlp if self.stated_tlp is None else self.stated_tlp
 
 
 def subject_key(stix: StixObject) -> bytes:
@@ -128,6 +135,29 @@ def _vouch(echoed: Mapping[int, int | None]) -> list[int]:
             f" WHERE d.id = e.detector_id AND {IS_LIMITED}) RETURNING c.subject_id",
             (list(echoed), list(echoed.values())),
         )
+    ]
+
+
+def overridden(*, community_id: UUID, organization_id: UUID, observed: Sequence[Observed]) -> list[Observed]:
+    """What came in, with the TLP that analysts gave the organisation's claims in place of what it marked.
+
+    That holds for later versions which are marked as the claim was; one that is marked otherwise voids it.
+    """
+    found = {
+        object_id: (tlp, stated)
+        for object_id, tlp, stated in sql.rows(
+            "SELECT object_id, tlp, stated_tlp FROM indicators_claim"
+            f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF} AND tlp <> stated_tlp",
+            (community_id, organization_id, sql.joined({item.object.id for item in observed})),
+        )
+    }
+    if not found:
+        return list(observed)
+    return [
+        replace(item, tlp=found[item.object.id][0], stated_tlp=item.tlp)
+        if item.object.id in found and found[item.object.id][1] == item.tlp
+        else item
+        for item in observed
     ]
 
 
@@ -234,13 +264,58 @@ def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, 
     if found is None or found[2] == (observed.object.version_key or ""):
         return
     claim_id, submission_id, _, detector_id, *place = found
-    observed = replace(observed, detector_id=detector_id)
+    (observed,) = overridden(
+        community_id=community_id,
+        organization_id=organization_id,
+        observed=[replace(observed, detector_id=detector_id)],
+    )
     stood = _Place(*place)
     (there,) = _places(community_id, [observed]).values()
     there = _next_place(stood, there)
     _update(submission_id, [(claim_id, observed, there)], now)
     _remark(community_id, organization_id, [observed], now)
     queue_folds(community_id=community_id, subject_ids=dict.fromkeys((stood.subject, there.subject)))
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A claim whose TLP an analyst changes: whose it is, what it is about, what it counts as and was marked."""
+
+    id: int
+    community_id: UUID
+    organization_id: UUID
+    subject_id: int
+    object_id: str
+    tlp: int
+    stated_tlp: int
+
+
+def marked(claim_id: int) -> Marked | None:
+    """A claim with its TLP, while no ingest of its organisation changes it; None if there is none."""
+    found = sql.row("SELECT community_id, organization_id FROM indicators_claim WHERE id = %s", (claim_id,))
+    if found is None:
+        return None
+    sql.lock(f"claims:{found[0]}:{found[1]}")
+    (row,) = sql.rows(
+        "SELECT id, community_id, organization_id, subject_id, object_id, tlp, stated_tlp FROM indicators_claim"
+        " WHERE id = %s",
+        (claim_id,),
+    )
+    return Marked(*row)
+
+
+def mark(*, claim: Marked, tlp: int) -> None:
+    """Let a claim, and what it says of indicators, count as another TLP, and have it folded anew.
+
+    The database lets it fall only by a confirmed proposal (migration sharing 0005).
+    """
+    sql.share(journal_lock(claim.community_id))
+    sql.execute("UPDATE indicators_claim SET tlp = %s WHERE id = %s", (tlp, claim.id))
+    sql.execute(
+        "UPDATE indicators_remark SET tlp = %s WHERE community_id = %s AND organization_id = %s AND object_id = %s",
+        (tlp, claim.community_id, claim.organization_id, claim.object_id),
+    )
+    queue_folds(community_id=claim.community_id, subject_ids=[claim.subject_id])
 
 
 def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
@@ -369,6 +444,7 @@ def _insert(
             "object_id",
             "version",
             "tlp",
+            "stated_tlp",
             "references",
             "body",
             "signature",
@@ -385,6 +461,7 @@ def _insert(
             "uuid",
             "text",
             "text",
+            "int2",
             "int2",
             "text[]",
             "bytea",
@@ -404,6 +481,7 @@ def _insert(
                 item.object.id,
                 item.object.version_key or "",
                 item.tlp,
+                item.marked,
                 list(item.object.references),
                 item.object.body,
                 item.signature,
@@ -421,8 +499,9 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
     with sql.cursor() as cursor:
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
-            b' "references" = %s, body = %s, signature = %s, received_at = greatest(received_at, %s), revoked = %s,'
-            b" withdrawn_at = NULL, detector_id = %s WHERE id = %s",
+            b' stated_tlp = %s, "references" = %s, body = %s, signature = %s,'
+            b" received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL,"
+            b" detector_id = %s WHERE id = %s",
             [
                 (
                     place.subject,
@@ -430,6 +509,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
                     submission_id,
                     item.object.version_key or "",
                     item.tlp,
+                    item.marked,
                     list(item.object.references),
                     item.object.body,
                     item.signature,

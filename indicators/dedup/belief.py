@@ -143,9 +143,40 @@ class Fading:
         beliefs = [p * decay(self.cls, age + days) for p, age in self.undecayed]
         return published(_weighed(self.groups, beliefs, self.leaning))
 
+    def steps(self, days: float = 0.0) -> "Steps":
+        """How `published` comes about after so many days."""
+        decays = [decay(self.cls, age + days) for _, age in self.undecayed]
+        beliefs = [p * fresh for (p, _), fresh in zip(self.undecayed, decays, strict=True)]
+        return Steps(
+            tuple(decays),
+            tuple(beliefs),
+            self.groups,
+            self.leaning,
+            _weigh(self.groups, beliefs, self.leaning),
+        )
+
     def first_change(self, hours: int) -> int | None:
         """After how many hours, of at most so many, another confidence is published."""
         return _first_change(self, hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How a confidence comes about. `decays` and `beliefs` (p with decay) are of each piece of evidence, in order.
+
+    `groups` say which piece speaks for each independent group, and its weight: `ECHO` where it adds nothing new.
+    """
+
+    decays: tuple[float, ...]
+    beliefs: tuple[float, ...]
+    groups: tuple[tuple[int, float], ...]
+    leaning: float
+    weighed: "Weighed"
+
+    @property
+    def published(self) -> int:
+        """The confidence, 0..100, that is published."""
+        return published(self.weighed.result)
 
 
 @lru_cache(maxsize=4096)
@@ -165,18 +196,37 @@ def _first_change(fading: Fading, hours: int) -> int | None:
 
 
 def _weighed(groups: Sequence[tuple[int, float]], beliefs: Sequence[float], leaning: float) -> float:
+    return _weigh(groups, beliefs, leaning).result
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """How beliefs make one: `together` before opinions, `shifted` by them, the groups that `counted`, their cap."""
+
+    together: float
+    shifted: float
+    counted: int
+    cap: float
+
+    @property
+    def result(self) -> float:
+        """P, to three decimals."""
+        return round(min(self.shifted, self.cap), 3)
+
+
+def _weigh(groups: Sequence[tuple[int, float]], beliefs: Sequence[float], leaning: float) -> Weighed:
     doubt = 1.0
     counted = 0
     for best, weight in groups:
         weighted = weight * beliefs[best]
         doubt *= 1 - weighted
         counted += weighted >= COUNTS_FROM
-    result = 1 - doubt
+    together = result = 1 - doubt
     if leaning and result > 0:
         certain = max(doubt, 1e-12)
         shift = OPINION_WEIGHT * leaning
         result = 1 / (1 + math.exp(math.log(certain / (1 - certain)) - shift)) if certain < 1 else 0.0
-    return round(min(result, CAPS[min(counted, 3)]), 3)
+    return Weighed(together, result, counted, CAPS[min(counted, 3)])
 
 
 def published(p: float) -> int:

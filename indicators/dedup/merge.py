@@ -97,7 +97,8 @@ class View:
     """`value` is the indicator to publish; `digest` is SHA-256 of it without `modified`, to see changes by.
 
     `sources` counts the organisations that stand by it: for the service only, not shown below 3. `due_at` is when
-    its confidence falls by a step, if nobody says anything before; None: not before it expires.
+    its confidence falls by a step, if nobody says anything before; None: not before it expires. `evidence`, `opinions`
+    and `fading` are what the confidence was made of.
     """
 
     value: dict[str, Any]
@@ -106,6 +107,9 @@ class View:
     revoked: bool
     digest: bytes
     due_at: datetime | None
+    evidence: tuple[Evidence, ...]
+    opinions: tuple[Opinion, ...]
+    fading: Fading
 
 
 def fold(
@@ -171,7 +175,8 @@ def fold(
         *((_evidence(claim), _age(seen_by[claim.organization], as_of)) for claim in ranked),
         *((_sighted(sighting), _age(sighting.seen_at, as_of)) for sighting in others),
     ]
-    fading = Fading.of(cls, evidence, [opinion for opinion, _ in opinions])
+    held = tuple(opinion for opinion, _ in opinions)
+    fading = Fading.of(cls, evidence, held)
     believed = fading.published()
     marks = [claim.tlp for claim in ranked]
     marks += [sighting.tlp for sighting in sightings]
@@ -215,6 +220,9 @@ def fold(
         revoked=revoked,
         digest=hashlib.sha256(canonical_parsed(unversioned, odd_floats=False)).digest(),
         due_at=None if revoked else _due(fading, as_of, valid_until),
+        evidence=tuple(one for one, _ in evidence),
+        opinions=held,
+        fading=fading,
     )
 
 

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_quotas'),
-        ('indicators', '0012_recent_ingest'),
+        ('indicators', '0013_tlp_overrides_and_populations'),
     ]
 
     operations = [

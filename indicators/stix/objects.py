@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,3 +59,14 @@ def read(raw: bytes) -> StixObject:
         value=value,
         body=canonical_parsed(value, odd_floats=odd_floats),
     )
+
+
+_NAMES = ("pattern", "value", "name", "path", "key", "relationship_type", "number", "cluster_id")
+
+
+def known_by(value: Mapping[str, Any]) -> str:
+    """What people know an object by: its pattern, value or name, else its id."""
+    for name in _NAMES:
+        if name in value:
+            return str(value[name])
+    return str(value.get("id", ""))

@@ -44,6 +44,7 @@ class Claim:
     object_id: str
     version: str
     tlp: int
+    stated_tlp: int
     references: list[str]
     body: bytes
     signature: str
@@ -61,6 +62,11 @@ class Claim:
     def is_live(self) -> bool:
         """Whether its source stands by it."""
         return not self.revoked and self.withdrawn_at is None
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether an analyst gave it another TLP: then its source's own bytes bear the wrong one."""
+        return self.tlp != self.stated_tlp
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class View:
     `aliases` are the partners' ids for it. `item` is None when nothing may be seen any more, `why` tells the reason:
     then what stands is erased or, if it is the service's `own` object, revoked. `erases` is the partner's own id
     where an earlier version passed unchanged and this one is reissued. `unaided` is set where a detector that is
-    limited to review speaks.
+    limited to review speaks. `merged` is an indicator as its claims make it, with what its confidence is made of.
     """
 
     standing: Standing
@@ -161,6 +167,7 @@ class View:
     due_at: datetime | None = None
     expires_at: datetime | None = None
     unaided: Unaided | None = None
+    merged: merge.View | None = None
 
     @property
     def is_crowded(self) -> bool:
@@ -191,8 +198,8 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     weighing = [claim_id for (claim_id,) in (sql.rows(_WEIGHING, (crowded, MOST_CLAIMS)) if crowded else ())]
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked, c.withdrawn_at,'
-        " c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
+        ' c.tlp, c.stated_tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked,'
+        " c.withdrawn_at, c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
         f" c.detector_id, {IS_LIMITED}"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
@@ -510,6 +517,7 @@ def _merged(
         due_at=view.due_at,
         expires_at=timestamps.to_datetime(view.value["valid_until"]),
         unaided=unaided,
+        merged=view,
     )
 
 
@@ -557,7 +565,7 @@ def _unchanged_or_reissued(
     erases = None
     if not standing.own:
         # Of two subjects that were split, one bears the id that the partners gave it.
-        passes = not mapping and not speaker.split_off and not _tells_its_source(speaker)
+        passes = not (mapping or speaker.split_off or speaker.is_overridden or _tells_its_source(speaker))
         erases = _rename(standing, speaker.object_id if passes else _new_id(speaker.object_type))
     if standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen, erases)
@@ -577,7 +585,7 @@ def _observable(
         erases = _rename(standing, _new_id(speaker.object_type))
     else:
         erases = None
-    passes = value is sent and not mapping and not _tells_its_source(speaker)
+    passes = value is sent and not (mapping or speaker.is_overridden or _tells_its_source(speaker))
     if passes and standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen, erases)
     again = reissue.restate(value, published_id=standing.published_id, tlp=speaker.tlp, mapping=mapping)
@@ -717,6 +725,7 @@ def _own_view(
     due_at: datetime | None = None,
     expires_at: datetime | None = None,
     unaided: Unaided | None = None,
+    merged: merge.View | None = None,
 ) -> View:
     """A view whose object is the service's own; `tlp` is that of its claims unless it says so."""
     object_type = value["type"]
@@ -741,6 +750,7 @@ def _own_view(
         due_at=due_at,
         expires_at=expires_at,
         unaided=unaided,
+        merged=merged,
     )
 
 

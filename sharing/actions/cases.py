@@ -1,11 +1,14 @@
 """Cases: opened and closed as verdicts change, and what analysts decided in them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from accounts import sql
+from indicators.stix.objects import known_by
+from sharing.actions.audiences import View
 from sharing.models import ReviewState
 from sharing.release.policy import Decision, Verdict
 
@@ -41,21 +44,66 @@ def pending(release_ids: Sequence[int]) -> set[int]:
     }
 
 
-def follow(*, community_id: UUID, verdicts: Sequence[tuple[int, int, Verdict]], now: datetime) -> None:
-    """Open a case for each (release id, sources, verdict) that needs one, and close those that do no more."""
-    wanted = {
-        release_id: sources
-        for release_id, sources, verdict in verdicts
-        if verdict.decision is Decision.REVIEW
-    }
-    unwanted = [release_id for release_id, _, verdict in verdicts if verdict.decision is not Decision.REVIEW]
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A view with its verdict, and how many people are estimated to be behind what it names."""
+
+    view: View
+    verdict: Verdict
+    blast_radius: int = 0
+
+
+def follow(*, community_id: UUID, decided: Sequence[Decided], blast_limit: int, now: datetime) -> None:
+    """Open a case for each view that needs one, let those that are open say what it says, and close the others."""
+    wanted = {one.view.standing.id: one for one in decided if one.verdict.decision is Decision.REVIEW}
+    unwanted = [one.view.standing.id for one in decided if one.verdict.decision is not Decision.REVIEW]
     sql.execute(
-        "UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'",
+        "WITH closed AS (UPDATE sharing_review SET state = 'closed' WHERE release_id = ANY(%s) AND state = 'pending'"
+        " RETURNING id) UPDATE sharing_proposal p SET state = 'over' FROM closed"
+        " WHERE p.review_id = closed.id AND p.state = 'open'",
         (unwanted,),
     )
+    if not wanted:
+        return
+    views = [one.view for one in wanted.values()]
     sql.execute(
-        "INSERT INTO sharing_review (release_id, community_id, state, sources, opened_at, decision_reason)"
-        " SELECT r, %s, 'pending', s, %s, '' FROM unnest(%s::int8[], %s::int2[]) AS wanted(r, s)"
-        " ON CONFLICT DO NOTHING",
-        (community_id, now, list(wanted), list(wanted.values())),
+        _OPEN,
+        {
+            "community": community_id,
+            "now": now,
+            "limit": blast_limit,
+            "releases": list(wanted),
+            "sources": [view.sources for view in views],
+            "ceilings": [view.standing.ceiling for view in views],
+            "types": [view.object_type for view in views],
+            "titles": [_title(view) for view in views],
+            "reasons": [one.verdict.reason for one in wanted.values()],
+            "confidences": [-1 if view.confidence is None else view.confidence for view in views],
+            "radii": [one.blast_radius for one in wanted.values()],
+        },
     )
+
+
+# `sources` stays what it was as the case was opened: a rejection holds until there are more.
+_OPEN = f"""
+INSERT INTO sharing_review AS v (release_id, community_id, state, sources, opened_at, decision_reason, ceiling,
+    object_type, title, reason, confidence, blast_radius, blast_limit)
+SELECT w.*, %(limit)s FROM (
+    SELECT r, %(community)s::uuid, 'pending', s, %(now)s::timestamptz, '', c, t, n, e, f, b
+    FROM unnest(%(releases)s::int8[], %(sources)s::int2[], %(ceilings)s::int2[], %(types)s::text[], %(titles)s::text[],
+        %(reasons)s::text[], %(confidences)s::int2[], %(radii)s::int8[]) AS wanted(r, s, c, t, n, e, f, b)
+) w
+ON CONFLICT (release_id) WHERE state = 'pending' DO UPDATE SET {
+    ", ".join(
+        f"{name} = excluded.{name}"
+        for name in ("title", "reason", "confidence", "blast_radius", "blast_limit")
+    )
+}
+WHERE (v.title, v.reason, v.confidence, v.blast_radius, v.blast_limit)
+  <> (excluded.title, excluded.reason, excluded.confidence, excluded.blast_radius, excluded.blast_limit)
+"""
+MOST_TITLE = 1000
+
+
+def _title(view: View) -> str:
+    return "" if view.item is None else known_by(json.loads(view.item.body))[:MOST_TITLE]

@@ -18,7 +18,7 @@ import structlog
 from django.db import transaction
 
 from accounts import faults, sql
-from indicators.actions import adapters, allowlists, likeness, submissions
+from indicators.actions import adapters, allowlists, likeness, observations, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.dedup.sketches import Unreadable
@@ -94,7 +94,12 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         (log,) = publication.lock([submission.collection_id])
         _append(log, submission, accepted, signer, now)
         _set_echoes_apart(accepted)
-        observed = [line.observed for line in accepted if line.observed is not None]
+        # Where it was posted it stands as it was marked; what is claimed by it counts as an analyst said.
+        observed = observations.overridden(
+            community_id=submission.community_id,
+            organization_id=submission.organization_id,
+            observed=[line.observed for line in accepted if line.observed is not None],
+        )
         arrived = likeness.arrivals(community_id=submission.community_id, observed=observed)
         subjects = absorb(
             community_id=submission.community_id,

@@ -1,16 +1,32 @@
-"""Moderation: analysts decide cases, with a reason."""
+"""Moderation: analysts decide cases, with a reason; above the blast radius two of them release."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
-from django.db import transaction
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import OperationalError, transaction
 
+from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Member, Role
-from indicators.actions import detectors
+from indicators.actions import detectors, populations
+from indicators.allowlists import blast
 from sharing.actions import publication, triage
-from sharing.models import Release, Review, ReviewState
+from sharing.actions.audiences import load_claims
+from sharing.models import ReviewState
 from sharing.signing.keys import Signer
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+#: A case counts as being looked at for so long, in seconds.
+LOOKED_AT = 300
 
 
 class NotPending(ValueError):
@@ -25,65 +41,315 @@ class ReasonMissing(ValueError):
     """A decision needs a reason."""
 
 
-@transaction.atomic
-def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
-    """Let it leave to this audience: it is published in this transaction."""
-    review = _decide(review_id, ReviewState.APPROVED, member, reason, now)
-    # What waited is published as it is believed today.
-    Release.objects.filter(id=review.release_id, digest__isnull=True).update(ticked_at=now)
-    triage.publish(
-        feeds=publication.lock_feeds(review.community_id),
-        community_id=review.community_id,
-        subject_ids=[review.release.subject_id],
-        signer=signer,
-        now=now,
-    )
+@dataclass(slots=True)
+class Outcomes:
+    """What became of cases: decided; proposed to a second person; or left, with a sentence that says why."""
+
+    decided: list[int] = field(default_factory=list)
+    proposed: list[int] = field(default_factory=list)
+    left: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Outcomes") -> None:
+        """Take in those of other cases."""
+        self.decided += other.decided
+        self.proposed += other.proposed
+        self.left |= other.left
 
 
-@transaction.atomic
+def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> bool:
+    """Let it leave to this audience: it is published in this transaction.
+
+    False where that takes two: then it is proposed, and published when another analyst approves it too.
+    """
+    return _one(review_id, ReviewState.APPROVED, member, reason, signer, now)
+
+
 def reject(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
     """Keep it from this audience; the reason reaches the submitters' receipts."""
-    review = _decide(review_id, ReviewState.REJECTED, member, reason, now)
-    triage.publish(
-        feeds=publication.lock_feeds(review.community_id),
-        community_id=review.community_id,
-        subject_ids=[review.release.subject_id],
-        signer=signer,
-        now=now,
-    )
+    _one(review_id, ReviewState.REJECTED, member, reason, signer, now)
 
 
-def _decide(review_id: int, state: ReviewState, member: Member, reason: str, now: datetime) -> Review:
-    if not (member.is_superuser or member.role in {Role.ANALYST, Role.ADMIN}):
-        raise NotAllowed(f"{member.username} is no analyst")
-    if not reason.strip():
-        raise ReasonMissing("say why")
-    found = (
-        Review.objects.select_related("release").only("community_id", "release__subject_id").get(id=review_id)
-    )
-    # The feeds before the case: the order in which triage takes them, so that the two never wait for each other.
-    publication.lock_feeds(found.community_id)
-    review = Review.objects.select_related("release").select_for_update(of=("self",)).get(id=review_id)
-    if review.state != ReviewState.PENDING:
-        raise NotPending(f"this case is {review.get_state_display().lower()}")
-    review.state, review.decided_at, review.decided_by, review.decision_reason = (
-        state,
-        now,
-        member,
-        reason.strip(),
-    )
-    review.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
-    record(
-        by=Actor(f"member:{member.username}", member.organization_id),
-        now=now,
-        action=f"review.{'approve' if state is ReviewState.APPROVED else 'reject'}",
-        target=f"review:{review_id}",
-        detail={"reason": reason.strip(), "release": review.release_id},
-    )
+def decide_many(
+    *,
+    review_ids: Sequence[int],
+    state: ReviewState,
+    member: Member,
+    reason: str,
+    signer: Signer,
+    now: datetime,
+) -> Outcomes:
+    """Approve or reject cases with one reason, in transactions of `BATCH`; what cannot be decided stops no other."""
+    outcomes = Outcomes()
+    ids = list(dict.fromkeys(review_ids))
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        try:
+            outcomes.add(_decide(batch, state, member, reason, signer, now))
+        except (OperationalError, psycopg.OperationalError, NotAllowed, ReasonMissing):
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them fails, and is found below
+            log.error("decisions_failed", cases=len(batch), fault=faults.summary(error))
+            for one in batch:
+                outcomes.add(_alone(one, state, member, reason, signer, now))
+    return outcomes
+
+
+def _alone(
+    review_id: int, state: ReviewState, member: Member, reason: str, signer: Signer, now: datetime
+) -> Outcomes:
+    try:
+        return _decide([review_id], state, member, reason, signer, now)
+    except (OperationalError, psycopg.OperationalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - it stays pending, and is told of
+        log.error("decision_failed", case=review_id, fault=faults.summary(error))
+        return Outcomes(left={review_id: "the service failed on it, and its operator is told"})
+
+
+def _one(
+    review_id: int, state: ReviewState, member: Member, reason: str, signer: Signer, now: datetime
+) -> bool:
+    outcomes = _decide([review_id], state, member, reason, signer, now)
+    for sentence in outcomes.left.values():
+        raise NotPending(sentence)
+    return not outcomes.proposed
+
+
+class _Case(NamedTuple):
+    """A pending case, with who proposed its release, if somebody did."""
+
+    id: int
+    community_id: UUID
+    release_id: int
+    subject_id: int
+    ceiling: int
+    blast_radius: int
+    proposal_id: int | None
+    proposed_by: int | None
+    proposal_reason: str | None
+
+
+@transaction.atomic
+def _decide(
+    review_ids: Sequence[int],
+    state: ReviewState,
+    member: Member,
+    reason: str,
+    signer: Signer,
+    now: datetime,
+) -> Outcomes:
+    may_decide(member)
+    reason = said(reason)
+    feeds = _lock_feeds(review_ids)
+    outcomes = Outcomes()
+    cases = _pending(review_ids, outcomes)
+    seconded: list[_Case] = []
+    if state is ReviewState.APPROVED:
+        radii = _blast_radii(cases)
+        sql.execute(
+            "UPDATE sharing_review v SET blast_radius = w.users, blast_limit = %s"
+            " FROM unnest(%s::int8[], %s::int8[]) AS w(id, users) WHERE v.id = w.id",
+            (settings.BLAST_RADIUS_LIMIT, list(radii), list(radii.values())),
+        )
+        wide = [case for case in cases if radii[case.id] > settings.BLAST_RADIUS_LIMIT]
+        cases = [case for case in cases if radii[case.id] <= settings.BLAST_RADIUS_LIMIT]
+        seconded = [case for case in wide if case.proposed_by not in {None, member.id}]
+        outcomes.left |= {
+            case.id: "you proposed to release it; another analyst has to approve it too"
+            for case in wide
+            if case.proposed_by == member.id
+        }
+        _propose([case for case in wide if case.proposal_id is None], radii, member, reason, now, outcomes)
+        _second(seconded, member, reason, now)
+    _write(cases, state, member, reason, now)
+    _settle_proposals(cases, state, member, reason, now)
+    cases += seconded
+    outcomes.decided += [case.id for case in cases]
     detectors.judge(
-        subject_id=review.release.subject_id,
-        ceiling=review.release.ceiling,
+        decided=[(case.subject_id, case.ceiling) for case in cases],
         confirmed=state is ReviewState.APPROVED,
         now=now,
     )
-    return review
+    if state is ReviewState.APPROVED:
+        # What waited is published as it is believed today.
+        sql.execute(
+            "UPDATE sharing_release SET ticked_at = %s WHERE id = ANY(%s) AND digest IS NULL",
+            (now, [case.release_id for case in cases]),
+        )
+    for community_id, logs in feeds.items():
+        triage.publish(
+            feeds=logs,
+            community_id=community_id,
+            subject_ids=list(
+                dict.fromkeys(case.subject_id for case in cases if case.community_id == community_id)
+            ),
+            signer=signer,
+            now=now,
+        )
+    return outcomes
+
+
+def _lock_feeds(review_ids: Sequence[int]) -> dict[UUID, list[publication.Log]]:
+    """The feeds before the cases: the order in which triage takes them, so that the two never wait for each other."""
+    found = sql.rows(
+        "SELECT DISTINCT community_id FROM sharing_review WHERE id = ANY(%s) ORDER BY 1", (list(review_ids),)
+    )
+    return {community_id: publication.lock_feeds(community_id) for (community_id,) in found}
+
+
+def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
+    """Those that are still to be decided, locked; of the others it is told what became of them."""
+    cases = []
+    found = sql.rows(
+        "SELECT v.id, v.community_id, v.release_id, r.subject_id, r.ceiling, v.blast_radius, p.id, p.proposed_by_id,"
+        " p.reason, v.state, m.username FROM sharing_review v JOIN sharing_release r ON r.id = v.release_id"
+        " LEFT JOIN accounts_member m ON m.id = v.decided_by_id"
+        " LEFT JOIN sharing_proposal p ON p.review_id = v.id AND p.state = 'open'"
+        " WHERE v.id = ANY(%s) ORDER BY v.id FOR UPDATE OF v",
+        (list(review_ids),),
+    )
+    for *case, state, decided_by in found:
+        if state == ReviewState.PENDING:
+            cases.append(_Case(*case))
+        else:
+            by = f": {decided_by} decided it" if decided_by else ": there is nothing to decide any more"
+            label = ReviewState(state).label.partition(":")[0].lower()
+            outcomes.left[case[0]] = f"this case is {label}{by}"
+    known = {row[0] for row in found}
+    outcomes.left |= {one: "there is no such case" for one in review_ids if one not in known}
+    return cases
+
+
+def _blast_radii(cases: Sequence[_Case]) -> dict[int, int]:
+    """How many people are behind each case by the populations of now; exact wherever it could be above the limit."""
+    found = populations.estimates({case.subject_id for case in cases})
+    most = {case.id: blast.total(found.get(case.subject_id, ())) for case in cases}
+    radii = {case.id: min(case.blast_radius, most[case.id]) for case in cases}
+    suspects = [case for case in cases if most[case.id] > settings.BLAST_RADIUS_LIMIT]
+    places = {(case.community_id, case.ceiling) for case in suspects}
+    for community_id, ceiling in places:
+        here = {
+            case.subject_id: case.id
+            for case in suspects
+            if (case.community_id, case.ceiling) == (community_id, ceiling)
+        }
+        for seen in triage.foresee(community_id=community_id, claims=load_claims(here), ceilings=[ceiling]):
+            radii[here[seen.view.standing.subject_id]] = blast.total(seen.behind)
+    return radii
+
+
+def _propose(
+    cases: Sequence[_Case],
+    radii: Mapping[int, int],
+    member: Member,
+    reason: str,
+    now: datetime,
+    outcomes: Outcomes,
+) -> None:
+    """Approved by the first of two."""
+    sql.execute(
+        "INSERT INTO sharing_proposal (kind, state, community_id, review_id, reason, proposed_by_id, proposed_at,"
+        " decision_reason) SELECT 'release', 'open', c, v, %s, %s, %s, ''"
+        " FROM unnest(%s::uuid[], %s::int8[]) AS wanted(c, v)",
+        (reason, member.id, now, [case.community_id for case in cases], [case.id for case in cases]),
+    )
+    outcomes.proposed += [case.id for case in cases]
+    _record(
+        ((case.id, {"reason": reason, "blast_radius": radii[case.id]}) for case in cases),
+        "review.propose",
+        member,
+        now,
+    )
+
+
+def _second(cases: Sequence[_Case], member: Member, reason: str, now: datetime) -> None:
+    """Approved by the second of two: their decision is that of the first, whose reason stands."""
+    sql.execute(
+        "UPDATE sharing_proposal SET state = 'confirmed', decided_by_id = %s, decided_at = %s, decision_reason = %s"
+        " WHERE id = ANY(%s)",
+        (member.id, now, reason, [case.proposal_id for case in cases]),
+    )
+    sql.execute(
+        "UPDATE sharing_review v SET state = 'approved', decided_at = %s, decided_by_id = p.proposed_by_id,"
+        " decision_reason = p.reason, seconded_by_id = %s FROM sharing_proposal p"
+        " WHERE p.review_id = v.id AND p.id = ANY(%s)",
+        (now, member.id, [case.proposal_id for case in cases]),
+    )
+    _record(
+        (
+            (case.id, {"reason": reason, "release": case.release_id, "proposal": case.proposal_id})
+            for case in cases
+        ),
+        "review.second",
+        member,
+        now,
+    )
+
+
+def _write(cases: Sequence[_Case], state: ReviewState, member: Member, reason: str, now: datetime) -> None:
+    sql.execute(
+        "UPDATE sharing_review SET state = %s, decided_at = %s, decided_by_id = %s, decision_reason = %s"
+        " WHERE id = ANY(%s)",
+        (state.value, now, member.id, reason, [case.id for case in cases]),
+    )
+    _record(
+        ((case.id, {"reason": reason, "release": case.release_id}) for case in cases),
+        f"review.{'approve' if state is ReviewState.APPROVED else 'reject'}",
+        member,
+        now,
+    )
+
+
+def _settle_proposals(
+    cases: Sequence[_Case], state: ReviewState, member: Member, reason: str, now: datetime
+) -> None:
+    """Open proposals of cases that were decided otherwise: rejected, or fallen below the limit since."""
+    proposed = [case.proposal_id for case in cases if case.proposal_id is not None]
+    if not proposed:
+        return
+    sql.execute(
+        "UPDATE sharing_proposal SET state = CASE WHEN %s = 'approved' THEN 'over' WHEN proposed_by_id = %s"
+        " THEN 'withdrawn' ELSE 'declined' END, decided_by_id = %s, decided_at = %s, decision_reason = %s"
+        " WHERE id = ANY(%s)",
+        (state.value, member.id, member.id, now, reason, proposed),
+    )
+
+
+def _record(
+    about: Iterable[tuple[int, dict[str, object]]], action: str, member: Member, now: datetime
+) -> None:
+    for review_id, detail in about:
+        record(by=actor(member), now=now, action=action, target=f"review:{review_id}", detail=detail)
+
+
+def may_decide(member: Member) -> None:
+    """Raises `NotAllowed` for whoever is no analyst."""
+    if not (member.is_superuser or member.role in {Role.ANALYST, Role.ADMIN}):
+        raise NotAllowed(f"{member.username} is no analyst")
+
+
+def said(reason: str) -> str:
+    """A reason without the space around it; raises `ReasonMissing` for none."""
+    if not reason.strip():
+        raise ReasonMissing("say why")
+    return reason.strip()
+
+
+def actor(member: Member) -> Actor:
+    """A member as the audit trail names them."""
+    return Actor(f"member:{member.username}", member.organization_id)
+
+
+def look(*, review_id: int, member: Member, now: datetime) -> tuple[str, datetime] | None:
+    """Note who looks at a pending case; who else does, and since when, if somebody began before."""
+    found = sql.row(
+        "WITH before AS (SELECT v.id, m.username, v.viewed_at, v.viewed_by_id = %(member)s"
+        "   OR v.viewed_at IS NULL OR v.viewed_at < %(now)s - make_interval(secs => %(seconds)s) AS free"
+        "   FROM sharing_review v LEFT JOIN accounts_member m ON m.id = v.viewed_by_id"
+        "   WHERE v.id = %(review)s AND v.state = 'pending'),"
+        " taken AS (UPDATE sharing_review v SET viewed_by_id = %(member)s, viewed_at = %(now)s FROM before"
+        "   WHERE v.id = before.id AND before.free)"
+        " SELECT username, viewed_at FROM before WHERE NOT free",
+        {"member": member.id, "now": now, "seconds": LOOKED_AT, "review": review_id},
+    )
+    return None if found is None else (found[0], found[1])

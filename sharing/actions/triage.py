@@ -14,13 +14,16 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import OperationalError, transaction
 
 from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from indicators.actions import allowlists, journal
+from indicators.actions import allowlists, journal, populations
 from indicators.actions.observations import queue_folds, queue_referring
+from indicators.allowlists import blast
+from indicators.allowlists.blast import Estimate
 from indicators.dedup.remarks import REMARKS
 from sharing.actions import cases, publication
 from sharing.actions.audiences import (
@@ -114,7 +117,7 @@ def publish(
     claims = _upheld(community_id, claims, now)
     rule = _rule(community_id)
     allowlists.hold()
-    hits = allowlists.hits(claims)
+    hits, radii = allowlists.hits(claims), populations.estimates(claims)
     author = publisher_id()
     folds = Folds(author)
     ceilings = sorted({feed.ceiling for feed in feeds})
@@ -137,7 +140,13 @@ def publish(
         wanted, leading = _wanted(community_id, ceiling, views), _leading(community_id, views)
         verdicts = {
             view.standing.subject_id: _decide(
-                view, rule, opinions, listed[view.standing.subject_id], wanted, leading
+                view,
+                rule,
+                opinions,
+                listed[view.standing.subject_id],
+                wanted,
+                leading,
+                _wide(view, radii),
             )
             for view in views
         }
@@ -206,7 +215,14 @@ def publish(
         )
         cases.follow(
             community_id=community_id,
-            verdicts=[(view.standing.id, view.sources, verdicts[view.standing.subject_id]) for view in views],
+            decided=[
+                cases.Decided(
+                    view, verdict, blast.total(behind(view, radii) if verdict.decision == "review" else ())
+                )
+                for view in views
+                for verdict in (verdicts[view.standing.subject_id],)
+            ],
+            blast_limit=settings.BLAST_RADIUS_LIMIT,
             now=now,
         )
 
@@ -223,6 +239,8 @@ class Foreseen:
     pending: bool
     view: View
     verdict: policy.Verdict
+    behind: list[Estimate]
+    listed: policy.Listed | None
 
 
 def foresee(
@@ -231,13 +249,16 @@ def foresee(
     claims: Mapping[int, Sequence[Claim]],
     ceilings: Sequence[int],
     without_detector: int | None = None,
+    approving: Container[int] = (),
+    now: datetime | None = None,
 ) -> Iterator[Foreseen]:
-    """What each audience would see of indicators if these were the claims on them; changes nothing.
+    """What each audience would see of subjects if these were the claims on them; changes nothing.
 
-    `without_detector`: one whose sightings and opinions are left out.
+    `without_detector`: one whose sightings and opinions are left out. `approving`: releases that an analyst would
+    approve, `now`: what does not stand would be published as it is believed then.
     """
     rule, author = _rule(community_id), publisher_id()
-    hits, folds = allowlists.hits(claims), Folds(author)
+    hits, radii, folds = allowlists.hits(claims), populations.estimates(claims), Folds(author)
     standings_at = _load_standings(claims, ceilings)
     hearing = _Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
     for ceiling in ceilings:
@@ -245,6 +266,10 @@ def foresee(
         before = {subject_id: replace(standing) for subject_id, standing in standings.items()}
         ids = [standing.id for standing in before.values()]
         opinions, pending = cases.opinions(ids), cases.pending(ids)
+        for standing in standings.values():
+            if standing.id in approving:
+                opinions[standing.id] = cases.Opinion(approved=True, sources=standing.sources)
+                standing.ticked_at = standing.ticked_at if standing.stands else now
         for view in views_at(
             ceiling=ceiling,
             community_id=community_id,
@@ -254,9 +279,10 @@ def foresee(
             heard=hearing.at(ceiling),
             folds=folds,
         ):
-            standing = before.get(view.standing.subject_id)
-            verdict = _decide(view, rule, opinions, _listed(view, hits))
-            yield Foreseen(ceiling, standing, standing is not None and standing.id in pending, view, verdict)
+            stood, listed = before.get(view.standing.subject_id), _listed(view, hits)
+            verdict = _decide(view, rule, opinions, listed, wide=_wide(view, radii))
+            is_pending = stood is not None and stood.id in pending
+            yield Foreseen(ceiling, stood, is_pending, view, verdict, behind(view, radii), listed)
 
 
 def _rule(community_id: UUID) -> policy.Rule:
@@ -276,6 +302,23 @@ def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.
         return None
     hit = allowlists.said(json.loads(view.item.body), found)
     return None if hit is None else policy.Listed(str(hit), hit.list_name)
+
+
+def behind(view: View, radii: Mapping[int, Sequence[Estimate]]) -> list[Estimate]:
+    """The people behind each value that this audience's view of an indicator names; of nothing else."""
+    found = radii.get(view.standing.subject_id, ())
+    if not found or view.item is None or view.confidence is None:
+        return []
+    # What is merged may watch what this audience does not see.
+    return populations.said(json.loads(view.item.body), found)
+
+
+def _wide(view: View, radii: Mapping[int, Sequence[Estimate]]) -> policy.Wide | None:
+    limit = settings.BLAST_RADIUS_LIMIT
+    if blast.total(radii.get(view.standing.subject_id, ())) <= limit:
+        return None
+    users = blast.total(behind(view, radii))
+    return policy.Wide(users, limit) if users > limit else None
 
 
 def _is_aside(view: View) -> bool:
@@ -367,6 +410,7 @@ def _decide(
     listed: policy.Listed | None,
     wanted: Container[int] = (),
     leading: Container[int] = (),
+    wide: policy.Wide | None = None,
 ) -> policy.Verdict:
     opinion = opinions.get(view.standing.id)
     approved = opinion is not None and opinion.approved
@@ -383,6 +427,7 @@ def _decide(
             approved=approved,
             rejected=rejected,
             unaided=view.unaided,
+            wide=wide,
         )
     return policy.decide_context(
         rule=rule,

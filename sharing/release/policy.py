@@ -49,6 +49,14 @@ class Unaided:
     sources: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """A view that names more people's addresses than may leave by one analyst's word: their number, and the limit."""
+
+    users: int
+    limit: int
+
+
 def decide_indicator(
     *,
     rule: Rule,
@@ -60,13 +68,14 @@ def decide_indicator(
     approved: bool,
     rejected: bool,
     unaided: Unaided | None = None,
+    wide: Wide | None = None,
 ) -> Verdict:
     """The verdict on a merged indicator.
 
     `confidence` in 0 to 100; `sources` counts organisations; `stands` says that an earlier version is in the feed;
     `approved` and `rejected` are an analyst's standing decision. What is `listed` is withheld whatever else holds;
     if it stands, it is taken back. Where detectors limited to review say it too, `unaided` is what the others say:
-    something new leaves by the rule only if that does.
+    something new leaves by the rule only if that does. What is `wide` and new leaves by no thresholds.
     """
     if listed is not None:
         return allow_listed(listed)
@@ -74,6 +83,12 @@ def decide_indicator(
         return _withdrawn(stands)
     if approved or rejected:
         return _decided(approved)
+    if wide is not None and not stands and rule.mode == "rule":
+        return Verdict(
+            Decision.REVIEW,
+            "blast-radius",
+            f"Some {wide.users:,} people are estimated to be behind it, more than {wide.limit:,}: two analysts decide.",
+        )
     if unaided is not None and not stands and rule.mode != "none":
         if unaided.sources:
             alone = _by_rule(rule, unaided.confidence, unaided.sources)

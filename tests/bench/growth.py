@@ -65,9 +65,9 @@ CREATE UNLOGGED TABLE known AS WITH made AS (
 """
 _CLAIMS = """
 INSERT INTO indicators_claim (community_id, organization_id, subject_id, submission_id, object_id, version, tlp,
-    "references", body, signature, first_received_at, received_at, revoked)
-SELECT community_id, organization_id, k.id, submission_id, k.object_id, version, tlp, "references", body, signature,
-    first_received_at, received_at, revoked
+    stated_tlp, "references", body, signature, first_received_at, received_at, revoked)
+SELECT community_id, organization_id, k.id, submission_id, k.object_id, version, tlp, stated_tlp, "references", body,
+    signature, first_received_at, received_at, revoked
 FROM indicators_claim c, known k WHERE c.subject_id = %(sample)s
 """
 _RELEASES = """

@@ -11,7 +11,8 @@ from tests.conformance import stix
 from tests.conformance.stix import Object
 from tests.journeys import steps
 from tests.journeys.steps import AMBER, GREEN
-from tests.world import ANALYST_PASSWORD, World
+from tests.desk import desk_session, enter
+from tests.world import World
 
 FORM_FIELD = re.compile(r'<input[^>]*name="(?P<name>[^"]+)"[^>]*value="(?P<value>[^"]*)"')
 
@@ -19,11 +20,10 @@ FORM_FIELD = re.compile(r'<input[^>]*name="(?P<name>[^"]+)"[^>]*value="(?P<value
 class Desk:
     """A browser at the desk, without a screen: it keeps cookies and sends forms as they are."""
 
-    def __init__(self, world: World, username: str, password: str = ANALYST_PASSWORD) -> None:
+    def __init__(self, world: World, username: str) -> None:
         self.url = f"{world.url}/admin/"
-        self.session = requests.Session()
-        self.page = self.session.get(f"{self.url}login/", params={"next": "/admin/"}, timeout=30)
-        self.page = self.send(f"{self.url}login/", username=username, password=password, next="/admin/")
+        self.session = desk_session(world, username)
+        self.page = self.session.get(self.url, timeout=30)
 
     @property
     def signed_in(self) -> bool:
@@ -319,7 +319,12 @@ def test_a_reader_finds_no_desk(world: World) -> None:
 
 
 def test_a_wrong_password_finds_no_desk(world: World) -> None:
-    assert not Desk(world, "analyst", password="correct horse battery stapler").signed_in
+    session = requests.Session()
+
+    page = enter(session, world, "analyst", password="correct horse battery stapler")
+
+    assert "The username or the password is wrong." in page.text
+    assert session.get(f"{world.url}/admin/", timeout=30, allow_redirects=False).status_code == 302
 
 
 def test_a_decision_without_the_csrf_token_is_refused(world: World, analyst: Desk) -> None:

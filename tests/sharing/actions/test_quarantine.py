@@ -19,6 +19,7 @@ from indicators.stix.markings import TLP, marking_id
 from sharing import tasks
 from sharing.actions import keys
 from tests.conformance import stix
+from tests.desk import sign_in
 from tests.sharing.actions.conftest import Shop
 from tests.sharing.actions.exchange import inbox
 
@@ -35,7 +36,7 @@ def hub(db: None) -> Organization:
 def analyst(hub: Organization) -> Client:
     member = Member.objects.create(username="ana", organization=hub, role="analyst", is_staff=True)
     client = Client()
-    client.force_login(member)
+    sign_in(client, member)
     return client
 
 
@@ -164,7 +165,7 @@ def test_nobody_but_an_analyst_saves_a_body_or_retries(
     bad = sent(shop, poison=True)
     Submission.objects.filter(id=bad).update(state="quarantined")
     client = Client()
-    client.force_login(Member.objects.create(username=role, organization=hub, role=role, is_staff=True))
+    sign_in(client, Member.objects.create(username=role, organization=hub, role=role, is_staff=True))
     page = f"/admin/indicators/submission/{bad}"
 
     answers = [client.get(f"{page}/raw/"), client.get(f"{page}/csv/"), client.post(f"{page}/retry/")]

@@ -12,6 +12,7 @@ from indicators.actions import pulls
 from indicators.models import Source
 from sharing import tasks
 from sharing.admin import sources
+from tests.desk import sign_in
 from tests.indicators.actions.conftest import BY
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -50,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def signed_in(organization: Organization, role: str) -> Client:
     member = Member.objects.create(username=role, organization=organization, role=role, is_staff=True)
     client = Client()
-    client.force_login(member)
+    sign_in(client, member)
     return client
 
 

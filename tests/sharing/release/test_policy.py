@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sharing.release.policy import Decision, Listed, Rule, Verdict, decide_context, decide_indicator
+from sharing.release.policy import Decision, Listed, Rule, Verdict, Wide, decide_context, decide_indicator
 
 ALL, NONE, RULE = Rule("all"), Rule("none"), Rule("rule", 80, 2)
 FLAGS = ("revoked", "stands", "approved", "rejected")
@@ -116,3 +116,19 @@ def test_the_sentence_of_a_review_names_what_is_short() -> None:
     assert on_indicator(RULE, 70, 1).sentence == (
         "An analyst decides: confidence 70 is below 80, 1 of 2 sources."
     )
+
+
+def test_what_many_people_are_behind_leaves_by_no_thresholds() -> None:
+    wide = Wide(262_144, 10_000)
+
+    held = on_indicator(RULE, 95, 9, wide=wide)
+    assert (held.decision, held.reason) == (Decision.REVIEW, "blast-radius")
+    assert (
+        held.sentence
+        == "Some 262,144 people are estimated to be behind it, more than 10,000: two analysts decide."
+    )
+    assert on_indicator(NONE, 95, 9, wide=wide).reason == "rule-none"
+    assert on_indicator(ALL, 95, 9, wide=wide).reason == "rule-all"
+    assert on_indicator(RULE, 5, 1, wide=wide, stands=True).reason == "stands"
+    assert on_indicator(RULE, 5, 1, wide=wide, approved=True).reason == "approved"
+    assert on_indicator(RULE, 5, 1, wide=wide, rejected=True).reason == "review-rejected"

@@ -9,6 +9,7 @@ from django.test import Client
 from accounts import secrets
 from accounts.models import AuditEvent, Member, Organization, Role, Scope, Token
 from indicators.models import Detector, Tier
+from tests.desk import sign_in
 from tests.sharing.actions.conftest import Shop
 
 NOW = datetime(2026, 10, 5, tzinfo=UTC)
@@ -39,7 +40,7 @@ def hub(shop: Shop) -> Organization:
 def desk(hub: Organization, role: str) -> Client:
     member = Member.objects.create(username=f"m-{role}", organization=hub, role=role, is_staff=True)
     client = Client()
-    client.force_login(member)
+    sign_in(client, member)
     return client
 
 
