@@ -36,8 +36,9 @@ class InvalidFilter(ValueError):
 class Filters:
     """Which cases, and in which order; what is empty filters nothing.
 
-    `age` in whole days at least; confidences 0 to 100; `two`: it waits for a second person; `mine`: the member decided,
-    seconded, proposed or looks at it.
+    `age` in whole days at least; `since` and `until`: when it was opened (ISO 8601), as the home page links;
+    confidences 0 to 100; `two`: it waits for a second person; `mine`: the member decided, seconded, proposed or looks
+    at it.
     """
 
     state: str = ReviewState.PENDING
@@ -47,6 +48,8 @@ class Filters:
     type: str = ""
     source: str = ""
     age: str = ""
+    since: str = ""
+    until: str = ""
     least: str = ""
     most: str = ""
     q: str = ""
@@ -229,6 +232,10 @@ def _where(filters: Filters, member_id: int, now: datetime) -> tuple[str, dict[s
     if filters.age:
         days = _number("age", filters.age, 36500)
         also("v.opened_at <= %(opened)s", opened=now - timedelta(days=days))
+    if filters.since:
+        also("v.opened_at > %(since)s", since=_moment("since", filters.since))
+    if filters.until:
+        also("v.opened_at <= %(until)s", until=_moment("until", filters.until))
     if filters.least:
         also("v.confidence >= %(least)s", least=_number("least confidence", filters.least, 100))
     if filters.most:
@@ -292,6 +299,16 @@ def _number(name: str, text: str, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 6 or int(text) > most:
         raise InvalidFilter(f"{name}: a whole number from 0 to {most:,}")
     return int(text)
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidFilter(f"{name}: a time such as 2026-03-01T12:00:00+00:00")
+    return found
 
 
 def _uuid(name: str, text: str) -> UUID:

@@ -6,7 +6,6 @@ A new one is a function under a new name in `TILES`; the home page loads each by
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Q
@@ -18,8 +17,9 @@ from indicators.models import Detector, Source
 from sharing import desk, feeds
 from sharing.actions.keys import LIFETIME
 from sharing.admin.sources import OVERDUE, state_of
-from sharing.models import SigningKey, Silence, Webhook, WebhookState
+from sharing.models import Proposal, ProposalState, SigningKey, Silence, Webhook, WebhookState
 from sharing.notices import unseen
+from sharing.queue import Filters
 
 SHOWN = 5
 #: Beyond this many nobody needs the exact number; it is what keeps each query bounded.
@@ -111,14 +111,39 @@ def queue(
     community_id: UUID | None = None, after: datetime | None = None, until: datetime | None = None
 ) -> str:
     """The review queue with the pending cases of a community that were opened in a span of time."""
-    asked = {"state__exact": "pending"}
-    if community_id is not None:
-        asked["community__id__exact"] = str(community_id)
-    if after is not None:
-        asked["opened_at__gt"] = after.isoformat()
-    if until is not None:
-        asked["opened_at__lte"] = until.isoformat()
-    return f"{reverse('admin:sharing_review_changelist')}?{urlencode(asked)}"
+    asked = Filters(
+        community="" if community_id is None else str(community_id),
+        since="" if after is None else after.isoformat(),
+        until="" if until is None else until.isoformat(),
+    )
+    return f"{reverse('admin:sharing_review_changelist')}?{asked.query}"
+
+
+def proposals(member: Member, now: datetime) -> Tile:
+    """What one analyst proposed and another has to confirm; what others proposed is what this one can."""
+    waiting = Proposal.objects.filter(state=ProposalState.OPEN)
+    theirs = waiting.exclude(proposed_by=member)
+    shown = theirs.select_related("community", "proposed_by").order_by("id")[:SHOWN]
+    mine = waiting.filter(proposed_by=member).count()
+    count = theirs.count()
+    return Tile(
+        "Waiting for a second person",
+        count,
+        reverse("admin:proposals"),
+        NOW if count else CALM,
+        "Nobody waits for a second person." if not mine else "Nothing that others proposed waits for you.",
+        ("What", "Community", "Proposed by", "Since"),
+        [
+            [
+                Cell(one.get_kind_display(), reverse("admin:proposals")),
+                Cell(str(one.community)),
+                Cell(one.proposed_by.username),
+                Cell(_when(one.proposed_at)),
+            ]
+            for one in shown
+        ],
+        note=f"{mine} of your own wait for somebody else." if mine else "",
+    )
 
 
 def quarantine(member: Member, now: datetime) -> Tile:
@@ -365,6 +390,7 @@ def notices(member: Member, now: datetime) -> Tile:
 
 TILES: dict[str, Callable[[Member, datetime], Tile]] = {
     "reviews": reviews,
+    "proposals": proposals,
     "quarantine": quarantine,
     "sources": sources,
     "feeds": consumers,

@@ -23,7 +23,7 @@ WHERE found.id = r.id AND found.valid_until IS NOT NULL
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_quotas'),
+        ('accounts', '0007_sign_in'),
         ('indicators', '0016_quarantined_by_sender'),
         ('sharing', '0005_two_people'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

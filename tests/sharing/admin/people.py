@@ -3,6 +3,7 @@
 from django.test import Client
 
 from accounts.models import Member, Organization
+from tests.desk import sign_in
 
 
 def signed_in(organization: Organization, role: str) -> Client:
@@ -10,6 +11,4 @@ def signed_in(organization: Organization, role: str) -> Client:
     member, _ = Member.objects.get_or_create(
         username=f"{organization.slug}-{role}", organization=organization, role=role
     )
-    client = Client()
-    client.force_login(member)
-    return client
+    return sign_in(Client(), member)

@@ -15,7 +15,18 @@ from sharing import trends
 from sharing.actions import tallies
 from sharing.admin import tiles
 from sharing.admin.tiles import Tile
-from sharing.models import Collection, Kind, NoticesSeen, Poll, Release, Review, SigningKey, Silence, Webhook
+from sharing.models import (
+    Collection,
+    Kind,
+    NoticesSeen,
+    Poll,
+    Proposal,
+    Release,
+    Review,
+    SigningKey,
+    Silence,
+    Webhook,
+)
 from tests.conformance import stix
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import send
@@ -154,7 +165,7 @@ def test_reviews_are_counted_by_age_and_community_and_lead_into_the_queue(
     assert texts(shown) == [["Shop", "1", "2", "1", "2", "6"]]
     assert (shown.count, shown.urgency) == (6, tiles.NOW)
     for cell in shown.rows[0][1:]:
-        assert analyst.get(cell.link).context["cl"].result_count == int(cell.text)
+        assert analyst.get(cell.link).context["matching"] == int(cell.text)
     Review.objects.filter(opened_at__lt=NOW - 7 * day).update(state="closed")
     assert tile(operator, "reviews").urgency == tiles.SOON
 
@@ -394,3 +405,19 @@ def test_no_tile_asks_more_for_much_than_for_little(
 
     assert needed[0] == needed[1]
     assert max(needed[1].values()) <= 12
+
+
+def test_what_somebody_else_proposed_waits_for_me_and_what_i_proposed_for_somebody_else(
+    shop: Shop, operator: Organization, feed: Collection
+) -> None:
+    cases(shop, timedelta(hours=1))
+    other = Member.objects.create(username="other", organization=operator, role="analyst")
+    Proposal.objects.create(
+        kind="release", community=shop.community, review=Review.objects.get(), reason="So.", proposed_by=other,
+        proposed_at=NOW,
+    )  # fmt: skip
+
+    theirs, mine = tile(operator, "proposals"), tiles.proposals(other, NOW)
+
+    assert (theirs.count, theirs.urgency, texts(theirs)[0][1:3]) == (1, tiles.NOW, ["Shop", "other"])
+    assert (mine.count, mine.urgency, mine.note) == (0, tiles.CALM, "1 of your own wait for somebody else.")

@@ -21,6 +21,7 @@ from sharing.actions import polls, webhooks
 from sharing.admin import by_hand
 from sharing.models import Collection, Delivery, DeliveryKind, Kind, Silence, Webhook
 from tests.conformance import stix
+from tests.desk import sign_in
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import inbox, send
 from tests.sharing.admin.people import signed_in
@@ -189,8 +190,7 @@ def test_the_operators_people_find_nothing_of_partners_in_their_own_portal(
 def test_the_signed_out_are_asked_to_sign_in_and_who_has_no_organisation_has_no_portal(
     houses: tuple[House, House],
 ) -> None:
-    nobody = Client()
-    nobody.force_login(Member.objects.create(username="root", is_superuser=True, is_staff=True))
+    nobody = sign_in(Client(), Member.objects.create(username="root", is_superuser=True, is_staff=True))
 
     for path in [*LISTS, *SENDING, *houses[0].paths]:
         assert Client().get(f"/admin/portal/{path}").status_code == 302, path
