@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import Cookie
 from urllib.parse import urldefrag, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -19,6 +18,7 @@ from playwright.sync_api import (
     Response,
     Route,
 )
+from requests.cookies import RequestsCookieJar
 
 SERIOUS = {"serious", "critical"}
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[a-z0-9-]+--[0-9a-f-]{36}|\b\d+\b|_[0-9A-F]{2}")
@@ -97,7 +97,7 @@ class Watched:
 
 
 @contextmanager
-def window(browser: Browser, url: str, cookies: Iterable[Cookie] = ()) -> Iterator[Watched]:
+def window(browser: Browser, url: str, cookies: RequestsCookieJar) -> Iterator[Watched]:
     """A window of its own, with the cookies of somebody's session; a story that leaves faults behind fails."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
     context.set_default_timeout(30_000)
