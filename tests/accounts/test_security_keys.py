@@ -40,7 +40,12 @@ def page(world: World) -> Iterator[Page]:
         page.on("request", lambda asked: wrong.append(asked.url) if foreign(asked.url) else None)
         tools = page.context.new_cdp_session(page)
         tools.send("WebAuthn.enable")
-        options: Any = {"protocol": "ctap2", "transport": "usb", "hasResidentKey": False, "hasUserVerification": True}
+        options: Any = {
+            "protocol": "ctap2",
+            "transport": "usb",
+            "hasResidentKey": False,
+            "hasUserVerification": True,
+        }
         options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
         tools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
         yield page
