@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -168,7 +169,8 @@ class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 if not found
                 else "Several members here have your e-mail address.",
             )
-        sociallogin.connect(request, found[0])
+        with transaction.atomic():
+            sociallogin.connect(request, found[0])
 
     def _refuse(self, request: HttpRequest, why: str) -> None:
         page = render(request, "socialaccount/refused.html", {"why": why}, status=403)
