@@ -111,8 +111,8 @@ ON CONFLICT (release_id) WHERE state = 'pending' DO UPDATE SET {
     )
 }
 WHERE (v.sources, v.title, v.reason, v.confidence, v.blast_radius, v.organizations, v.blast_limit)
-  <> (excluded.sources, excluded.title, excluded.reason, excluded.confidence, excluded.blast_radius, excluded.organizations,
-      excluded.blast_limit)
+  <> (excluded.sources, excluded.title, excluded.reason, excluded.confidence, excluded.blast_radius,
+      excluded.organizations, excluded.blast_limit)
 """
 MOST_TITLE = 1000
 
