@@ -38,6 +38,11 @@ def may_see_own(request: HttpRequest) -> bool:
     return isinstance(member, Member) and member.is_active and member.organization_id is not None
 
 
+def may_see_tokens(request: HttpRequest) -> bool:
+    """Whether some organisation's tokens may be looked at: one's own, or by the operator's analysts everybody's."""
+    return may_analyse(request) or may_see_own(request)
+
+
 def may_see_some(request: HttpRequest) -> bool:
     """Whether somebody's members may be looked at: the operator's analysts do, and every organisation's admins."""
     return may_analyse(request) or may_administer_own(request)

@@ -23,6 +23,7 @@ from accounts.admin.administered import (
     may_administer_own,
     may_administer_some,
     may_see_own,
+    may_see_tokens,
     organizations,
     scopes_to_give,
     seen_within,
@@ -280,7 +281,7 @@ def own_tokens(request: HttpRequest) -> HttpResponse:
     )
 
 
-@desk_page("tokens/<uuid:token_id>/", "token", may=may_see_own)
+@desk_page("tokens/<uuid:token_id>/", "token", may=may_see_tokens)
 def token(request: HttpRequest, token_id: UUID) -> HttpResponse:
     """One token: what it may, how it stands and what was done with it."""
     shown = _seen(request, token_id)

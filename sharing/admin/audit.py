@@ -38,11 +38,11 @@ class FilterForm(forms.Form):
     actor = forms.CharField(
         required=False,
         max_length=200,
-        help_text="A member's name, member:<name>, token:<id> or service:<part>.",
+        help_text="A member's name, or member:NAME, token:ID, service:PART.",
     )
     action = forms.ChoiceField(required=False)
     organization = forms.ChoiceField(required=False, label="Organisation of the actor")
-    target = forms.CharField(required=False, max_length=200, help_text="Such as token:<id> or member:<name>.")
+    target = forms.CharField(required=False, max_length=200, help_text="Such as token:ID or member:NAME.")
     since = forms.DateField(required=False, label="From day", widget=DayInput())
     until = forms.DateField(required=False, label="Through day", widget=DayInput())
 

@@ -149,7 +149,9 @@ class CommunityForm(forms.Form):
 class NewCommunityForm(CommunityForm):
     """A new community."""
 
-    slug = _slug_field("Short name", "The API root is /taxii2/<short name>/. It never changes.")
+    slug = _slug_field(
+        "Short name", "It stands in the address of the API root, below /taxii2/, and never changes."
+    )
     field_order = ("title", "slug")
 
     def clean_slug(self) -> str:

@@ -100,6 +100,24 @@ def test_a_digest_is_over_the_one_before_and_the_canonical_bytes() -> None:
     assert bytes(AuditLink.objects.get().digest) == hashlib.sha256(START + expected).digest()
 
 
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"b": 1, "a": {"d": [], "c": {}}, "": None, "B": True},
+        {"text": "".join(map(chr, range(1, 128))), "slash": "/</script>"},
+        {"é": 1, "z": "\U0001f512", "\uff5e": 2, "\U0001f512": 3},
+        {"n": [0, -1, 2**53 - 1, -(2**53) + 1]},
+        {"f": [1.5, 0.1, 1234567.25], "i": 7},
+        {"dotted": "1.5"},
+    ],
+)
+def test_the_bytes_are_those_of_rfc_8785_whatever_they_are_made_by(detail: dict[str, object]) -> None:
+    record(by=Actor("member:\u00e9va"), now=NOW, action="test.do", target='a\\b"c', detail=detail)
+    body = event(AuditEvent.objects.get().id).canonical()
+    assert body == rfc8785.dumps(json.loads(body))
+    assert json.loads(body)["detail"] == detail
+
+
 def test_an_empty_chain_holds() -> None:
     assert trail.verify() == Head(0, START)
 
