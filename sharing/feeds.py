@@ -11,6 +11,7 @@ from uuid import UUID
 
 from accounts import sql
 from accounts.models import Tlp
+from sharing.access import MAY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,19 +104,17 @@ def feeds_of(organization_id: UUID, *, now: datetime) -> list[Feed]:
 
 
 # Who may read: a live token with the scope, of a member with a grant. The lateral is one step in one index.
-_READERS = """
+_READERS = f"""
 SELECT k.id, o.name, t.id, t.name, coalesce(p.at_head, FALSE), p.polled_at, coalesce(p.objects_given, 0),
        CASE WHEN missed.index IS NULL THEN 0 ELSE k.next_index - missed.index END, missed.added
-FROM sharing_collection k
-JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read
-JOIN accounts_membership m ON m.community_id = k.community_id AND m.organization_id = g.organization_id
-JOIN accounts_organization o ON o.id = g.organization_id
+FROM {MAY}
+JOIN accounts_organization o ON o.id = m.organization_id
 JOIN accounts_token t ON t.organization_id = o.id AND 'feed:read' = ANY(t.scopes) AND t.revoked_at IS NULL
      AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
 LEFT JOIN sharing_poll p ON p.token_id = t.id AND p.collection_id = k.id
 LEFT JOIN LATERAL (SELECT e.index, e.added FROM sharing_entry e WHERE e.collection_id = k.id
                    AND e.added > coalesce(p.added, -1) ORDER BY e.added LIMIT 1) missed ON TRUE
-WHERE k.id = ANY(%(feeds)s)
+WHERE k.id = ANY(%(feeds)s) AND g.can_read
 """
 
 

@@ -13,6 +13,7 @@ from accounts.actions.refusal import Invalid, Unknown
 from accounts.actor import Actor
 from accounts.admin.base import may_administer, may_analyse, member_of
 from accounts.admin.fresh import ask_again
+from accounts.admin.own import may_administer_own, may_own
 from accounts.models import Member, Organization, Role, Scope
 
 
@@ -21,26 +22,9 @@ def may_administer_some(request: HttpRequest) -> bool:
     return may_administer(request) or may_administer_own(request)
 
 
-def may_administer_own(request: HttpRequest) -> bool:
-    """Whether the signed-in member is an admin of an organisation, the operator or another."""
-    member = request.user
-    return (
-        isinstance(member, Member)
-        and member.is_active
-        and member.organization_id is not None
-        and member.role == Role.ADMIN
-    )
-
-
-def may_see_own(request: HttpRequest) -> bool:
-    """Whether the signed-in member has an organisation."""
-    member = request.user
-    return isinstance(member, Member) and member.is_active and member.organization_id is not None
-
-
 def may_see_tokens(request: HttpRequest) -> bool:
     """Whether some organisation's tokens may be looked at: one's own, or by the operator's analysts everybody's."""
-    return may_analyse(request) or may_see_own(request)
+    return may_analyse(request) or may_own(request)
 
 
 def may_see_some(request: HttpRequest) -> bool:

@@ -17,7 +17,6 @@ from accounts.admin.administered import (
     acting,
     attempt,
     fresh,
-    may_administer_own,
     may_administer_some,
     may_see_some,
     organizations,
@@ -27,6 +26,7 @@ from accounts.admin.administered import (
 )
 from accounts.admin.base import ReadOnly, may_administer, may_analyse, member_of
 from accounts.admin.invitation import link_for
+from accounts.admin.own import may_administer_own
 from accounts.admin.roles import ROLES
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import AuditEvent, Member, Role

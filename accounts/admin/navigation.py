@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.admin.base import may_analyse
-from accounts.admin.own import may_own, may_send, own
+from accounts.admin.own import may_administer_own, may_own, may_send, own
 from accounts.admin.site import May
 
 
@@ -102,6 +102,8 @@ SECTIONS = (
             Item(
                 "Notices", "campaign", "admin:portal_notices", _sees_portal(lambda asked: own(asked).is_told)
             ),
+            Item("Tokens", "vpn_key", "admin:own_tokens", _sees_portal()),
+            Item("Members", "person", "admin:own_members", _sees_portal(may_administer_own)),
         ),
     ),
 )

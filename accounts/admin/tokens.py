@@ -20,9 +20,7 @@ from accounts.admin.administered import (
     acting,
     attempt,
     fresh,
-    may_administer_own,
     may_administer_some,
-    may_see_own,
     may_see_tokens,
     organizations,
     scopes_to_give,
@@ -31,6 +29,7 @@ from accounts.admin.administered import (
 )
 from accounts.admin.base import ReadOnly, may_administer, may_analyse, member_of
 from accounts.admin.days import DayInput, end_of, last_day
+from accounts.admin.own import may_administer_own, may_own
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import AuditEvent, Organization, Scope, Token
 
@@ -260,7 +259,7 @@ def _changed(request: HttpRequest, token_id: UUID) -> Token:
     return token
 
 
-@desk_page("own/tokens/", "own_tokens", may=may_see_own)
+@desk_page("own/tokens/", "own_tokens", may=may_own)
 def own_tokens(request: HttpRequest) -> HttpResponse:
     """The tokens of the member's own organisation."""
     now = timezone.now()

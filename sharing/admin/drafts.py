@@ -17,6 +17,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from accounts.admin.base import may_analyse, member_of
+from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
@@ -159,6 +160,8 @@ def _saved_or_submitted(
         return redirect("admin:draft", draft_id)
     if form.mistyped:
         return _form(request, draft_id, saved, member, faults=form.mistyped, data=request.POST)
+    if saved.lowered_by_id is not None and (asked := ask_again(request)) is not None:
+        return asked
     try:
         received = drafts.submit(
             draft_id=draft_id,

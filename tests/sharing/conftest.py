@@ -11,6 +11,7 @@ from django.test import Client
 
 from accounts.models import Member, Membership, Organization
 from sharing.models import Collection, Kind
+from tests.desk import sign_in
 from tests.sharing.actions.conftest import NOW, Shop, shop, signer
 
 __all__ = ["shop", "signer"]
@@ -29,7 +30,7 @@ def analyst(shop: Shop) -> Client:
     Membership.objects.create(community=shop.community, organization=hub, joined_at=NOW)
     member = Member.objects.create(username="ana", organization=hub, role="analyst", is_staff=True)
     client = Client()
-    client.force_login(member)
+    sign_in(client, member)
     return client
 
 
@@ -38,7 +39,7 @@ def outsider(shop: Shop) -> Client:
     """A reader of another organisation, signed in."""
     member = Member.objects.create(username="ria", organization=shop.lab_a, role="reader", is_staff=True)
     client = Client()
-    client.force_login(member)
+    sign_in(client, member)
     return client
 
 

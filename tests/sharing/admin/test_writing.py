@@ -22,6 +22,7 @@ from sharing.actions import intake, moderation, triage
 from sharing.models import Collection, CollectionGrant, Kind, Review
 from sharing.signing import keys
 from sharing.signing.keys import Signer
+from tests.desk import sign_in
 from tests.sharing.actions.exchange import latest, versions
 
 WRITE = "/admin/write/"
@@ -50,7 +51,7 @@ class Desk:
         self, username: str = "ada", role: str = "analyst", organization: Organization | None = None
     ) -> Client:
         client = Client()
-        client.force_login(self.member(username, role, organization))
+        sign_in(client, self.member(username, role, organization))
         return client
 
     def work(self) -> None:
