@@ -788,7 +788,8 @@ class Wording(models.Model):
     words = SearchVectorField()
 
     class Meta:
-        indexes = [GinIndex(fields=["words"], name="wording_words")]
+        # Every search reads what waits to go into the index: it is kept short.
+        indexes = [GinIndex(fields=["words"], name="wording_words", gin_pending_list_limit=256)]
 
     def __str__(self) -> str:
         return f"the words of subject {self.subject_id}"

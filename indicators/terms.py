@@ -80,7 +80,8 @@ def points_at(obj: Mapping[str, Any], references: tuple[str, ...]) -> list[str]:
 
 
 def _said(obj: Mapping[str, Any]) -> Iterator[str]:
-    for name in _TEXTS:
+    # Of an indicator, which comes by the hundred thousand, not what is told at length.
+    for name in ("name",) if obj["type"] == "indicator" else _TEXTS:
         if isinstance(obj.get(name), str):
             yield obj[name]
     for name in _LISTS:

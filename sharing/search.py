@@ -415,16 +415,7 @@ def overview(query: Query, filters: Filters, *, limit: int) -> dict[str, list[in
         found = _candidates(query, parameters)
         if query.words:
             parameters["words"] = query.words
-            found.append(
-                "SELECT subject_id FROM (SELECT subject_id, words FROM indicators_wording"
-                f" ORDER BY subject_id DESC LIMIT {_RECENT}) w WHERE w.words @@ %(words)s::tsquery"
-            )
-            for nth, kind in enumerate(KINDS):
-                parameters[f"words_{nth}"] = _typed(query.words, list(kind.types))
-                found.append(
-                    "SELECT subject_id FROM indicators_wording"
-                    f" WHERE words @@ %(words_{nth})s::tsquery LIMIT {_RECENT}"
-                )
+            found += _of_frequent(query.words, parameters) if _is_frequent(parameters) else [_BY_WORDS]
         if not found:
             return {}
         parameters |= {
@@ -493,6 +484,18 @@ def _typed(words: str, types: Sequence[str] | None) -> str:
         return words
     quoted = " | ".join("'=" + one.replace("\\", "").replace("'", "''") + "'" for one in types)
     return f"{words} & ({quoted})"
+
+
+def _of_frequent(words: str, parameters: dict[str, object]) -> list[str]:
+    """What has words that stand in very many: the newest of all, and some of each `Kind`."""
+    newest = f"SELECT subject_id, words FROM indicators_wording ORDER BY subject_id DESC LIMIT {_RECENT}"
+    found = [f"SELECT subject_id FROM ({newest}) w WHERE w.words @@ %(words)s::tsquery"]
+    for nth, kind in enumerate(KINDS):
+        parameters[f"words_{nth}"] = _typed(words, kind.types)
+        found.append(
+            f"SELECT subject_id FROM indicators_wording WHERE words @@ %(words_{nth})s::tsquery LIMIT {_RECENT}"
+        )
+    return found
 
 
 def _is_frequent(parameters: Mapping[str, object]) -> bool:

@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='wording',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], name='wording_words'),
+            index=django.contrib.postgres.indexes.GinIndex(fields=['words'], gin_pending_list_limit=256, name='wording_words'),
         ),
         migrations.RunPython(make_findable, migrations.RunPython.noop),
     ]
