@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -80,6 +81,16 @@ def titles(subject_ids: Iterable[int]) -> dict[int, str]:
             (list(subject_ids),),
         )
     }
+
+
+def own_claim(subject_id: int, organization_id: UUID | None) -> str | None:
+    """The id of the object in which an organisation speaks of a subject, as it stands; its latest."""
+    found = sql.row(
+        "SELECT object_id FROM indicators_claim WHERE subject_id = %s AND organization_id = %s"
+        " AND withdrawn_at IS NULL AND NOT revoked ORDER BY received_at DESC, id DESC LIMIT 1",
+        (subject_id, organization_id),
+    )
+    return None if found is None else str(found[0])
 
 
 def subjects_named(term: str) -> list[int]:

@@ -10,7 +10,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -21,6 +21,7 @@ from sharing import case, queue
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.admin.proposals import analyst
+from sharing.desk import own_claim
 from sharing.models import Proposal, Review, ReviewState, SavedView
 from sharing.queue import Filters, InvalidFilter
 
@@ -327,7 +328,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         case=seen,
         audience=review.release.get_ceiling_display(),
         subject=reverse("admin:indicators_subject_change", args=[review.release.subject_id]),
-        write=_write_address(review),
+        write=_write_address(review, member, seen.value.get("pattern")),
         form=DecisionForm(),
         filters=filters,
         queue=_address(filters),
@@ -348,14 +349,15 @@ def _case_address(review_id: int, filters: Filters) -> str:
     return f"{address}?{urlencode({'queue': filters.query})}" if filters.query else address
 
 
-def _write_address(review: Review) -> str:
-    """Where an analyst writes a claim of their own on it, if there is such a page."""
-    if not review.release.subject.is_indicator:
+def _write_address(review: Review, member: Member, pattern: str | None) -> str:
+    """Where an analyst changes what their organisation says of it, or begins to say something; empty if nowhere."""
+    own = own_claim(review.release.subject_id, member.organization_id)
+    if own is not None:
+        return reverse("admin:said_object", args=[review.community_id, own])
+    if not pattern:
         return ""
-    try:
-        return f"{reverse('admin:write_indicator')}?{urlencode({'from': review.release.subject_id})}"
-    except NoReverseMatch:
-        return ""
+    brought = urlencode({"community": str(review.community_id), "pattern": pattern})
+    return f"{reverse('admin:draft_new', args=['indicator'])}?{brought}"
 
 
 @desk_page("reviews/<int:review_id>/decide/", name="review_decide", may=may_analyse)
