@@ -33,7 +33,7 @@ class Desk(ThemedSite):
             return False
         return person.organization_id is not None or person.is_superuser
 
-    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Any:
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         """What Django's admin has by itself, above all the pages of models: to all but analysts it is not there.
 
         Each would answer them 403, or tell by a redirect whether a row is there. Our own pages have a rule each
@@ -42,7 +42,7 @@ class Desk(ThemedSite):
         from accounts.admin.base import may_analyse
 
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **arguments: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **arguments: Any) -> Any:
             if not may_analyse(request):
                 raise Http404
             return view(request, *args, **arguments)

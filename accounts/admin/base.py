@@ -73,10 +73,10 @@ class ReadOnly(ModelAdmin):  # type: ignore[type-arg] # it is no generic at run 
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what a filter of the page asks: else any column, such as passwords' hashes, is guessed by its beginning."""
+        """Only what a filter of the page asks: else any column is guessed by its beginning, a password's hash too."""
         allowed = set()
         for one in self.get_list_filter(request):
-            name = one if isinstance(one, str) else getattr(one, "parameter_name", None) or one[0]
+            name = one[0] if isinstance(one, tuple) else getattr(one, "parameter_name", one)
             allowed |= {f"{name}{suffix}" for suffix in _FILTERED}
         return lookup in allowed
 

@@ -198,7 +198,7 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
             (detector_id,),
         )
     ]
-    counts = dict(
+    withdrawn: dict[str, int] = dict(
         sql.rows(
             "WITH withdrawn AS (UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
             f" WHERE {_FOUND} RETURNING community_id, subject_id, object_id),"
@@ -209,7 +209,7 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
         )
     )
     find_by_what_stands(spoken_of)
-    return counts
+    return withdrawn
 
 
 def count_found(*, detector_id: int) -> dict[str, int]:

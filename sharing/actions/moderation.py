@@ -238,7 +238,9 @@ def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> li
 def _still_proposed(cases: Sequence[_Case], outcomes: Outcomes) -> list[_Case]:
     """Those whose proposer's word counts still: an analyst, who did not write it since."""
     proposers = {case.proposed_by for case in cases}
-    found = Member.objects.select_related("organization").in_bulk([one for one in proposers if one is not None])
+    found = Member.objects.select_related("organization").in_bulk(
+        [one for one in proposers if one is not None]
+    )
     for proposer in found.values():
         theirs = [case for case in cases if case.proposed_by == proposer.id]
         if not decides(proposer):

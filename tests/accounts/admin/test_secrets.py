@@ -50,7 +50,17 @@ def test_every_filter_that_a_list_offers_is_let(people: People) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "account/", "account/second-factor/app/", "own/tokens/", "tokens/issue/", "jsi18n/", "nothing/", "login/"]
+    "path",
+    [
+        "",
+        "account/",
+        "account/second-factor/app/",
+        "own/tokens/",
+        "tokens/issue/",
+        "jsi18n/",
+        "nothing/",
+        "login/",
+    ],
 )
 def test_no_page_is_kept_by_the_browser(people: People, path: str) -> None:
     for client in (people.client(people.hub, "admin"), Client()):
@@ -59,7 +69,12 @@ def test_no_page_is_kept_by_the_browser(people: People, path: str) -> None:
 
 def test_an_admin_of_a_partner_gives_no_new_start_to_a_superuser(people: People) -> None:
     root = Member.objects.create(
-        username="root", organization=people.lab_a, role="reader", is_superuser=True, is_staff=True, password="!"
+        username="root",
+        organization=people.lab_a,
+        role="reader",
+        is_superuser=True,
+        is_staff=True,
+        password="!",
     )
     client = people.client(people.lab_a, "admin")
 

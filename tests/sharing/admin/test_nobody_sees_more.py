@@ -1,7 +1,7 @@
 """Every address below /admin/, for everybody whom it is not for: as if it were not there, and nothing happens."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,10 +18,10 @@ from accounts.models import Member, Membership, Organization, Role, Token
 from indicators.models import Claim, Draft, Source, Subject
 from indicators.stix.markings import TLP
 from sharing import tasks
-from sharing.models import Collection, Kind, Proposal, Release, Review
+from sharing.models import Kind, Proposal, Release, Review
 from tests.desk import give_app, sign_in
 from tests.sharing.actions.conftest import NOW, Shop
-from tests.sharing.admin.test_portal import House, furnish
+from tests.sharing.admin.test_portal import furnish
 
 OWN_SIGN_IN = re.compile(
     "admin/(csp-report|invitation|login|logout|password_change|account|jsi18n|roles|$|own/|notices/seen|portal/$"
@@ -119,7 +119,9 @@ def everything() -> dict[str, Any]:
         for table in connection.introspection.table_names(cursor):
             if table in {"django_session", "accounts_signinlimit"}:
                 continue
-            cursor.execute(f'SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), \'\')) FROM "{table}" t')
+            cursor.execute(
+                f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{table}\" t"
+            )
             found[table] = cursor.fetchone()
     return found
 
@@ -127,11 +129,17 @@ def everything() -> dict[str, Any]:
 def plain(answer: Any) -> tuple[Any, ...]:
     """An answer without what differs at every request."""
     text = answer.content.decode() if not answer.streaming else "streamed"
-    text = re.sub(r'nonce[=\\":-]+[\w+/=-]+|csrfmiddlewaretoken" value="\w+|hx-headers=\S+|[0-9a-f-]{36}|\b\d{9}\b', "", text)
+    text = re.sub(
+        r'nonce[=\\":-]+[\w+/=-]+|csrfmiddlewaretoken" value="\w+|hx-headers=\S+|[0-9a-f-]{36}|\b\d{9}\b',
+        "",
+        text,
+    )
     return answer.status_code, text
 
 
-PEOPLE = [*product(["lab-a", "outsider"], Role.values), *product(["hub"], ["reader", "submitter"])]
+FIRST = [("lab-a", "admin"), ("hub", "submitter")]
+OTHERS = [*product(["lab-a", "outsider"], Role.values), ("hub", "reader")]
+PEOPLE = [*FIRST, *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS if one not in FIRST)]
 
 
 @pytest.mark.parametrize(("organization", "role"), PEOPLE)
@@ -149,6 +157,79 @@ def test_what_is_not_ones_own_is_as_if_it_were_not_there(rows: Rows, organizatio
         for method in (client.get, client.post):
             found, none = method(known), method(unknown)
             if found.status_code not in {404, 405} or plain(found) != plain(none):
-                wrong.append((method.__name__, known, found.status_code, none.status_code, found.headers.get("Location")))
+                wrong.append((method.__name__, known, found.status_code, none.status_code))
     assert not wrong, "\n".join(map(str, wrong))
+    assert everything() == before
+
+
+def signed_out(member: Member) -> Client:
+    return Client()
+
+
+def without_second_factor(member: Member) -> Client:
+    client = Client()
+    client.force_login(member)
+    return client
+
+
+def second_factor_not_shown(member: Member) -> Client:
+    give_app(member)
+    return without_second_factor(member)
+
+
+def switched_off(member: Member) -> Client:
+    client = sign_in(Client(), member)
+    Member.objects.filter(id=member.id).update(is_active=False)
+    return client
+
+
+@pytest.mark.parametrize(
+    "come",
+    [
+        signed_out,
+        without_second_factor,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (second_factor_not_shown, switched_off)),
+    ],
+)
+def test_who_has_not_wholly_signed_in_is_sent_to_where_they_can(
+    rows: Rows, come: Callable[[Member], Client]
+) -> None:
+    client = come(Member.objects.get(username="ann"))
+    before = everything()
+    wrong = []
+    for route in sorted(set(routes())):
+        if re.match("admin/(csp-report|invitation|login|logout|password_change|account)", route):
+            continue
+        known, unknown = rows.address(route, there=True), rows.address(route, there=False)
+        for method in (client.get, client.post):
+            found, none = method(known), method(unknown)
+            to = found.headers.get("Location", "").partition("?")[0]
+            if found.status_code != 302 or not re.fullmatch("/admin/(login|account/.*)/|/admin/account/", to):
+                wrong.append((method.__name__, known, found.status_code, to))
+            elif none.headers.get("Location", "").partition("?")[0] != to:
+                wrong.append((method.__name__, unknown, none.status_code, to))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert everything() == before
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "10000-01-01", "2026-02-30", "\0"])
+def test_a_day_at_the_end_of_the_calendar_fails_nothing(operator: Organization, day: str) -> None:
+    client = sign_in(
+        Client(), Member.objects.create(username="ann", organization=operator, role="analyst", is_staff=True)
+    )
+    for name in ("since", "until"):
+        assert client.get("/admin/search/", {"q": "x", name: day}).status_code in {200, 400}
+        assert client.get("/admin/accounts/auditevent/", {name: day}).status_code in {200, 400}
+        assert client.post("/admin/audit.csv", {name: day}).status_code in {200, 400}
+
+
+def test_nothing_is_taken_without_the_token_of_a_form(rows: Rows) -> None:
+    member = Member.objects.create(
+        username="admin", organization=Organization.objects.get(slug="hub"), role="admin", is_staff=True
+    )
+    client = sign_in(Client(enforce_csrf_checks=True), member)
+    before = everything()
+    for route in sorted(set(routes()) - {"admin/csp-report/"}):
+        answer = client.post(rows.address(route, there=True), headers={"HX-Request": "true"})
+        assert answer.status_code == 403, route
     assert everything() == before
