@@ -1,9 +1,11 @@
 """The desk: Django's admin in its theme, with pages that are no model's and a sidebar that shows what one may see."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
 
 from accounts.models import Member
@@ -30,6 +32,22 @@ class Desk(ThemedSite):
         if not isinstance(person, Member) or not person.is_active:
             return False
         return person.organization_id is not None or person.is_superuser
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """What Django's admin has by itself, above all the pages of models: to all but analysts it is not there.
+
+        Each would answer them 403, or tell by a redirect whether a row is there. Our own pages have a rule each
+        (`accounts.admin.site.desk_page`).
+        """
+        from accounts.admin.base import may_analyse
+
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **arguments: Any) -> Any:
+            if not may_analyse(request):
+                raise Http404
+            return view(request, *args, **arguments)
+
+        return super().admin_view(guarded, cacheable)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from accounts.admin.site import urls_of_pages

@@ -78,3 +78,16 @@ class NoNul:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             return HttpResponseBadRequest("NUL is no part of an address here.", content_type="text/plain")
         return self.get_response(request)
+
+
+class NotKept:
+    """No page of people's is kept by a browser or a proxy: secrets are shown once, and the next one may sit there."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+        return response

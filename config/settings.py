@@ -187,6 +187,7 @@ DESK_PATHS = ("/admin/", "/api/v1/docs/")
 DESK_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.middleware.NotKept",
     "config.middleware.NoNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

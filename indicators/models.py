@@ -782,7 +782,7 @@ class Term(models.Model):
 
 
 class Wording(models.Model):
-    """The words that anybody ever said of a subject (`indicators.terms`), and `=` with its type."""
+    """The words said of a subject (`indicators.terms`), also by older versions of what stands; `=` with its type."""
 
     subject = models.OneToOneField(Subject, on_delete=models.CASCADE, primary_key=True)
     words = SearchVectorField()

@@ -72,12 +72,13 @@ def title_of(body: bytes | memoryview | None) -> str:
 
 
 def titles(subject_ids: Iterable[int]) -> dict[int, str]:
-    """What subjects are known by: their oldest claim, or that of their identity which counts for another now."""
+    """What subjects are known by: the oldest claim that stands, of their identity if it counts for another now."""
     return {
         subject_id: title_of(body)
         for subject_id, body in sql.rows(
             "SELECT s, (SELECT body FROM indicators_claim WHERE subject_id = s OR home_id = s"
-            " ORDER BY subject_id = s DESC, first_received_at, id LIMIT 1) FROM unnest(%s::int8[]) AS wanted(s)",
+            " ORDER BY subject_id = s DESC, withdrawn_at IS NOT NULL, first_received_at, id LIMIT 1)"
+            " FROM unnest(%s::int8[]) AS wanted(s)",
             (list(subject_ids),),
         )
     }

@@ -427,6 +427,9 @@ class Proposal(models.Model):
                 ),
                 name="proposal_of_one_thing",
             ),
+            models.CheckConstraint(
+                condition=Q(stated_tlp__isnull=True) | Q(stated_tlp__lt=Tlp.RED), name="proposal_leaves_red"
+            ),
             models.UniqueConstraint(
                 fields=["kind", "claim", "review", "organization"],
                 condition=Q(state="open"),

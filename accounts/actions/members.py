@@ -141,7 +141,8 @@ def reset_second_factor(*, member_id: int, by: Actor, now: datetime, within: UUI
 
 def _locked(member_id: int, within: UUID | None) -> Member:
     member = Member.objects.select_for_update(no_key=True).filter(id=member_id).first()
-    if member is None or (within is not None and member.organization_id != within):
+    # A superuser is above every organisation, also the own one.
+    if member is None or (within is not None and (member.organization_id != within or member.is_superuser)):
         raise Unknown(str(member_id))
     return member
 

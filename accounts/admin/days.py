@@ -20,7 +20,9 @@ def begin_of(day: date | None) -> datetime | None:
 
 
 def end_of(day: date | None) -> datetime | None:
-    """When a day is over, by UTC."""
+    """When a day is over, by UTC; of the last day that a calendar here has, its last moment."""
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
     return None if day is None else datetime.combine(day + timedelta(days=1), time(), UTC)
 
 

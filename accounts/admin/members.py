@@ -128,9 +128,14 @@ def _seen(request: HttpRequest, member_id: int) -> Member:
 
 def _changed(request: HttpRequest, member_id: int) -> Member:
     member = _seen(request, member_id)
-    if within(request) not in {None, member.organization_id}:
+    if not _may_change(request, member):
         raise Http404
     return member
+
+
+def _may_change(request: HttpRequest, member: Member) -> bool:
+    whose = within(request)
+    return whose is None or (whose == member.organization_id and not member.is_superuser)
 
 
 @desk_page("own/members/", "own_members", may=may_administer_own)
@@ -150,7 +155,7 @@ def member(request: HttpRequest, member_id: int) -> HttpResponse:
     """One member: role, state, second factors, and what was done to them."""
     shown = _seen(request, member_id)
     words, badge = state_of(shown)
-    may_change = may_administer_some(request) and within(request) in {None, shown.organization_id}
+    may_change = may_administer_some(request) and _may_change(request, shown)
     return render(
         request,
         "admin/who/member.html",

@@ -170,12 +170,13 @@ def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: 
     found = sql.row(
         "UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
         " WHERE community_id = %s AND organization_id = %s AND object_id = %s AND withdrawn_at IS NULL"
-        " RETURNING subject_id",
+        " RETURNING subject_id, coalesce(home_id, subject_id)",
         (now, now, community_id, organization_id, object_id),
     )
     if found is None:
         return False
     _unremark(community_id, organization_id, [object_id])
+    find_by_what_stands([found[1]])
     queue_folds(community_id=community_id, subject_ids=[found[0]])
     return True
 
@@ -190,7 +191,14 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
     sql.execute(
         "UPDATE indicators_remark SET is_live = false WHERE detector_id = %s AND is_live", (detector_id,)
     )
-    return dict(
+    spoken_of = [
+        one
+        for (one,) in sql.rows(
+            f"SELECT DISTINCT coalesce(home_id, subject_id) FROM indicators_claim WHERE {_FOUND} ORDER BY 1",
+            (detector_id,),
+        )
+    ]
+    withdrawn: dict[str, int] = dict(
         sql.rows(
             "WITH withdrawn AS (UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
             f" WHERE {_FOUND} RETURNING community_id, subject_id, object_id),"
@@ -200,6 +208,8 @@ def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
             (now, now, detector_id),
         )
     )
+    find_by_what_stands(spoken_of)
+    return withdrawn
 
 
 def count_found(*, detector_id: int) -> dict[str, int]:
@@ -233,6 +243,16 @@ def restore_found(*, detector_id: int, withdrawn_at: datetime, now: datetime) ->
         counts[object_type] = counts.get(object_type, 0) + number
         if object_type in REMARKS:
             speaking.setdefault((community_id, organization_id), [])
+    find_by_what_stands(
+        [
+            one
+            for (one,) in sql.rows(
+                "SELECT DISTINCT coalesce(home_id, subject_id) FROM indicators_claim WHERE detector_id = %s"
+                " AND withdrawn_at IS NULL ORDER BY 1",
+                (detector_id,),
+            )
+        ]
+    )
     for community_id, organization_id in speaking:
         # Those that were not deleted as their targets were folded are doubled by none: they are no more live.
         said = [
@@ -277,6 +297,7 @@ def fall_back(*, community_id: UUID, organization_id: UUID, observed: Observed, 
     there = _next_place(stood, there)
     _update(submission_id, [(claim_id, observed, there)], now)
     _remark(community_id, organization_id, [observed], now)
+    find_by_what_stands(sorted({stood.identity, there.identity}))
     queue_folds(community_id=community_id, subject_ids=dict.fromkeys((stood.subject, there.subject)))
 
 
@@ -419,7 +440,7 @@ def keep_terms(said: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
 
 
 def make_findable(said: Iterable[tuple[int, StixObject]]) -> None:
-    """Store the words said of subjects, and what they refer to; what was said before stays."""
+    """Store the words said of subjects, and what they refer to; what older versions said stays."""
     worded: dict[int, dict[str, None]] = {}
     pointed: set[tuple[str, int]] = set()
     for one, stix in said:
@@ -446,6 +467,24 @@ def make_findable(said: Iterable[tuple[int, StixObject]]) -> None:
         )
 
 
+def find_by_what_stands(subject_ids: Sequence[int]) -> None:
+    """Have subjects found by no words of what was taken back; ids of identities, in order."""
+    for start in range(0, len(subject_ids), _AT_ONCE):
+        ids = list(subject_ids[start : start + _AT_ONCE])
+        sql.execute("DELETE FROM indicators_wording WHERE subject_id = ANY(%s)", (ids,))
+        make_findable(
+            (one, read(bytes(body)))
+            for one, body in sql.rows(
+                "SELECT subject_id, body FROM indicators_claim"
+                " WHERE subject_id = ANY(%(ids)s) AND home_id IS NULL AND withdrawn_at IS NULL"
+                " UNION ALL SELECT home_id, body FROM indicators_claim WHERE home_id = ANY(%(ids)s)"
+                " AND withdrawn_at IS NULL",
+                {"ids": ids},
+            )
+        )
+
+
+_AT_ONCE = 500
 _MOST_WORDS = 4 * terms.MOST_WORDS
 """A subject that has so many takes no more."""
 

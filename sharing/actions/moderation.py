@@ -14,7 +14,7 @@ from django.db import OperationalError, transaction
 from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from accounts.models import Member, Role
+from accounts.models import Member, Role, Sector
 from indicators.actions import detectors, drafts, populations
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 #: A case counts as being looked at for so long, in seconds.
 LOOKED_AT = 300
+NO_ANALYST_NOW = "who proposed it is no analyst any more: decline the proposal, and propose it anew"
 _OWN_WORK = "you wrote this at the desk: another analyst approves it"
 
 
@@ -159,7 +160,9 @@ def _decide(
         )
         wide = [case for case in cases if radii[case.id] > settings.BLAST_RADIUS_LIMIT]
         cases = [case for case in cases if radii[case.id] <= settings.BLAST_RADIUS_LIMIT]
-        seconded = [case for case in wide if case.proposed_by not in {None, member.id}]
+        seconded = _still_proposed(
+            [case for case in wide if case.proposed_by not in {None, member.id}], outcomes
+        )
         outcomes.left |= {
             case.id: "you proposed to release it; another analyst has to approve it too"
             for case in wide
@@ -229,6 +232,28 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
 def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> list[_Case]:
     own = drafts.own_work(member_id=member.id, cases={(case.subject_id, case.ceiling) for case in cases})
     outcomes.left |= {case.id: _OWN_WORK for case in cases if (case.subject_id, case.ceiling) in own}
+    return [case for case in cases if case.id not in outcomes.left]
+
+
+def _still_proposed(cases: Sequence[_Case], outcomes: Outcomes) -> list[_Case]:
+    """Those whose proposer's word counts still: an analyst, who did not write it since."""
+    proposers = {case.proposed_by for case in cases}
+    found = Member.objects.select_related("organization").in_bulk(
+        [one for one in proposers if one is not None]
+    )
+    for proposer in found.values():
+        theirs = [case for case in cases if case.proposed_by == proposer.id]
+        if not decides(proposer):
+            outcomes.left |= dict.fromkeys((case.id for case in theirs), NO_ANALYST_NOW)
+            continue
+        own = drafts.own_work(
+            member_id=proposer.id, cases={(case.subject_id, case.ceiling) for case in theirs}
+        )
+        outcomes.left |= {
+            case.id: "who proposed it has written of it since: decline the proposal, and approve it anew"
+            for case in theirs
+            if (case.subject_id, case.ceiling) in own
+        }
     return [case for case in cases if case.id not in outcomes.left]
 
 
@@ -335,9 +360,16 @@ def _record(
 
 
 def may_decide(member: Member) -> None:
-    """Raises `NotAllowed` for whoever is no analyst."""
-    if not (member.is_superuser or member.role in {Role.ANALYST, Role.ADMIN}):
+    """Raises `NotAllowed` for whoever is no analyst or admin of the operator's, or was switched off."""
+    if not decides(member):
         raise NotAllowed(f"{member.username} is no analyst")
+
+
+def decides(member: Member) -> bool:
+    """Whether this is an active analyst or admin of the operator's, whose word counts."""
+    operator = member.organization is not None and member.organization.sector == Sector.OPERATOR
+    of_the_desk = operator and member.role in {Role.ANALYST, Role.ADMIN}
+    return member.is_active and (member.is_superuser or of_the_desk)
 
 
 def said(reason: str) -> str:

@@ -104,6 +104,8 @@ def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, no
         return Proposal.objects.get(id=proposal_id)
     assert found.claim_id is not None
     claim = _claim(found.claim_id)
+    if found.state == ProposalState.OPEN and not moderation.decides(found.proposed_by):
+        raise NotPossible(moderation.NO_ANALYST_NOW)
     proposal = _decide(proposal_id, ProposalState.CONFIRMED, member, reason, now)
     if proposal.kind == ProposalKind.LOWER_TLP:
         assert proposal.tlp is not None

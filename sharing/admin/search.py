@@ -1,7 +1,7 @@
 """Search over everything, lists of what is known, and their export."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from accounts.admin.base import actor_of, may_analyse
+from accounts.admin.days import begin_of, end_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Community, Organization, Tlp
 from indicators.dedup.templates import MIN_PROMPTS
@@ -88,8 +89,8 @@ class SearchForm(forms.Form):
             state=given.get("state") or None,
             tlp=given.get("tlp"),
             organization_id=organization.id if organization else None,
-            since=_midnight(since) if since else None,
-            until=_midnight(until) + timedelta(days=1) if until else None,
+            since=begin_of(since),
+            until=end_of(until),
         )
 
 
@@ -320,10 +321,6 @@ def number_in(text: str | None) -> int | None:
     if text is None or not (text.isascii() and text.isdigit() and len(text) < 19):
         return None
     return int(text)
-
-
-def _midnight(day: Any) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def page_of(object_type: str, subject_id: int) -> str:

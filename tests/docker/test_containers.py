@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.urls import reverse
 
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
 from config.management.commands.serve import celery_worker, web_server
@@ -258,3 +259,18 @@ def test_the_proxy_speaks_nothing_older_than_tls_1_2(proxy: int) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", proxy)) as plain, pytest.raises((ssl.SSLError, OSError)):
         context.wrap_socket(plain)
+
+
+def test_the_proxys_logs_leave_out_what_opens_an_invitation() -> None:
+    configuration = (DOCKER / "nginx.conf").read_text(encoding="utf-8")
+    logged = re.search(
+        r'map \$uri \$logged_path \{\s+"~\^\(\?<invitation>([^)]+)\)" "\$invitation\.\.\.";', configuration
+    )
+
+    assert logged is not None
+    assert logged[1] == reverse("invitation", args=["x", "y"]).removesuffix("x/y/")
+    (form,) = re.findall(r"log_format json.*?;\n", configuration, re.DOTALL)
+    assert '"path":"$logged_path"' in form
+    assert "$uri" not in form
+    assert '$request"' not in form
+    assert re.search(r"location \^~ /admin/invitation/ \{\s+error_log stderr crit;", configuration)

@@ -1,13 +1,16 @@
 """Search finds what is known by any spelling of a value, a pattern, an id, by words and by likeness of prompts."""
 
+import json
 import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from indicators.actions import observations
 from indicators.dedup import templates
 from indicators.models import Claim, Subject
+from indicators.stix.objects import read
 from sharing import search
 from sharing.models import Collection, Release
 from sharing.search import Filters
@@ -234,3 +237,47 @@ def test_no_query_however_odd_is_a_fault(shop: Shop) -> None:
         assert query.readings or query.words or query.problem or query.is_empty, repr(typed)
         for filters in (Filters(), Filters(kind="indicators"), Filters(kind="other")):
             search.subjects(query, filters, limit=3)
+
+
+def test_words_of_what_was_taken_back_find_nothing_and_those_that_stand_still_do(shop: Shop) -> None:
+    pattern = "[domain-name:value = 'gate.example']"
+    mine = indicator(pattern, name="Zephyr gateway", description="Named after nobody")
+    theirs = indicator(pattern, name="Borealis gateway")
+    send(shop, [mine])
+    send(shop, [theirs], organization=shop.lab_b)
+    assert len(found("zephyr")) == len(found("borealis")) == 1
+
+    observations.withdraw(
+        community_id=shop.community.id, organization_id=shop.lab_a.id, object_id=mine["id"], now=NOW
+    )
+
+    assert found("zephyr") == found("nobody") == []
+    assert len(found("borealis")) == len(found("gateway")) == 1
+    observations.withdraw(
+        community_id=shop.community.id, organization_id=shop.lab_b.id, object_id=theirs["id"], now=NOW
+    )
+    assert found("borealis") == found("gateway") == []
+    send(shop, [mine | {"modified": "2026-02-02T00:00:00.000Z"}], now=NOW + timedelta(minutes=1))
+    assert len(found("zephyr")) == 1
+    assert found("borealis") == []
+
+
+def test_the_words_of_a_version_that_was_deleted_find_nothing(shop: Shop) -> None:
+    first = stix.campaign(name="Old heron", object_marking_refs=[GREEN])
+    second = first | {"name": "New osprey", "modified": "2026-02-02T00:00:00.000Z"}
+    send(shop, [first])
+    send(shop, [second], now=NOW + timedelta(minutes=1))
+    assert len(found("heron")) == len(found("osprey")) == 1
+    claim = Claim.objects.get(object_id=first["id"])
+
+    observations.fall_back(
+        community_id=shop.community.id,
+        organization_id=shop.lab_a.id,
+        observed=observations.Observed(
+            read(json.dumps(first).encode()), claim.tlp, first["id"].encode(), claim.signature
+        ),
+        now=NOW + timedelta(minutes=2),
+    )
+
+    assert found("osprey") == []
+    assert len(found("heron")) == 1
