@@ -10,14 +10,14 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.admin.base import ReadOnly, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
-from sharing import case, queue
+from sharing import case, queue, writing
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.admin.proposals import analyst
@@ -327,7 +327,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         case=seen,
         audience=review.release.get_ceiling_display(),
         subject=reverse("admin:indicators_subject_change", args=[review.release.subject_id]),
-        write=_write_address(review),
+        write=_write_address(review, member, "".join(text for _, text in seen.pattern)),
         form=DecisionForm(),
         filters=filters,
         queue=_address(filters),
@@ -348,14 +348,14 @@ def _case_address(review_id: int, filters: Filters) -> str:
     return f"{address}?{urlencode({'queue': filters.query})}" if filters.query else address
 
 
-def _write_address(review: Review) -> str:
-    """Where an analyst writes a claim of their own on it, if there is such a page."""
-    if not review.release.subject.is_indicator:
+def _write_address(review: Review, member: Member, pattern: str) -> str:
+    """Where an analyst writes a claim of their own on it; empty where their organisation says nothing there."""
+    if not pattern or member.organization_id is None:
         return ""
-    try:
-        return f"{reverse('admin:write_indicator')}?{urlencode({'from': review.release.subject_id})}"
-    except NoReverseMatch:
+    if review.community_id not in {one.community_id for one in writing.inboxes(member.organization_id)}:
         return ""
+    asked = urlencode({"community": review.community_id, "pattern": pattern})
+    return f"{reverse('admin:draft_new', args=['indicator'])}?{asked}"
 
 
 @desk_page("reviews/<int:review_id>/decide/", name="review_decide", may=may_analyse)
