@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from accounts.admin.base import ReadOnly, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
+from indicators.actions import drafts
 from sharing import case, queue, writing
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
@@ -316,6 +317,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
     except InvalidFilter:
         filters, after, before = Filters(), None, None
     seen = case.case_of(review, now=now)
+    place = (review.release.subject_id, review.release.ceiling)
     proposals = (
         Proposal.objects.filter(review=review)
         | Proposal.objects.filter(claim_id__in=[claim.id for claim in seen.claims], state="open")
@@ -338,6 +340,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         takes_two=seen.blast_radius > settings.BLAST_RADIUS_LIMIT,
         limit=settings.BLAST_RADIUS_LIMIT,
         me=member,
+        is_own=bool(drafts.own_work(member_id=member.id, cases={place})),
         pending=review.state == ReviewState.PENDING,
     )
     return TemplateResponse(request, "admin/sharing/review/case.html", context)
