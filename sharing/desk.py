@@ -84,7 +84,7 @@ def titles(subject_ids: Iterable[int]) -> dict[int, str]:
     }
 
 
-def own_claim(subject_id: int, organization_id: UUID | None) -> str | None:
+def own_claim(subject_id: int, organization_id: UUID) -> str | None:
     """The id of the object in which an organisation speaks of a subject, as it stands; its latest."""
     found = sql.row(
         "SELECT object_id FROM indicators_claim WHERE subject_id = %s AND organization_id = %s"

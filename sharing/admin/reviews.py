@@ -17,7 +17,8 @@ from django.views.decorators.http import require_POST
 from accounts.admin.base import ReadOnly, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
-from sharing import case, queue
+from indicators.actions import drafts
+from sharing import case, queue, writing
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.admin.proposals import analyst
@@ -317,6 +318,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
     except InvalidFilter:
         filters, after, before = Filters(), None, None
     seen = case.case_of(review, now=now)
+    place = (review.release.subject_id, review.release.ceiling)
     proposals = (
         Proposal.objects.filter(review=review)
         | Proposal.objects.filter(claim_id__in=[claim.id for claim in seen.claims], state="open")
@@ -339,6 +341,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         takes_two=seen.blast_radius > settings.BLAST_RADIUS_LIMIT,
         limit=settings.BLAST_RADIUS_LIMIT,
         me=member,
+        is_own=bool(drafts.own_work(member_id=member.id, cases={place})),
         pending=review.state == ReviewState.PENDING,
     )
     return TemplateResponse(request, "admin/sharing/review/case.html", context)
@@ -351,10 +354,14 @@ def _case_address(review_id: int, filters: Filters) -> str:
 
 def _write_address(review: Review, member: Member, pattern: str | None) -> str:
     """Where an analyst changes what their organisation says of it, or begins to say something; empty if nowhere."""
+    if member.organization_id is None:
+        return ""
     own = own_claim(review.release.subject_id, member.organization_id)
     if own is not None:
         return reverse("admin:said_object", args=[review.community_id, own])
-    if not pattern:
+    if not pattern or review.community_id not in {
+        one.community_id for one in writing.inboxes(member.organization_id)
+    }:
         return ""
     brought = urlencode({"community": str(review.community_id), "pattern": pattern})
     return f"{reverse('admin:draft_new', args=['indicator'])}?{brought}"

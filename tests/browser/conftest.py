@@ -15,15 +15,20 @@ from tests.world import World
 AtDesk = Callable[[str], AbstractContextManager[Watched]]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system: `CHROMIUM`, else the first of its usual names."""
+def chromium() -> str:
+    """Path of the system's Chromium: `CHROMIUM`, else the first of its usual names."""
     names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     assert found, "no Chromium: apt-get install chromium, or name it in CHROMIUM"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all."""
     with sync_playwright() as playwright:
         # Containers rarely let it make a sandbox of its own; it opens nothing but our own pages.
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         yield running
         running.close()
 

@@ -26,6 +26,15 @@ for (const name of ["htmx:responseError", "htmx:sendError"]) {
   });
 }
 
+// The theme's icons are words in a font of symbols: who hears the page hears only what stands beside them.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
+    const holder = icon.closest("a, button, summary");
+    const isAlone = holder && !holder.ariaLabel && !holder.title && holder.textContent.trim() === icon.textContent.trim();
+    if (!isAlone) icon.ariaHidden = "true";
+  }
+});
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;

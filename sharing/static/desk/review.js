@@ -11,6 +11,7 @@ const follow = (id) => document.getElementById(id)?.click();
 const choose = (value) => {
   if (!decision) return;
   chosen = decision.querySelector(`button[value="${value}"]`);
+  if (!chosen) return; // one's own work is not approved
   for (const button of decision.querySelectorAll("button")) button.toggleAttribute("data-chosen", button === chosen);
   reason.placeholder = `Why ${value}? Ctrl+Enter decides, Escape lets go.`;
   reason.focus();
