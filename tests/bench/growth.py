@@ -48,11 +48,14 @@ def know(database: psycopg.Connection, count: int) -> None:
     if held >= count:
         return
     say(f"adding {count - held:,} known indicators")
-    for statement in (_SUBJECTS, _CLAIMS, _RELEASES, _ENTRIES, _HEADS):
+    for statement in (_SUBJECTS, _CLAIMS, *_FOUND_BY, _RELEASES, _ENTRIES, _HEADS):
         database.execute(statement.encode(), {"sample": sample, "count": count - held})
     database.execute(b"DROP TABLE known")
     # What autovacuum would do within minutes.
-    for table in ("indicators_subject", "indicators_claim", "sharing_release", "sharing_entry"):
+    for table in (
+        *("indicators_subject", "indicators_claim", "indicators_observable", "indicators_term"),
+        *("indicators_wording", "sharing_release", "sharing_entry"),
+    ):
         database.execute(f"VACUUM (ANALYZE) {table}".encode())
 
 
@@ -70,11 +73,24 @@ SELECT community_id, organization_id, k.id, submission_id, k.object_id, version,
     signature, first_received_at, received_at, revoked
 FROM indicators_claim c, known k WHERE c.subject_id = %(sample)s
 """
+# Each watches something else: an address, a domain, or a value that is found by its digest.
+_FOUND_BY = (
+    "INSERT INTO indicators_observable (subject_id, network)"
+    " SELECT id, set_masklen('100.64.0.0'::inet + n, 32)::cidr FROM known WHERE n %% 4 = 0",
+    "INSERT INTO indicators_observable (subject_id, domain)"
+    " SELECT id, 'h' || left(md5(id::text), 16) || '.example' FROM known WHERE n %% 4 = 1",
+    "INSERT INTO indicators_term (digest, subject_id)"
+    " SELECT hashtextextended(id::text, 0), id FROM known WHERE n %% 4 > 1",
+    "INSERT INTO indicators_wording (subject_id, words) SELECT id, array_to_tsvector(array_cat("
+    " ARRAY['=indicator', 'collection', 'network', left(md5(id::text), 6)],"
+    " ARRAY(SELECT DISTINCT 'word' || (n * k %% 997) FROM generate_series(1, 12) k))) FROM known",
+)
 _RELEASES = """
 INSERT INTO sharing_release (subject_id, ceiling, published_id, decision, reason, sentence, digest, created, modified,
-    revoked, sources, confidence, missing, due_at)
+    revoked, sources, confidence, missing, due_at, expires_at)
 SELECT k.id, ceiling, 'indicator--' || gen_random_uuid(), decision, reason, sentence, digest, created, modified,
-    revoked, sources, confidence, missing, due_at
+    revoked, sources, (n * 7 %% 100)::int2, missing, now() + n %% 5000 * interval '1 hour',
+    now() + n %% 7000 * interval '1 hour'
 FROM sharing_release r, known k WHERE r.subject_id = %(sample)s
 """
 _ENTRIES = """
