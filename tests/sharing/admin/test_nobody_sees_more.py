@@ -88,7 +88,7 @@ def rows(shop: Shop, operator: Organization, monkeypatch: pytest.MonkeyPatch) ->
     )  # fmt: skip
     draft = Draft.objects.create(
         community=shop.community, organization=operator, object_type="indicator", object_id=f"indicator--{uuid4()}",
-        body={}, author=analyst, saved_by=analyst, created_at=NOW, saved_at=NOW,
+        body={"type": "indicator"}, author=analyst, saved_by=analyst, created_at=NOW, saved_at=NOW,
     )  # fmt: skip
     objects = {}
     for model in admin.site._registry:
