@@ -68,6 +68,14 @@ class ReadOnly(ModelAdmin):  # type: ignore[type-arg] # it is no generic at run 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Refuses before it looks: Django answers otherwise for what is there than for what is not."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Model], *args: Any, **options: Any
     ) -> HttpResponse | None:
