@@ -24,6 +24,8 @@ const common = { responsive: true, maintainAspectRatio: false, animation: false,
 
 if (days.length && window.Chart) {
   document.getElementById("charts").hidden = false;
+  window.Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  window.Chart.defaults.datasets.bar.maxBarThickness = 40;
   const labels = days.map((day) => day.day);
   new window.Chart(document.getElementById("chart-events"), {
     type: "bar",

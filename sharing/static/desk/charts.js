@@ -62,6 +62,7 @@ function drawAll(root) {
   for (const canvas of root.querySelectorAll("canvas[data-chart]")) draw(canvas);
 }
 
+window.Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 drawAll(document);
 document.addEventListener("htmx:load", (event) => drawAll(event.detail.elt));
 // The theme was switched.

@@ -56,20 +56,21 @@ const cy = cytoscape({
   minZoom: 0.15, maxZoom: 3, boxSelectionEnabled: false, selectionType: "single",
   style: [
     { selector: "node", style: {
-      shape: "data(shape)", "background-color": "data(fill)", width: 30, height: 30,
+      shape: "data(shape)", "background-color": "data(fill)", width: 36, height: 36,
       "background-image": "data(letter)", "background-fit": "contain", "background-clip": "none", label: "data(label)", color: ink,
-      "font-size": 10, "min-zoomed-font-size": 6, "text-valign": "bottom", "text-margin-y": 4, "text-wrap": "wrap", "text-max-width": 120,
+      "font-size": 15, "min-zoomed-font-size": 6, "text-valign": "bottom", "text-margin-y": 4, "text-wrap": "wrap", "text-max-width": 150,
       "border-width": 1, "border-color": ink, "font-family": "Inter, sans-serif",
     } },
     { selector: "node.alleged", style: { "border-style": "dashed", "border-width": 3 } },
     { selector: "edge", style: {
       width: 1.5, "line-color": "#7a8a96", "target-arrow-color": "#7a8a96", "target-arrow-shape": "triangle",
-      "curve-style": "bezier", label: "data(label)", "font-size": 8, "min-zoomed-font-size": 6, color: ink, "text-rotation": "autorotate",
+      "curve-style": "bezier", label: "data(label)", "font-size": 11, "min-zoomed-font-size": 9, color: ink, "text-rotation": "autorotate",
       "text-background-color": dark ? "#141c23" : "#ffffff", "text-background-opacity": 0.85, "text-background-padding": 1,
     } },
     { selector: "edge.alleged", style: { "line-style": "dashed" } },
-    { selector: "node:selected", style: { "border-width": 5, "border-color": dark ? "#f5c880" : "#b4531c", width: 34, height: 34 } },
-    { selector: "edge.near", style: { width: 3, "line-color": "#1f879d", "target-arrow-color": "#1f879d" } },
+    { selector: "node:selected", style: { "border-width": 5, "border-color": dark ? "#f5c880" : "#b4531c", width: 42, height: 42 } },
+    // Far away only what the selected node has to do with others is written out.
+    { selector: "edge.near", style: { width: 3, "font-size": 13, "min-zoomed-font-size": 5, "line-color": "#1f879d", "target-arrow-color": "#1f879d" } },
   ],
 });
 
@@ -81,9 +82,11 @@ function arrange() {
   }).run();
   cy.layout(layout).run();
   // The canvas is wider than high.
-  cy.nodes().positions((node) => ({ x: node.position("x") * 1.7, y: node.position("y") }));
+  const box = cy.elements().boundingBox();
+  const wider = Math.min(2.5, Math.max(1, (cy.width() / cy.height()) / (box.w / box.h)));
+  cy.nodes().positions((node) => ({ x: node.position("x") * wider, y: node.position("y") }));
   cy.fit(undefined, 20);
-  if (cy.zoom() < 0.6) cy.zoom({ level: 0.6, position: root.position() }).center(root);
+  if (cy.zoom() < 0.45) cy.zoom({ level: 0.45, position: root.position() }).center(root);
 }
 
 let distances = null;
