@@ -157,6 +157,7 @@ class Submission(models.Model):
         indexes = [
             models.Index(fields=["received_at"], condition=Q(state="received"), name="submission_waiting"),
             models.Index(fields=["organization", "-received_at"], name="submission_by_sender"),
+            models.Index(fields=["-received_at", "-id"], name="submission_by_age"),
             models.Index(fields=["ingested_at"], condition=Q(state="ingested"), name="submission_ingested"),
             models.Index(
                 fields=["organization", "received_at"],

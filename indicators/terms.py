@@ -4,7 +4,6 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -97,7 +96,6 @@ def _said(obj: Mapping[str, Any]) -> Iterator[str]:
             yield obj["pattern"]
 
 
-@lru_cache(maxsize=1)
 def _watched_for(pattern: str) -> tuple[str, ...]:
     return tuple(
         value

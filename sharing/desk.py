@@ -122,7 +122,16 @@ def readers_of(review: Review) -> list[str]:
 
 def link_to(subject_id: int) -> SafeString:
     """A link to the page of a subject, by what it is known by."""
-    title = titles([subject_id])[subject_id] or "nothing is claimed any more"
+    return links_to([subject_id])[subject_id]
+
+
+def links_to(subject_ids: Iterable[int]) -> dict[int, SafeString]:
+    """Links to the pages of subjects, in one query."""
+    return {one: _link(one, title) for one, title in titles(subject_ids).items()}
+
+
+def _link(subject_id: int, title: str) -> SafeString:
+    title = title or "nothing is claimed any more"
     return format_html(
         '<a href="{}">{}</a>',
         reverse("admin:indicators_subject_change", args=[subject_id]),

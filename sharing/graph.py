@@ -172,7 +172,7 @@ def around(place: Place) -> Graph:
 
 def expand(place: Place, cursor: str = "") -> Graph:
     """A node and the next of its neighbours, with how many are left."""
-    graph, left = _neighbours([place], limit=AT_ONCE, start=_Cursor.read(cursor))
+    graph, left = _neighbours([place], limit=AT_ONCE, start=_Cursor.read(cursor), counting=True)
     graph.more, graph.more_is_least, graph.cursor = left
     return graph
 
@@ -207,9 +207,9 @@ class _Link:
 
 
 def _neighbours(
-    places: Sequence[Place], *, limit: int, start: _Cursor | None = None
+    places: Sequence[Place], *, limit: int, start: _Cursor | None = None, counting: bool = False
 ) -> tuple[Graph, tuple[int, bool, str]]:
-    """The neighbours of some places in one community, up to `limit` of each; and what is left of the first."""
+    """The neighbours of some places in one community, up to `limit` of each; `counting`: what is left of the first."""
     start = start or _Cursor()
     community_id = places[0].community_id
     by_subject = {place.subject_id: place for place in places if place.subject_id is not None}
@@ -240,7 +240,7 @@ def _neighbours(
     first = places[0].key
     outgoing_left = max(0, len(outgoing[first]) - start.shown - limit)
     after = taken.get(first, [])[-1] if taken.get(first) else start.after
-    incoming_left = _count(community_id, names[first], after) if len(places) == 1 else 0
+    incoming_left = _count(community_id, names[first], after) if counting else 0
     left = outgoing_left + incoming_left
     next_cursor = f"{start.shown + limit - room[first]}.{after}" if left else ""
     return graph, (left, incoming_left >= MOST_COUNTED, next_cursor)
@@ -279,10 +279,11 @@ def _referring(
 def _count(community_id: UUID, names: Iterable[str], after: int) -> int:
     """How many more subjects refer to any of these names, up to `MOST_COUNTED`."""
     found = sql.row(
-        "SELECT count(*) FROM (SELECT DISTINCT r.subject_id FROM indicators_reference r"
-        " JOIN indicators_subject s ON s.id = r.subject_id AND s.community_id = %s"
-        " WHERE r.target = ANY(%s) AND r.subject_id > %s LIMIT %s) counted",
-        (community_id, list(names), after, MOST_COUNTED),
+        "SELECT least(count(DISTINCT near.subject_id), %s) FROM unnest(%s::text[]) AS own(name) CROSS JOIN LATERAL"
+        " (SELECT r.subject_id FROM indicators_reference r JOIN indicators_subject s ON s.id = r.subject_id"
+        "  AND s.community_id = %s WHERE r.target = own.name AND r.subject_id > %s"
+        "  ORDER BY r.subject_id LIMIT %s) near",
+        (MOST_COUNTED, list(names), community_id, after, MOST_COUNTED),
     )
     return found[0] if found else 0
 

@@ -1,5 +1,7 @@
 """Prompt templates that resemble each other."""
 
+from collections.abc import Sequence
+
 from django.contrib import admin, messages
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
@@ -44,7 +46,7 @@ class LikenessAdmin(ReadOnly):
         return (
             super()
             .get_queryset(request)
-            .select_related("first", "second")
+            .select_related("first", "second", "community")
             .order_by(waits, "-similarity", "-id")
         )
 
@@ -58,13 +60,20 @@ class LikenessAdmin(ReadOnly):
         first, second = likeness.first, likeness.second
         return (first.merged_into_id or first.id) == (second.merged_into_id or second.id)
 
+    def load_beside(self, rows: Sequence[Likeness]) -> None:
+        said: dict[int, list[ShownTemplate]] = {}
+        for one in templates_of({template for two in rows for template in (two.first_id, two.second_id)}):
+            said.setdefault(one.subject_id, []).append(one)
+        for likeness in rows:
+            likeness.said = said  # type: ignore[attr-defined] # for the columns below
+
     @admin.display(description="Older template")
     def first_template(self, likeness: Likeness) -> SafeString:
-        return _sources(likeness.first_id)
+        return _sources(likeness, likeness.first_id)
 
     @admin.display(description="Younger template")
     def second_template(self, likeness: Likeness) -> SafeString:
-        return _sources(likeness.second_id)
+        return _sources(likeness, likeness.second_id)
 
     @admin.display(description="What each source says")
     def claims(self, likeness: Likeness) -> SafeString:
@@ -99,6 +108,7 @@ class LikenessAdmin(ReadOnly):
         form = ReasonForm(request.POST if "decide" in request.POST else None)
         chosen = list(queryset)
         if not form.is_valid():
+            self.load_beside(chosen[:50])
             context = {
                 **self.admin_site.each_context(request),
                 "title": f"{action.title()} {len(chosen)} likeness{'es' if len(chosen) != 1 else ''}",
@@ -139,9 +149,11 @@ class LikenessAdmin(ReadOnly):
         return True
 
 
-def _sources(subject_id: int) -> SafeString:
-    """The id of a template, and who claims it at which level."""
-    return format_html_join("", "<code>{}</code><br>{} · {}<br>", map(_source, templates_of([subject_id])))
+def _sources(likeness: Likeness, subject_id: int) -> SafeString:
+    """The id of a template, and who claims it at which level; those of a page are loaded together."""
+    loaded: dict[int, list[ShownTemplate]] | None = getattr(likeness, "said", None)
+    said = templates_of([subject_id]) if loaded is None else loaded.get(subject_id, [])
+    return format_html_join("", "<code>{}</code><br>{} · {}<br>", map(_source, said))
 
 
 def _source(said: ShownTemplate) -> tuple[str, str, str]:

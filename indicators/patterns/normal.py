@@ -6,11 +6,12 @@ disjunctive-normal-form expansion: where in doubt, two patterns stay apart.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from indicators.patterns import values
 from indicators.patterns.errors import PatternError
-from indicators.patterns.parser import KEYWORDS, MAX_BYTES, parse
+from indicators.patterns.parser import KEPT_UP_TO, KEYWORDS, MAX_BYTES, parse
 from indicators.patterns.tree import (
     Comparison,
     Expression,
@@ -84,12 +85,20 @@ def observables(text: str) -> tuple[tuple[str, str], ...]:
     excludes (`!=`, NOT IN) is not there, nor is what only a regular expression or LIKE tells. Raises PatternError
     as `canonical` does.
     """
+    return _kept(text) if len(text) <= KEPT_UP_TO else _observables(text)
+
+
+def _observables(text: str) -> tuple[tuple[str, str], ...]:
     found: set[tuple[str, str]] = set()
     for test in _comparisons(parse(text).expression):
         if test.operator in _NORMALISED and test.negated == (test.operator == "!="):
             path, steps = _path(test.path)
             found.update((path, _value(test, literal, steps, text)) for literal in test.values)
     return tuple(sorted(found))
+
+
+# What an indicator is found by and what allow-lists watch for ask for the same.
+_kept = lru_cache(maxsize=2048)(_observables)
 
 
 def object_types(text: str) -> frozenset[str]:

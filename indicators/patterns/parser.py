@@ -7,6 +7,7 @@ parser recurses only into parentheses, which are bounded.
 import base64
 import calendar
 import re
+from functools import lru_cache
 from typing import cast
 
 from indicators.patterns import regex
@@ -112,6 +113,15 @@ def parse(text: str) -> Pattern:
 
     Raises PatternError for a wrong one and for one beyond the bounds (model.md).
     """
+    return _kept(text) if len(text) <= KEPT_UP_TO else _parsed(text)
+
+
+# From its arrival to its release an indicator's pattern is asked for half a dozen times.
+KEPT_UP_TO = 500
+"""Characters; what is longer is parsed anew."""
+
+
+def _parsed(text: str) -> Pattern:
     # Most indicators are one observable; they are read here, in half the time.
     plain = _PLAIN.fullmatch(text) if len(text) <= MAX_BYTES and text.isascii() else None
     if plain is None:
@@ -119,6 +129,9 @@ def parse(text: str) -> Pattern:
     path, string = plain.groups()
     constant = Literal("string", _unquote(string), plain.start(2))
     return Pattern(Observation(Comparison(_path(path, text, 1), "=", (constant,))))
+
+
+_kept = lru_cache(maxsize=2048)(_parsed)
 
 
 def shortest_number(text: str) -> str:

@@ -1,13 +1,14 @@
 """The desk's pages for sending: a file, looked at first or at once; pasted text; and the receipt of what was sent."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -221,13 +222,17 @@ class UploadAdmin(ReadOnly):
             },
         )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Upload]:
-        """With how many of its submissions are done."""
-        found: QuerySet[Upload] = super().get_queryset(request)
-        return found.annotate(
-            done=Count("submissions", filter=Q(submissions__state=SubmissionState.INGESTED)),
-            failed=Count("submissions", filter=Q(submissions__state=SubmissionState.QUARANTINED)),
-        )
+    def load_beside(self, rows: Sequence[Upload]) -> None:
+        """How many of its submissions are done."""
+        by_upload = {upload.id: upload for upload in rows}
+        for upload_id, state, number in (
+            Submission.objects.filter(upload__in=by_upload)
+            .values_list("upload", "state")
+            .annotate(Count("id"))
+        ):
+            name = {SubmissionState.INGESTED: "done", SubmissionState.QUARANTINED: "failed"}.get(state)
+            if name is not None:
+                setattr(by_upload[upload_id], name, number)
 
 
 def _receipt(submission_id: UUID) -> tuple[Submission, list[Line]]:

@@ -1,5 +1,6 @@
 """What claims are about: what counts as one, and the merge journal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -138,6 +139,12 @@ def _entries_of(subject: Subject) -> list[Merge]:
     )
 
 
+def _linked(entry: Merge, subject_id: int) -> SafeString:
+    """A link to one of the two; those of a page are loaded together."""
+    links: dict[int, SafeString] = getattr(entry, "links", {})
+    return links.get(subject_id) or desk.link_to(subject_id)
+
+
 @admin.register(Merge)
 class MergeAdmin(ReadOnly):
     """The merge journal, newest first: select entries, then undo them with one reason."""
@@ -155,13 +162,18 @@ class MergeAdmin(ReadOnly):
     )
     readonly_fields = fields
 
+    def load_beside(self, rows: Sequence[Merge]) -> None:
+        links = desk.links_to({one for entry in rows for one in (entry.survivor_id, entry.other_id)})
+        for entry in rows:
+            entry.links = links  # type: ignore[attr-defined] # for the columns below
+
     @admin.display(description="Counts for / was part of")
     def what(self, entry: Merge) -> SafeString:
-        return desk.link_to(entry.survivor_id)
+        return _linked(entry, entry.survivor_id)
 
     @admin.display(description="Merged / split off")
     def with_what(self, entry: Merge) -> SafeString:
-        return desk.link_to(entry.other_id)
+        return _linked(entry, entry.other_id)
 
     @admin.display(description="Similarity", ordering="similarity")
     def likeness(self, entry: Merge) -> str:
@@ -179,14 +191,13 @@ class MergeAdmin(ReadOnly):
         # The newest first, as one undoes anything.
         entries = list(queryset.select_related("community").order_by("-id"))
         if not form.is_valid():
+            shown = entries[:50]
+            self.load_beside(shown)
             context = {
                 **self.admin_site.each_context(request),
                 "title": f"Undo {len(entries)} {'entries' if len(entries) != 1 else 'entry'}",
                 "form": form,
-                "entries": [
-                    (entry, desk.link_to(entry.survivor_id), desk.link_to(entry.other_id))
-                    for entry in entries[:50]
-                ],
+                "entries": [(entry, self.what(entry), self.with_what(entry)) for entry in shown],
                 "more": max(0, len(entries) - 50),
                 "ids": [entry.id for entry in entries],
                 "splits": any(entry.kind == MergeKind.SPLIT for entry in entries),

@@ -60,7 +60,8 @@ _STATEMENTS = (
         SELECT r.id, s.community_id, r.ceiling, (SELECT array_agg(c.organization_id) FROM indicators_claim c
             WHERE c.subject_id = s.id) AS organizations
         FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id
-        WHERE s.object_type = 'indicator' AND NOT EXISTS (SELECT FROM sharing_review v WHERE v.release_id = r.id)
+        WHERE s.object_type = 'indicator' AND r.ceiling = 1
+            AND NOT EXISTS (SELECT FROM sharing_review v WHERE v.release_id = r.id)
         LIMIT %(count)s
     ) found
     """,
@@ -99,7 +100,8 @@ _STATEMENTS = (
         array_replace(refs, old_indicator, indicator),
         convert_to(replace(replace(convert_from(body, 'UTF8'), old_id, l.object_id), old_indicator, indicator), 'UTF8'),
         signature, received_at, received_at, false
-    FROM linked l JOIN indicators_subject s ON s.community_id = l.community_id AND s.key = convert_to(l.object_id, 'UTF8')
+    FROM linked l JOIN indicators_subject s
+        ON s.community_id = l.community_id AND s.key = convert_to(l.object_id, 'UTF8')
     """,
     """
     INSERT INTO indicators_reference (target, subject_id)
@@ -109,16 +111,16 @@ _STATEMENTS = (
     "DROP TABLE linked",
     # What came in.
     """
-    INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id, format, body,
-        body_sha256, object_count, state, attempts, starts, error, counts, received_at, ingested_at)
+    INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id, format,
+        body, body_sha256, object_count, state, attempts, starts, error, counts, received_at, ingested_at)
     SELECT gen_random_uuid(), community_id, organization_id, token_id, channel, collection_id, format, '',
-        sha256(n::text::bytea), 500, (ARRAY['ingested', 'ingested', 'quarantined'])[1 + (n %% 20) / 9], 0, 0, '', counts,
-        now() - n * interval '1 minute', now() - n * interval '1 minute'
+        sha256(n::text::bytea), 500, (ARRAY['ingested', 'ingested', 'quarantined'])[1 + (n %% 20) / 9], 0, 0, '',
+        counts, now() - n * interval '1 minute', now() - n * interval '1 minute'
     FROM (SELECT * FROM indicators_submission WHERE state = 'ingested' LIMIT 1) s, generate_series(1, %(some)s) n
     """,
     """
-    INSERT INTO indicators_submittedobject (submission_id, ordinal, object_id, version, outcome, reason, sentence, place,
-        note)
+    INSERT INTO indicators_submittedobject (submission_id, ordinal, object_id, version, outcome, reason, sentence,
+        place, note)
     SELECT s.id, n, 'indicator--' || gen_random_uuid(), '', 'new', 'accepted', 'Accepted.', '', ''
     FROM (SELECT id FROM indicators_submission WHERE body = '' LIMIT %(submissions)s) s, generate_series(1, 500) n
     """,
@@ -165,8 +167,9 @@ _STATEMENTS = (
     """
     INSERT INTO indicators_draft (id, object_type, object_id, body, leftover, techniques, reason, state, version, page,
         created_at, saved_at, author_id, community_id, organization_id, saved_by_id)
-    SELECT gen_random_uuid(), 'indicator', 'indicator--' || gen_random_uuid(), '{"type": "indicator", "name": "D"}', '{}',
-        '{}', '', 'draft', 1, '', now(), now() - n * interval '1 minute', m.id, s.community_id, m.organization_id, m.id
+    SELECT gen_random_uuid(), 'indicator', 'indicator--' || gen_random_uuid(), '{"type": "indicator", "name": "D"}',
+        '{}', '{}', '', 'draft', 1, '', now(), now() - n * interval '1 minute', m.id, s.community_id,
+        m.organization_id, m.id
     FROM (SELECT * FROM accounts_member WHERE username = 'hub-admin') m,
         (SELECT id AS community_id FROM accounts_community WHERE slug = 'frontier') s, generate_series(1, 2000) n
     """,
@@ -199,7 +202,7 @@ _STATEMENTS = (
     """
     INSERT INTO accounts_token (id, name, digest, scopes, created_at, organization_id)
     SELECT gen_random_uuid(), 'reader-' || n, sha256(('t' || n || o.id)::bytea), '{feed:read}', now(), o.id
-    FROM accounts_organization o, generate_series(1, 40) n
+    FROM accounts_organization o, generate_series(1, 8) n
     """,
     """
     INSERT INTO sharing_poll (token_id, collection_id, added, at_head, objects_given, polled_at)

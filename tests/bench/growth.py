@@ -75,15 +75,23 @@ FROM indicators_claim c, known k WHERE c.subject_id = %(sample)s
 """
 # Each watches something else: an address, a domain, or a value that is found by its digest.
 _FOUND_BY = (
-    "INSERT INTO indicators_observable (subject_id, network)"
-    " SELECT id, set_masklen('100.64.0.0'::inet + n, 32)::cidr FROM known WHERE n %% 4 = 0",
-    "INSERT INTO indicators_observable (subject_id, domain)"
-    " SELECT id, 'h' || left(md5(id::text), 16) || '.example' FROM known WHERE n %% 4 = 1",
-    "INSERT INTO indicators_term (digest, subject_id)"
-    " SELECT hashtextextended(id::text, 0), id FROM known WHERE n %% 4 > 1",
-    "INSERT INTO indicators_wording (subject_id, words) SELECT id, array_to_tsvector(array_cat("
-    " ARRAY['=indicator', 'collection', 'network', left(md5(id::text), 6)],"
-    " ARRAY(SELECT DISTINCT 'word' || (n * k %% 997) FROM generate_series(1, 12) k))) FROM known",
+    """
+    INSERT INTO indicators_observable (subject_id, network)
+    SELECT id, set_masklen('100.64.0.0'::inet + n, 32)::cidr FROM known WHERE n %% 4 = 0
+    """,
+    """
+    INSERT INTO indicators_observable (subject_id, domain)
+    SELECT id, 'h' || left(md5(id::text), 16) || '.example' FROM known WHERE n %% 4 = 1
+    """,
+    """
+    INSERT INTO indicators_term (digest, subject_id)
+    SELECT hashtextextended(id::text, 0), id FROM known WHERE n %% 4 > 1
+    """,
+    """
+    INSERT INTO indicators_wording (subject_id, words)
+    SELECT id, array_to_tsvector(array_cat(ARRAY['=indicator', 'collection', 'network', left(md5(id::text), 6)],
+        ARRAY(SELECT DISTINCT 'word' || (n * k %% 997) FROM generate_series(1, 12) k))) FROM known
+    """,
 )
 _RELEASES = """
 INSERT INTO sharing_release (subject_id, ceiling, published_id, decision, reason, sentence, digest, created, modified,
