@@ -61,7 +61,7 @@ def test_nothing_opens_before_the_app_is_set_up_and_everything_after(
         secret = page.locator("#totp-secret").inner_text()
         page.get_by_label("Authenticator code").fill("000000")
         page.get_by_role("button", name="Set it up").click()
-        expect(page.locator(".errorlist")).to_be_visible()
+        expect(page.get_by_role("alert")).to_contain_text("This code is wrong")
         assert page.locator("#totp-secret").inner_text() == secret
         page.get_by_label("Authenticator code").fill(code(secret))
         page.get_by_role("button", name="Set it up").click()

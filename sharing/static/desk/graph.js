@@ -86,7 +86,11 @@ function arrange() {
   const wider = Math.min(2.5, Math.max(1, (cy.width() / cy.height()) / (box.w / box.h)));
   cy.nodes().positions((node) => ({ x: node.position("x") * wider, y: node.position("y") }));
   cy.fit(undefined, 20);
-  if (cy.zoom() < 0.45) cy.zoom({ level: 0.45, position: root.position() }).center(root);
+  if (cy.zoom() < 0.45) {
+    cy.zoom(0.45);
+    cy.center();
+    reveal(root);
+  }
 }
 
 let distances = null;
