@@ -83,8 +83,9 @@ function arrange() {
   cy.layout(layout).run();
   // The canvas is wider than high.
   const box = cy.elements().boundingBox();
-  const wider = Math.min(2.5, Math.max(1, (cy.width() / cy.height()) / (box.w / box.h)));
-  cy.nodes().positions((node) => ({ x: node.position("x") * wider, y: node.position("y") }));
+  const lower = Math.min(1, Math.max(0.65, cy.height() / 0.5 / box.h));
+  const wider = Math.min(2.5, Math.max(1, (cy.width() / cy.height()) / (box.w / (box.h * lower))));
+  cy.nodes().positions((node) => ({ x: node.position("x") * wider, y: node.position("y") * lower }));
   cy.fit(undefined, 20);
   if (cy.zoom() < 0.45) {
     cy.zoom(0.45);
