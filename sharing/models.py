@@ -201,6 +201,10 @@ class Release(models.Model):
             models.Index(
                 fields=["expires_at"], condition=Q(expires_at__isnull=False), name="release_expires"
             ),
+            # Few: a search for them must not walk past all others.
+            models.Index(fields=["subject"], condition=Q(decision="review"), name="release_in_review"),
+            models.Index(fields=["subject"], condition=Q(decision="withhold"), name="release_withheld"),
+            models.Index(fields=["subject"], condition=Q(revoked=True), name="release_revoked"),
             # The next step down from here is low on STIX's scale of confidence (STIX 2.1, Appendix A).
             models.Index(fields=["due_at"], condition=Q(confidence=30), name="release_soon_low"),
         ]

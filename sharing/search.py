@@ -110,7 +110,7 @@ _STATE = {
     "standing": f"EXISTS (SELECT {_IN_FEEDS} AND r.digest IS NOT NULL AND NOT r.revoked)",
     "revoked": f"EXISTS (SELECT {_IN_FEEDS} AND r.revoked)",
     "review": "EXISTS (SELECT FROM sharing_release r JOIN sharing_review v ON v.release_id = r.id"
-    " AND v.state = 'pending' WHERE r.subject_id = s.id)",
+    " AND v.state = 'pending' WHERE r.subject_id = s.id AND r.decision = 'review')",
     "withheld": f"EXISTS (SELECT {_IN_FEEDS} AND r.decision = 'withhold')",
     "nowhere": f"NOT EXISTS (SELECT {_IN_FEEDS} AND r.digest IS NOT NULL)",
 }

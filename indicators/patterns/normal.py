@@ -51,6 +51,10 @@ def canonical(text: str) -> str:
 
 def canonical_and_types(text: str) -> tuple[str, frozenset[str]]:
     """`canonical` and `object_types` by one parse."""
+    return _kept_normal(text) if len(text) <= KEPT_UP_TO else _canonical_and_types(text)
+
+
+def _canonical_and_types(text: str) -> tuple[str, frozenset[str]]:
     expression = parse(text).expression
     normal = _expression(expression, text).text
     if len(normal) * 4 > MAX_BYTES and len(normal.encode()) > MAX_BYTES:
@@ -58,6 +62,9 @@ def canonical_and_types(text: str) -> tuple[str, frozenset[str]]:
         # accept.
         raise PatternError(f"its canonical form is longer than {MAX_BYTES} bytes")
     return normal, _object_types(expression)
+
+
+_kept_normal = lru_cache(maxsize=2048)(_canonical_and_types)
 
 
 def core_observable(text: str) -> tuple[str, str] | None:

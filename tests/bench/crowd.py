@@ -65,6 +65,10 @@ _STATEMENTS = (
         LIMIT %(count)s
     ) found
     """,
+    """
+    UPDATE sharing_release r SET decision = 'review' FROM sharing_review v
+    WHERE v.release_id = r.id AND v.state = 'pending'
+    """,
     # Of what was decided.
     """
     INSERT INTO sharing_review (release_id, community_id, state, sources, opened_at, decision_reason, ceiling,
