@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sharing", "0006_polls_and_counts"),
+        ("sharing", "0007_two_analysts"),
     ]
 
     operations = [
