@@ -1,66 +1,83 @@
-"""The pictures of the documentation: `make screenshots` takes them of the desk with the demo content, in Chromium."""
+"""The pictures of the documentation: `make screenshots` takes them of a desk with made-up content, in Chromium."""
 
+import json
 import re
-import tempfile
-import time
-from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
-import psycopg
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from config import embedded
 from tests.browser.conftest import chromium
-from tests.stack import Stack
+from tests.browser.watched import window
+from tests.conformance import stix
+from tests.desk import desk_session
+from tests.world import PROJECT, World
 
-PICTURES = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+DEMO = PROJECT / "indicators" / "demo"
+PICTURES = PROJECT / "docs" / "screenshots"
 SIZE: ViewportSize = {"width": 1400, "height": 900}
-CAMPAIGN = "DC-2026-0001"
-"""The campaign of the demo with most around it."""
+CAMPAIGN = "EX-2026-0001"
+"""The campaign with most around it."""
+
+_MADE_UP = {
+    "DC-2026-": "EX-2026-",
+    "Anthropic": "Example Lab",
+    "DeepSeek": "Operator One",
+    "Moonshot AI": "Operator Two",
+    "Kimi": "Operator Two",
+    "MiniMax": "Operator Three",
+    "Claude": "example-model",
+    "Google": "Example Cloud",
+}
+"""A picture in the documentation names no real organisation: the demo's public campaigns with other names."""
 
 
 def main() -> None:
-    """Start a Stillwatch with the demo in a home of its own, take all pictures, stop it."""
+    """Start a Stillwatch with that content, take all pictures, stop it."""
     PICTURES.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="sw-pictures-") as directory,
-        Stack(Path(directory).resolve() / "home", demo=True) as stack,
-        sync_playwright() as playwright,
-    ):
-        settle(stack)
+    with World.start((DEMO / "community.yaml").read_text()) as world, sync_playwright() as playwright:
+        (world.home / "made-up.json").write_text(made_up((DEMO / "1-public-campaigns.json").read_text()))
+        for organization, file in (
+            ("hub", world.home / "made-up.json"),
+            ("lab-a", DEMO / "2-synthetic-detections.json"),
+        ):
+            world.manage("import_stix", str(file), "--organization", organization, "--community", "frontier")
+        world.settle(180)
+        world.manage("shell", "--verbosity", "0", "--command", "from sharing.tasks import tally; tally()")
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        take_all(signed_in(browser, stack), stack.url)
+        with window(browser, world.url, desk_session(world, "analyst").cookies) as watched:
+            watched.page.set_viewport_size(SIZE)
+            watched.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+            take_all(watched.page, world.url)
         browser.close()
 
 
-def settle(stack: Stack, patience: float = 180) -> None:
-    """Wait until everything is published and counted, so that charts have something to say."""
-    left = (
-        "SELECT (SELECT count(*) FROM indicators_submission WHERE state = 'received')"
-        " + (SELECT count(*) FROM indicators_pendingfold)"
-    )
-    deadline = time.monotonic() + patience
-    with psycopg.connect(embedded.database_url(stack.home), autocommit=True) as connection:
-        while connection.execute(left).fetchone() != (0,):
-            assert time.monotonic() < deadline, stack.told()
-            time.sleep(0.2)
-    stack.manage("shell", "--verbosity", "0", "--command", "from sharing.tasks import tally; tally()")
+def made_up(bundle: str) -> str:
+    """The bundle with made-up names and ids, and no source but MITRE's."""
+    for real, other in _MADE_UP.items():
+        bundle = bundle.replace(real, other)
+    objects = json.loads(bundle)["objects"]
+    fixed = ("extension-definition--", "marking-definition--")
+    for one in objects:
+        if one["type"] == "software":
+            name = {"name": one["name"], "vendor": one["vendor"]}
+            other = stix.sco("software", name)["id"]
+        elif one["id"].startswith(fixed) or one["type"] == "prompt-template":
+            continue
+        else:
+            other = f"{one['type']}--{_uuid4(one['id'])}"
+        bundle = bundle.replace(one["id"], other)
+    value = json.loads(bundle)
+    for one in value["objects"]:
+        sources = [each for each in one.get("external_references", []) if "mitre" in each["source_name"]]
+        one.pop("external_references", None)
+        if sources:
+            one["external_references"] = sources
+    return json.dumps(value)
 
 
-def signed_in(browser: Browser, stack: Stack) -> Page:
-    """The desk as the demo's analyst sees it, light."""
-    told = re.search(r"Admin desk +(\w+) / (\S+)\n", stack.told())
-    assert told is not None, stack.told()
-    context = browser.new_context(viewport=SIZE, color_scheme="light", reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(f"{stack.url}/admin/login/?next=/admin/")
-    page.get_by_label("Username").fill(told[1])
-    page.get_by_label("Password").fill(told[2])
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url("**/second-factor/**")
-    page.locator("#id_code").fill(stack.manage("demo_code", told[1]).strip())
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(f"{stack.url}/admin/")
-    return page
+def _uuid4(old: str) -> str:
+    made = uuid5(NAMESPACE_URL, old).hex
+    return re.sub(r"(.{8})(.{4}).(.{3}).(.{3})(.{12})", r"\1-\2-4\3-8\4-\5", made)
 
 
 def take_all(page: Page, url: str) -> None:
