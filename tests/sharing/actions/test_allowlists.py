@@ -303,7 +303,8 @@ def test_another_source_or_a_new_version_does_not_bring_it_back(community: Commu
 def test_an_approval_does_not_publish_it_but_holds_when_the_list_lets_go(community: Community) -> None:
     community.shop.community.auto_release = AutoRelease.NONE
     community.shop.community.save()
-    analyst = Member.objects.create(username="analyst", role=Role.ANALYST, organization=community.shop.lab_a)
+    hub = Organization.objects.create(slug="hub", name="Hub", sector="operator")
+    analyst = Member.objects.create(username="analyst", role=Role.ANALYST, organization=hub)
     community.submit(on("a.example"))
     case = Review.objects.get(release__ceiling=TLP.GREEN, state=ReviewState.PENDING)
     allowlists.add(entry=entry("a.example"), reason="Ours.", by=BY, now=community.now)

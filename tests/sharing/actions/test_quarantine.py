@@ -170,7 +170,7 @@ def test_nobody_but_an_analyst_saves_a_body_or_retries(
 
     answers = [client.get(f"{page}/raw/"), client.get(f"{page}/csv/"), client.post(f"{page}/retry/")]
 
-    assert {answer.status_code for answer in answers} == {403}
+    assert {answer.status_code for answer in answers} == {404}
     assert state(bad) == "quarantined"
     assert not AuditEvent.objects.filter(action="submission.download").exists()
 

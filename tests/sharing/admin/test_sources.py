@@ -134,7 +134,7 @@ def test_an_analyst_sees_sources_and_changes_nothing(
 
 def test_a_member_of_a_partner_sees_nothing(source: Source) -> None:
     partner = Organization.objects.create(slug="lab", name="Lab", sector="ai-lab", created_at=NOW)
-    assert signed_in(partner, "admin").get(LIST).status_code == 403
+    assert signed_in(partner, "admin").get(LIST).status_code == 404
 
 
 def test_the_buttons_ask_the_worker_and_call_nobody_themselves(
