@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from indicators.dedup import sigma
@@ -24,7 +25,7 @@ from indicators.dedup.belief import (
 )
 from indicators.patterns import CORE_TYPES, canonical_and_types, core_observable, object_types
 from indicators.stix import timestamps
-from indicators.stix.canonical import canonical_parsed
+from indicators.stix.canonical import canonical, canonical_parsed
 from indicators.stix.markings import TLP, marking_id
 
 DETECTION_CONTEXT = "extension-definition--e3d2c1b0-9a87-4f65-9432-10fedcba9805"
@@ -138,7 +139,7 @@ def fold(
         raise ValueError("TLP:RED is never merged")
     live = [claim for claim in claims if not claim.withdrawn]
     revoked = not live
-    ranked = sorted(live or claims, key=_rank) if len(claims) > 1 else claims
+    ranked = _ranked(live or claims)
     first = ranked[0].value
     pattern_type = first["pattern_type"]
     if any(claim.value["pattern_type"] != pattern_type for claim in ranked):
@@ -254,14 +255,22 @@ def _in_other_words(pattern_type: str, pattern: str) -> str:
     return sigma.without_prose(pattern, "Sigma rule") if pattern_type == "sigma" else pattern
 
 
+def _ranked(claims: Sequence[Claim]) -> Sequence[Claim]:
+    """The most reliable source first, then the earliest; what ties in these is told apart by all that it says."""
+    if len(claims) == 1:
+        return claims
+    ranked = sorted(claims, key=_rank)
+    if any(_rank(one) == _rank(other) for one, other in pairwise(ranked)):
+        ranked.sort(key=lambda claim: (_rank(claim), _all_of(claim)))
+    return ranked
+
+
 def _rank(claim: Claim) -> tuple[float, datetime, str, str]:
-    """The most reliable source first; the last two are there so that no two names tie."""
-    return (
-        -RELIABILITY[claim.reliability],
-        claim.first_received_at,
-        claim.object_id,
-        claim.value.get("name") or "",
-    )
+    return (-RELIABILITY[claim.reliability], claim.first_received_at, claim.object_id, claim.organization)
+
+
+def _all_of(claim: Claim) -> tuple[bytes, datetime, int, list[str]]:
+    return canonical(dict(claim.value)), claim.received_at, claim.tlp, sorted(claim.platforms)
 
 
 def _name(ranked: Iterable[Claim], pattern: str, pattern_type: str) -> str:

@@ -293,6 +293,13 @@ def test_the_view_does_not_depend_on_the_order_of_claims(claims: list[Claim], ra
     assert view.value["modified"] >= view.value["created"]
 
 
+def test_claims_that_tie_in_all_but_their_evidence_are_folded_in_one_order() -> None:
+    context = {DETECTION_CONTEXT: {"estimated_fpr": 0.001, "evidence_families": ["timing"]}}
+    silent, speaking = claim(), claim(value={"extensions": context})
+
+    assert seen(silent, speaking) == seen(speaking, silent)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(_claims(), min_size=1, max_size=3))
 def test_every_view_is_a_fixed_point_of_stix2(claims: list[Claim]) -> None:
