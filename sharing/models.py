@@ -53,6 +53,11 @@ class Collection(models.Model):
     largest = models.IntegerField(
         default=0, editable=False, help_text="Bytes of the largest object that it ever held."
     )
+    edge = models.BinaryField(
+        default=b"",
+        editable=False,
+        help_text="The right edge of its Merkle tree at `next_index` (tlog.merkle).",
+    )
 
     class Meta:
         constraints = [
@@ -162,6 +167,41 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.collection_id}/{self.index}"
+
+
+class Tile(models.Model):
+    """A full tile of a log's Merkle tree: 256 hashes of one level and the one they come to (C2SP tlog-tiles).
+
+    Written once, in the transaction that appends its last entry. Tiles that are not full are read from the entries and
+    from the roots of the full tiles below.
+    """
+
+    pk = models.CompositePrimaryKey("collection_id", "level", "index")
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField(max_length=8192)
+    root = models.BinaryField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.collection_id}/{self.level}/{self.index}"
+
+
+class Checkpoint(models.Model):
+    """A log's signed tree head at one size (C2SP tlog-checkpoint); signed anew, it is the same row."""
+
+    pk = models.CompositePrimaryKey("collection_id", "size")
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    size = models.BigIntegerField()
+    root = models.BinaryField(max_length=32)
+    note = models.TextField(help_text="The signed note, with the log's own signature lines.")
+    cosignatures = models.TextField(
+        blank=True, default="", help_text="Witnesses' signature lines over this note."
+    )
+    signed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.collection_id} at {self.size}"
 
 
 class Release(models.Model):
@@ -481,16 +521,33 @@ class Publisher(models.Model):
         return self.identity_id
 
 
+class KeyPurpose(models.TextChoices):
+    """What a key signs; it signs nothing else."""
+
+    OBJECT = "object", "Objects, receipts and deliveries (Ed25519)"
+    LOG = "log", "Checkpoints (Ed25519)"
+    LOG_ML_DSA = "log-ml-dsa", "Checkpoints (ML-DSA-44)"
+    TRUST = "trust", "The trust root's online roles (Ed25519)"
+
+
 class SigningKey(models.Model):
-    """The public half of a signing key; the private half is an encrypted file."""
+    """The public half of a signing key; the signer alone has the private half."""
 
     kid = models.CharField(max_length=43, primary_key=True, help_text="RFC 7638 thumbprint.")
+    purpose = models.CharField(max_length=12, choices=KeyPurpose.choices, default=KeyPurpose.OBJECT)
     jwk = models.JSONField()
     created_at = models.DateTimeField()
     use_from = models.DateTimeField(help_text="A new key is published at least seven days before it signs.")
     retired_at = models.DateTimeField(
         null=True, help_text="Signs nothing from here on; still verifies what it signed."
     )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purpose__in=KeyPurpose.values), name="signing_key_purpose_known"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.kid
