@@ -234,11 +234,6 @@ class Subject(models.Model):
     def __str__(self) -> str:
         return f"{self.object_type} {self.id}"
 
-    @property
-    def is_indicator(self) -> bool:
-        """Whether claims about it are merged by pattern."""
-        return self.object_type == "indicator"
-
 
 class Tier(models.TextChoices):
     """How far a detector is trusted."""

@@ -94,18 +94,6 @@ def of_collection(collection_id: UUID) -> list[Access]:
     return [Access(*found) for found in sql.rows(_ACCESS.format("k.id"), (collection_id,))]
 
 
-def readers_at(community_id: UUID, ceiling: int) -> list[tuple[UUID, str]]:
-    """The organisations, id and name, that read a feed of a ceiling in a community."""
-    return [
-        (organization_id, name)
-        for organization_id, name in sql.rows(
-            f"SELECT DISTINCT o.id, o.name FROM {MAY} JOIN accounts_organization o ON o.id = m.organization_id"
-            " WHERE c.id = %s AND k.kind = 'feed' AND k.ceiling = %s AND g.can_read ORDER BY o.name, o.id",
-            (community_id, ceiling),
-        )
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A token that works, by what its scopes let it use of its organisation's access."""

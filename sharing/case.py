@@ -21,6 +21,7 @@ from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
 from indicators.stix.markings import TLP, marking_id
 from indicators.stix.objects import known_by
+from sharing.access import MAY
 from sharing.actions import triage
 from sharing.actions.audiences import load_claims
 from sharing.actions.triage import Foreseen
@@ -355,9 +356,8 @@ def readers_of(community_id: UUID, ceiling: int, *, core: bool) -> list[Reader]:
             "   WHERE t.organization_id = o.id AND t.revoked_at IS NULL AND %(scope)s = ANY(t.scopes)"
             "   AND (t.expires_at IS NULL OR t.expires_at > now())), (SELECT max(t.last_used_at) FROM accounts_token t"
             "   WHERE t.organization_id = o.id AND %(scope)s = ANY(t.scopes))"
-            " FROM sharing_collection k JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-            " JOIN accounts_organization o ON o.id = g.organization_id"
-            " WHERE k.community_id = %(community)s AND k.kind = 'feed' AND k.ceiling = %(ceiling)s"
+            f" FROM {MAY} JOIN accounts_organization o ON o.id = m.organization_id"
+            " WHERE c.id = %(community)s AND k.kind = 'feed' AND k.ceiling = %(ceiling)s AND g.can_read"
             " AND (k.profile = 'full' OR %(core)s) GROUP BY o.id, o.name ORDER BY o.name",
             {
                 "community": community_id,

@@ -15,8 +15,6 @@ from accounts.models import Tlp
 from indicators.dedup.identity import indicator_key
 from indicators.patterns import PatternError
 from indicators.stix.objects import known_by
-from sharing import access
-from sharing.models import Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +30,6 @@ class ShownClaim:
     state: str
     came_from: int | None
     text: str
-
-
-def claims_of(review: Review) -> list[ShownClaim]:
-    """The claims behind a case that its audience may be shown, oldest first."""
-    return claims_on(review.release.subject_id, ceiling=review.release.ceiling)
 
 
 #: A page shows no more claims than these.
@@ -113,11 +106,6 @@ def subjects_named(term: str) -> list[int]:
             {"term": term, "key": key},
         )
     ]
-
-
-def readers_of(review: Review) -> list[str]:
-    """The organisations that would receive it."""
-    return [name for _, name in access.readers_at(review.community_id, review.release.ceiling)]
 
 
 def link_to(subject_id: int) -> SafeString:

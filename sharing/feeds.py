@@ -76,8 +76,9 @@ SELECT k.id, c.id, c.title, c.slug, k.alias, k.title, k.kind, k.ceiling, k.next_
        k.next_index - coalesce((SELECT e.index FROM sharing_entry e WHERE e.collection_id = k.id
                                 AND e.added >= %(midnight)s ORDER BY e.added LIMIT 1), k.next_index),
        k.last_added
-FROM sharing_collection k JOIN accounts_community c ON c.id = k.community_id
+FROM {}
 """
+_ALL = "sharing_collection k JOIN accounts_community c ON c.id = k.community_id"
 _ORDER = " ORDER BY c.title, k.kind, k.ceiling, k.alias"
 
 
@@ -85,7 +86,9 @@ def feeds(*, now: datetime) -> list[Feed]:
     """The feeds of all communities."""
     return [
         Feed(*row)
-        for row in sql.rows(_FEEDS + " WHERE k.kind = 'feed'" + _ORDER, {"midnight": _midnight(now)})
+        for row in sql.rows(
+            _FEEDS.format(_ALL) + " WHERE k.kind = 'feed'" + _ORDER, {"midnight": _midnight(now)}
+        )
     ]
 
 
@@ -94,10 +97,9 @@ def feeds_of(organization_id: UUID, *, now: datetime) -> list[Feed]:
     return [
         Feed(*row)
         for row in sql.rows(
-            _FEEDS
-            + " JOIN accounts_membership m ON m.community_id = c.id AND m.organization_id = %(organization)s"
-            " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-            " AND g.organization_id = %(organization)s WHERE k.kind <> 'inbox'" + _ORDER,
+            _FEEDS.format(MAY)
+            + " WHERE m.organization_id = %(organization)s AND g.can_read AND k.kind <> 'inbox'"
+            + _ORDER,
             {"midnight": _midnight(now), "organization": organization_id},
         )
     ]

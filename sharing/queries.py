@@ -454,15 +454,15 @@ def known_campaigns(community_id: UUID, organization_id: UUID) -> dict[str, str]
     known: dict[str, str] = {}
     for object_id, body in sql.rows(
         # Subjects of campaigns are found by their key, the STIX id.
-        "WITH campaigns AS MATERIALIZED (SELECT id FROM indicators_subject WHERE community_id = %(community)s"
+        f"WITH feeds AS MATERIALIZED (SELECT k.id, k.ceiling FROM {MAY} WHERE c.id = %(community)s"
+        " AND m.organization_id = %(organization)s AND k.kind = 'feed' AND g.can_read),"
+        " campaigns AS MATERIALIZED (SELECT id FROM indicators_subject WHERE community_id = %(community)s"
         " AND key >= 'campaign--'::bytea AND key < 'campaign-.'::bytea),"
         " own AS (SELECT c.object_id, c.body FROM campaigns s JOIN indicators_claim c ON c.subject_id = s.id"
         " WHERE c.organization_id = %(organization)s AND NOT c.revoked AND c.withdrawn_at IS NULL ORDER BY c.id),"
         " read AS (SELECT e.object_id, e.body FROM campaigns s"
         " JOIN sharing_release r ON r.subject_id = s.id AND r.digest IS NOT NULL AND NOT r.revoked"
-        " JOIN sharing_collection k ON k.community_id = %(community)s AND k.kind = 'feed' AND k.ceiling = r.ceiling"
-        " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-        " AND g.organization_id = %(organization)s"
+        " JOIN feeds k ON k.ceiling = r.ceiling"
         " JOIN sharing_entry e ON e.collection_id = k.id AND e.object_id = r.published_id AND e.is_last ORDER BY r.id)"
         " SELECT object_id, body FROM own UNION ALL SELECT object_id, body FROM read",
         {"community": community_id, "organization": organization_id},

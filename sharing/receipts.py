@@ -18,6 +18,7 @@ from indicators.models import SubmissionState
 from indicators.sources import csv
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical_parsed
+from sharing.access import MAY
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 
@@ -280,8 +281,8 @@ def _fate(row: Sequence[Any], ceiling: int | None) -> _Fate:
 def _widest(organization_id: UUID, community_id: UUID) -> int | None:
     """The highest ceiling of the feeds that an organisation may read."""
     found = sql.row(
-        "SELECT max(k.ceiling) FROM sharing_collection k JOIN sharing_collectiongrant g ON g.collection_id = k.id"
-        " WHERE k.community_id = %s AND k.kind = 'feed' AND g.organization_id = %s AND g.can_read",
+        f"SELECT max(k.ceiling) FROM {MAY}"
+        " WHERE c.id = %s AND k.kind = 'feed' AND m.organization_id = %s AND g.can_read",
         (community_id, organization_id),
     )
     return None if found is None else found[0]

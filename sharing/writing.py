@@ -10,6 +10,7 @@ from uuid import UUID
 from accounts import sql
 from accounts.models import Tlp
 from indicators.models import Draft, DraftState
+from sharing.access import MAY
 from sharing.desk import title_of
 from sharing.models import Collection, Kind
 
@@ -176,10 +177,8 @@ class Seen:
 def readers_by_level(community_id: UUID) -> list[Seen]:
     """Who would see what a community holds at each level, least restrictive first."""
     rows = sql.rows(
-        "SELECT DISTINCT k.ceiling, o.name FROM sharing_collection k"
-        " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-        " JOIN accounts_organization o ON o.id = g.organization_id"
-        " WHERE k.community_id = %s AND k.kind = 'feed' ORDER BY o.name",
+        f"SELECT DISTINCT k.ceiling, o.name FROM {MAY} JOIN accounts_organization o ON o.id = m.organization_id"
+        " WHERE c.id = %s AND k.kind = 'feed' AND g.can_read ORDER BY o.name",
         (community_id,),
     )
     return [

@@ -132,7 +132,6 @@ class _Case(NamedTuple):
     blast_radius: int
     proposal_id: int | None
     proposed_by: int | None
-    proposal_reason: str | None
 
 
 @transaction.atomic
@@ -211,7 +210,7 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
     cases = []
     found = sql.rows(
         "SELECT v.id, v.community_id, v.release_id, r.subject_id, r.ceiling, v.blast_radius, p.id, p.proposed_by_id,"
-        " p.reason, v.state, m.username FROM sharing_review v JOIN sharing_release r ON r.id = v.release_id"
+        " v.state, m.username FROM sharing_review v JOIN sharing_release r ON r.id = v.release_id"
         " LEFT JOIN accounts_member m ON m.id = v.decided_by_id"
         " LEFT JOIN sharing_proposal p ON p.review_id = v.id AND p.state = 'open'"
         " WHERE v.id = ANY(%s) ORDER BY v.id FOR UPDATE OF v",

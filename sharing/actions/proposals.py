@@ -15,6 +15,7 @@ from accounts.actions.notices import tell
 from accounts.models import Member, Organization, Tlp
 from indicators.actions import observations
 from indicators.actions.observations import Marked
+from sharing.access import MAY
 from sharing.actions import moderation
 from sharing.models import Proposal, ProposalKind, ProposalState
 from sharing.signing.keys import Signer
@@ -242,12 +243,10 @@ def _seen_as(claim: Marked, organization_id: UUID) -> _Seen:
         raise NotPossible("it submitted this itself")
     rows = sql.rows(
         "SELECT r.published_id, k.id, e.index, encode(e.subsalt, 'hex'), convert_from(e.submitter, 'UTF8')"
-        " FROM sharing_release r"
-        " JOIN sharing_collection k ON k.community_id = %(community)s AND k.kind = 'feed' AND k.ceiling = r.ceiling"
-        " JOIN sharing_collectiongrant g ON g.collection_id = k.id AND g.can_read"
-        "   AND g.organization_id = %(organization)s"
+        f" FROM {MAY} JOIN sharing_release r ON r.ceiling = k.ceiling"
         " JOIN sharing_entry e ON e.collection_id = k.id AND e.object_id = r.published_id AND e.body IS NOT NULL"
-        " WHERE r.subject_id = %(subject)s AND r.ceiling >= %(tlp)s AND r.digest IS NOT NULL"
+        " WHERE c.id = %(community)s AND m.organization_id = %(organization)s AND k.kind = 'feed' AND g.can_read"
+        " AND r.subject_id = %(subject)s AND r.ceiling >= %(tlp)s AND r.digest IS NOT NULL"
         " ORDER BY r.ceiling DESC, k.id, e.index DESC LIMIT 50",
         {
             "community": claim.community_id,

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django import forms
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
@@ -321,10 +320,3 @@ def number_in(text: str | None) -> int | None:
     if text is None or not (text.isascii() and text.isdigit() and len(text) < 19):
         return None
     return int(text)
-
-
-def page_of(object_type: str, subject_id: int) -> str:
-    """The address of the page of a subject: a campaign has one of its own."""
-    if object_type == "campaign":
-        return reverse("admin:campaign", args=[subject_id])
-    return reverse("admin:indicators_subject_change", args=[subject_id])

@@ -12,7 +12,7 @@ from accounts.actions.refusal import Invalid
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Community, Organization
 from indicators.models import PendingFold, Subject
-from sharing import access
+from sharing import access, case
 from sharing.actions import communities, rehearsal
 from sharing.actions.communities import CollectionSpec, CommunitySpec, ReviewSpec
 from sharing.models import Collection
@@ -206,8 +206,8 @@ def test_a_new_community_is_rehearsed_and_made(standing: Shop) -> None:
 
 
 def test_readers_of_a_case_are_those_whom_taxii_serves(standing: Shop) -> None:
-    assert [name for _, name in access.readers_at(standing.community.id, 2)] == ["Lab-A", "Lab-B"]
-    assert [name for _, name in access.readers_at(standing.community.id, 3)] == ["Lab-A"]
+    assert [one.name for one in case.readers_of(standing.community.id, 2, core=True)] == ["Lab-A", "Lab-B"]
+    assert [one.name for one in case.readers_of(standing.community.id, 3, core=True)] == ["Lab-A"]
     standing.community.membership_set.filter(organization=standing.lab_a).delete()
     # A grant that is left over opens nothing.
-    assert [name for _, name in access.readers_at(standing.community.id, 3)] == []
+    assert [one.name for one in case.readers_of(standing.community.id, 3, core=True)] == []
