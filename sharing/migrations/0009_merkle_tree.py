@@ -15,6 +15,7 @@ class Migration(migrations.Migration):
             name='Checkpoint',
             fields=[
                 ('pk', models.CompositePrimaryKey('collection_id', 'size', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('collection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='sharing.collection')),
                 ('size', models.BigIntegerField()),
                 ('root', models.BinaryField(max_length=32)),
                 ('note', models.TextField(help_text="The signed note, with the log's own signature lines.")),
@@ -26,6 +27,7 @@ class Migration(migrations.Migration):
             name='Tile',
             fields=[
                 ('pk', models.CompositePrimaryKey('collection_id', 'level', 'index', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('collection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='sharing.collection')),
                 ('level', models.SmallIntegerField()),
                 ('index', models.BigIntegerField()),
                 ('hashes', models.BinaryField(max_length=8192)),
@@ -45,15 +47,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='signingkey',
             constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['object', 'log', 'log-ml-dsa', 'trust'])), name='signing_key_purpose_known'),
-        ),
-        migrations.AddField(
-            model_name='checkpoint',
-            name='collection',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='sharing.collection'),
-        ),
-        migrations.AddField(
-            model_name='tile',
-            name='collection',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='sharing.collection'),
         ),
     ]
