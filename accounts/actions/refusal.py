@@ -9,5 +9,16 @@ class Invalid(ValueError):
         self.field, self.sentence = field, sentence
 
 
+class ReasonMissing(ValueError):
+    """What changes what others see, or who may do what, needs a reason."""
+
+
+def stated(reason: str) -> str:
+    """A reason without the space around it; raises `ReasonMissing` for none."""
+    if not reason.strip():
+        raise ReasonMissing("say why")
+    return reason.strip()
+
+
 class Unknown(LookupError):
     """There is no such thing, or none that may be known here."""

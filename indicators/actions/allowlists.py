@@ -13,6 +13,7 @@ from django.db import transaction
 
 from accounts import sql
 from accounts.actions.audit import record
+from accounts.actions.refusal import stated
 from accounts.actor import Actor
 from indicators.allowlists.entries import Entry
 from indicators.allowlists.warninglist import Warninglist
@@ -27,10 +28,6 @@ _LOCK = "allowlists"
 
 class NameTaken(ValueError):
     """A list of this name comes from elsewhere."""
-
-
-class ReasonMissing(ValueError):
-    """A change at the desk needs a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +160,7 @@ def load(*, warninglist: Warninglist, by: Actor, now: datetime) -> Change:
 @transaction.atomic
 def add(*, entry: Entry, reason: str, by: Actor, now: datetime) -> Change:
     """Put one entry on the desk's list, with the reason; what is there already changes nothing."""
-    reason = _said(reason)
+    reason = stated(reason)
     list_id, _ = _list(DESK, ListSource.DESK, now)
     if entry in _held(list_id):
         return Change()
@@ -176,7 +173,7 @@ def add(*, entry: Entry, reason: str, by: Actor, now: datetime) -> Change:
 @transaction.atomic
 def remove(*, entry_ids: Sequence[int], reason: str, by: Actor, now: datetime) -> Change:
     """Take entries off their lists, with a reason: what no other entry covers is decided anew."""
-    reason = _said(reason)
+    reason = stated(reason)
     sql.lock(_LOCK)
     by_list: dict[int, dict[int, Entry]] = {}
     for list_id, entry_id, *columns in sql.rows(
@@ -307,12 +304,6 @@ def _list(name: str, source: ListSource, now: datetime) -> tuple[int, int | None
 
 def _touch(list_id: int, now: datetime) -> None:
     sql.execute("UPDATE indicators_allowlist SET updated_at = %s WHERE id = %s", (now, list_id))
-
-
-def _said(reason: str) -> str:
-    if not reason.strip():
-        raise ReasonMissing("say why")
-    return reason.strip()
 
 
 def _record_entries(

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actions.notices import tell
+from accounts.actions.refusal import stated
 from accounts.actor import Actor
 from accounts.models import Organization, Sector
 from indicators.models import Detector, FindingState, Tier
@@ -44,10 +45,6 @@ class Invalid(ValueError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
         self.field = field
-
-
-class ReasonMissing(ValueError):
-    """What changes how far a detector is trusted needs a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,12 +349,11 @@ def limit(*, detector_id: int, reason: str, by: Actor, now: datetime) -> bool:
 
     Nothing needs folding again: what stands goes on standing, and what does not is decided by this from here on.
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     detector = Detector.objects.select_for_update(no_key=True).get(id=detector_id)
     if detector.limited_at is not None:
         return False
-    detector.limited_at, detector.limited_reason = now, reason.strip()
+    detector.limited_at, detector.limited_reason = now, reason
     detector.save(update_fields=["limited_at", "limited_reason"])
     _note(detector.id, "detector.limit", by, now, {"reason": detector.limited_reason})
     _tell(

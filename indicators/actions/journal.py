@@ -22,6 +22,7 @@ from django.db import transaction
 
 from accounts import sql
 from accounts.actions.audit import record
+from accounts.actions.refusal import stated
 from accounts.actor import Actor
 from indicators.actions.observations import journal_lock, queue_folds, queue_referring
 from indicators.models import MergeKind
@@ -43,10 +44,6 @@ class AlreadyUndone(ValueError):
 
 class NotInJournal(LookupError):
     """The journal has no such entry."""
-
-
-class ReasonMissing(ValueError):
-    """What an analyst changes needs a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +82,8 @@ def merge(
     """
     if kind not in {MergeKind.NEAR, MergeKind.ANALYST}:
         raise ValueError(f"{kind} is no kind of merge")
-    if kind == MergeKind.ANALYST and not reason.strip():
-        raise ReasonMissing("say why")
+    if kind == MergeKind.ANALYST:
+        reason = stated(reason)
     sql.lock(journal_lock(community_id))
     survivor, other = _pair(community_id, survivor_id, other_id)
     if survivor.root == other.root:
@@ -110,7 +107,7 @@ def merge(
         if kind == MergeKind.NEAR:
             return None
         raise NotMergeable("what was split off counts for nothing else; undo that instead")
-    return _link(community_id, survivor, other, kind, similarity, by, now, reason.strip())
+    return _link(community_id, survivor, other, kind, similarity, by, now, reason)
 
 
 @transaction.atomic
@@ -128,8 +125,7 @@ def split(
     One of the two halves moves to a new subject: these claims, unless they reach further down than those that remain.
     What is said of the same identity later counts for the half that stays.
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     sql.lock(journal_lock(community_id))
     claims: dict[int, int] = dict(
         sql.rows(
@@ -155,7 +151,7 @@ def split(
     _watch_too(made[0], of=subject_id)
     moved = _move("id = ANY(%s)", [sorted(taken)], to=made[0])
     journal_id = _write(
-        community_id, MergeKind.SPLIT, subject_id, made[0], None, by, now, reason.strip(), "subject.split"
+        community_id, MergeKind.SPLIT, subject_id, made[0], None, by, now, reason, "subject.split"
     )
     _follow(community_id, [subject_id, made[0]], moved)
     return journal_id
@@ -167,13 +163,12 @@ def undo(*, journal_id: int, by: Actor, now: datetime, reason: str) -> None:
 
     `NotInJournal`, `AlreadyUndone`.
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     found = sql.row("SELECT community_id FROM indicators_merge WHERE id = %s", (journal_id,))
     if found is None:
         raise NotInJournal(f"the journal has no entry {journal_id}")
     sql.lock(journal_lock(found[0]))
-    _take_back(journal_id, by, now, reason.strip())
+    _take_back(journal_id, by, now, reason)
 
 
 def uphold(*, community_id: UUID, subject_ids: Iterable[int], now: datetime) -> set[int]:

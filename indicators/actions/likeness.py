@@ -21,6 +21,7 @@ from django.db import transaction
 
 from accounts import sql
 from accounts.actions.audit import record
+from accounts.actions.refusal import stated
 from accounts.actor import Actor
 from accounts.models import Member, Role, Tlp
 from indicators.actions import journal
@@ -43,10 +44,6 @@ class NotPending(ValueError):
 
 class NotAllowed(PermissionError):
     """The member may not decide likenesses."""
-
-
-class ReasonMissing(ValueError):
-    """A decision needs a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +126,7 @@ def decide(*, likeness_id: int, verdict: LikenessState, member: Member, reason: 
         raise NotAllowed(f"{member.username} is no analyst")
     if verdict is LikenessState.PENDING:
         raise ValueError("a decision is related, dismissed or merged")
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     by = Actor(f"member:{member.username}", member.organization_id)
     found = Likeness.objects.only("community_id").get(id=likeness_id)
     sql.lock(journal_lock(found.community_id))
@@ -146,13 +142,13 @@ def decide(*, likeness_id: int, verdict: LikenessState, member: Member, reason: 
             similarity=None,
             by=by,
             now=now,
-            reason=reason.strip(),
+            reason=reason,
         )
     likeness.state, likeness.decided_at, likeness.decided_by, likeness.reason = (
         verdict,
         now,
         member,
-        reason.strip(),
+        reason,
     )
     likeness.save(update_fields=["state", "decided_at", "decided_by", "reason"])
     record(
@@ -161,7 +157,7 @@ def decide(*, likeness_id: int, verdict: LikenessState, member: Member, reason: 
         action=f"likeness.{verdict}",
         target=f"likeness:{likeness_id}",
         detail={
-            "reason": reason.strip(),
+            "reason": reason,
             "subjects": [likeness.first_id, likeness.second_id],
             "similarity": likeness.similarity,
         },

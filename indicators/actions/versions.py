@@ -7,14 +7,11 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
+from accounts.actions.refusal import stated
 from accounts.models import Member
 from indicators.actions import drafts, technique_links
 from indicators.actions.said import Overtaken, latest, level, said, take_turns
 from indicators.models import Draft, DraftState
-
-
-class ReasonMissing(ValueError):
-    """A revocation, and what undoes something, needs a reason."""
 
 
 @transaction.atomic
@@ -58,7 +55,7 @@ def revoke(
     now: datetime,
 ) -> Draft:
     """Revoke what the organisation said: its last version says so, and no other follows (STIX 2.1 §3.6)."""
-    reason = _stated(reason)
+    reason = stated(reason)
     take_turns(community_id, object_id)
     body = latest(community_id, organization_id, object_id, editable=False)
     follows = body.pop("modified")
@@ -82,7 +79,7 @@ def say_again(
 
     What was revoked never gets another version (STIX 2.1 §3.6): its content is said again in a new object.
     """
-    reason = _stated(reason)
+    reason = stated(reason)
     object_id = str(body["id"])
     take_turns(community_id, object_id)
     own = {key: value for key, value in body.items() if key not in {"modified", "revoked"}}
@@ -140,9 +137,3 @@ def _say(
     drafts.note(action, draft, member, now, reason=reason, object=str(body["id"]))
     drafts.send(draft, follows, collection_id, member, now)
     return draft
-
-
-def _stated(reason: str) -> str:
-    if not reason.strip():
-        raise ReasonMissing("say why")
-    return reason.strip()

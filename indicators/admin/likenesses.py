@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.admin.base import ReadOnly, ReasonForm, may_analyse
 from accounts.models import Member
 from indicators.actions import likeness as likenesses
@@ -141,7 +142,7 @@ class LikenessAdmin(ReadOnly):
         except (
             likenesses.NotPending,
             likenesses.NotAllowed,
-            likenesses.ReasonMissing,
+            ReasonMissing,
             NotMergeable,
         ) as refusal:
             self.message_user(request, f"{likeness}: {refusal}.", messages.WARNING)

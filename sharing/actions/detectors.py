@@ -11,9 +11,10 @@ from django.db import transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actions.notices import tell
+from accounts.actions.refusal import stated
 from accounts.actor import Actor
 from indicators.actions import observations
-from indicators.actions.detectors import ReasonMissing, limit, settings
+from indicators.actions.detectors import limit, settings
 from indicators.models import Detector
 from sharing.actions import triage
 from sharing.actions.audiences import Claim, load_claims
@@ -34,8 +35,7 @@ def change(*, detector_id: int, reason: str, by: Actor, now: datetime, **said: A
 
     What waited for an analyst only because of the tier is decided again.
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     detector = Detector.objects.select_for_update(no_key=True).get(id=detector_id)
     before = {name: getattr(detector, name) for name in said}
     was_limited = detector.is_limited
@@ -44,7 +44,7 @@ def change(*, detector_id: int, reason: str, by: Actor, now: datetime, **said: A
         return False
     detector.save(update_fields=changed)
     detail: dict[str, object] = {name: [before[name], said[name]] for name in changed}
-    _note(detector, "detector.change", by, now, {"reason": reason.strip(), **detail})
+    _note(detector, "detector.change", by, now, {"reason": reason, **detail})
     if was_limited and not detector.is_limited:
         _decide_again(detector_id)
     if "tier" in changed:
@@ -53,26 +53,25 @@ def change(*, detector_id: int, reason: str, by: Actor, now: datetime, **said: A
             if detector.is_limited
             else "trusted: what it finds leaves by the community's rule"
         )
-        _tell(detector, "detector.changed", f"The detector “{detector}” is {said_so}. {reason.strip()}", now)
+        _tell(detector, "detector.changed", f"The detector “{detector}” is {said_so}. {reason}", now)
     return True
 
 
 @transaction.atomic
 def lift(*, detector_id: int, reason: str, by: Actor, now: datetime) -> bool:
     """Lift a limit that was put on a detector; False if none is. What was decided or counted before weighs no more."""
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     detector = Detector.objects.select_for_update(no_key=True).get(id=detector_id)
     if detector.limited_at is None:
         return False
     over = detector.limited_reason
     detector.limited_at, detector.limited_reason, detector.judged_from = None, "", now
     detector.save(update_fields=["limited_at", "limited_reason", "judged_from"])
-    _note(detector, "detector.lift", by, now, {"reason": reason.strip(), "was": over})
+    _note(detector, "detector.lift", by, now, {"reason": reason, "was": over})
     if not detector.is_limited:
         _decide_again(detector_id)
     still = " Its tier still limits it to review." if detector.is_limited else ""
-    _tell(detector, "detector.lifted", f"The limit on “{detector}” was lifted. {reason.strip()}{still}", now)
+    _tell(detector, "detector.lifted", f"The limit on “{detector}” was lifted. {reason}{still}", now)
     return True
 
 
@@ -106,8 +105,7 @@ def withdraw_version(*, detector_id: int, reason: str, by: Actor, now: datetime)
 
     Observables stay: they are nobody's word, and other findings may have seen the same.
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     detector = _locked(detector_id)
     claims = observations.withdraw_found(detector_id=detector_id, now=now)
     findings = sql.execute(
@@ -116,13 +114,11 @@ def withdraw_version(*, detector_id: int, reason: str, by: Actor, now: datetime)
     )
     detector.withdrawn_at = now
     detector.save(update_fields=["withdrawn_at"])
-    limit(
-        detector_id=detector_id, reason=f"All its findings were withdrawn: {reason.strip()}", by=by, now=now
-    )
-    detail: dict[str, object] = {"reason": reason.strip(), "findings": findings, "claims": claims}
+    limit(detector_id=detector_id, reason=f"All its findings were withdrawn: {reason}", by=by, now=now)
+    detail: dict[str, object] = {"reason": reason, "findings": findings, "claims": claims}
     _note(detector, "detector.withdraw", by, now, detail)
     number = f"{findings:,} finding{'' if findings == 1 else 's'}"
-    _tell(detector, "detector.withdrawn", f"{number} of “{detector}” were withdrawn. {reason.strip()}", now)
+    _tell(detector, "detector.withdrawn", f"{number} of “{detector}” were withdrawn. {reason}", now)
     return Withdrawn(findings, claims, _communities(detector_id))
 
 
@@ -132,8 +128,7 @@ def restore_version(*, detector_id: int, reason: str, by: Actor, now: datetime) 
 
     What the feeds revoked comes back under new ids (STIX 2.1 §3.6).
     """
-    if not reason.strip():
-        raise ReasonMissing("say why")
+    reason = stated(reason)
     detector = _locked(detector_id)
     if detector.withdrawn_at is None:
         raise NotWithdrawn("its findings are not withdrawn")
@@ -148,10 +143,10 @@ def restore_version(*, detector_id: int, reason: str, by: Actor, now: datetime) 
     )
     detector.withdrawn_at = None
     detector.save(update_fields=["withdrawn_at"])
-    detail: dict[str, object] = {"reason": reason.strip(), "findings": findings, "claims": claims}
+    detail: dict[str, object] = {"reason": reason, "findings": findings, "claims": claims}
     _note(detector, "detector.restore", by, now, detail)
     number = f"{findings:,} finding{'' if findings == 1 else 's'}"
-    _tell(detector, "detector.restored", f"{number} of “{detector}” stand again. {reason.strip()}", now)
+    _tell(detector, "detector.restored", f"{number} of “{detector}” stand again. {reason}", now)
     return Withdrawn(findings, claims, _communities(detector_id))
 
 

@@ -13,6 +13,7 @@ from django.db import OperationalError, transaction
 
 from accounts import faults, sql
 from accounts.actions.audit import record
+from accounts.actions.refusal import ReasonMissing, stated
 from accounts.actor import Actor
 from accounts.models import Member, Role, Sector
 from indicators.actions import detectors, drafts, populations
@@ -41,10 +42,6 @@ class NotAllowed(PermissionError):
 
 class OwnWork(NotAllowed):
     """Who wrote at the desk what a case is about does not approve it: somebody else looks at it."""
-
-
-class ReasonMissing(ValueError):
-    """A decision needs a reason."""
 
 
 @dataclass(slots=True)
@@ -144,7 +141,7 @@ def _decide(
     now: datetime,
 ) -> Outcomes:
     may_decide(member)
-    reason = said(reason)
+    reason = stated(reason)
     feeds = _lock_feeds(review_ids)
     outcomes = Outcomes()
     cases = _pending(review_ids, outcomes)
@@ -369,13 +366,6 @@ def decides(member: Member) -> bool:
     operator = member.organization is not None and member.organization.sector == Sector.OPERATOR
     of_the_desk = operator and member.role in {Role.ANALYST, Role.ADMIN}
     return member.is_active and (member.is_superuser or of_the_desk)
-
-
-def said(reason: str) -> str:
-    """A reason without the space around it; raises `ReasonMissing` for none."""
-    if not reason.strip():
-        raise ReasonMissing("say why")
-    return reason.strip()
 
 
 def actor(member: Member) -> Actor:

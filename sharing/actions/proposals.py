@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actions.notices import tell
+from accounts.actions.refusal import stated
 from accounts.models import Member, Organization, Tlp
 from indicators.actions import observations
 from indicators.actions.observations import Marked
@@ -40,7 +41,7 @@ def change_tlp(*, claim_id: int, tlp: int, member: Member, reason: str, now: dat
     It holds for later versions that their source marks the same. `NotPossible`, `ReasonMissing`, `NotAllowed`.
     """
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     claim = _claim(claim_id)
     if tlp not in Tlp.values:
         raise NotPossible("tlp: there is no such level")
@@ -74,7 +75,7 @@ def propose_disclosure(
     `NotPossible`, `ReasonMissing`, `NotAllowed`.
     """
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     claim = _claim(claim_id)
     _seen_as(claim, organization_id)
     return _propose(
@@ -92,7 +93,7 @@ def propose_disclosure(
 def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> Proposal:
     """Let happen what another analyst proposed. `NotOpen`, `SamePerson`, `NotPossible`, `NotAllowed`."""
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     found = Proposal.objects.only("kind", "review_id", "claim_id", "proposed_by_id", "state").get(
         id=proposal_id
     )
@@ -120,7 +121,7 @@ def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, no
 def decline(*, proposal_id: int, member: Member, reason: str, now: datetime) -> Proposal:
     """Let it not happen; whoever proposed it withdraws it. `NotOpen`, `ReasonMissing`, `NotAllowed`."""
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     # The case before its proposal: the order in which decisions take them.
     sql.rows(
         "SELECT v.id FROM sharing_review v JOIN sharing_proposal p ON p.review_id = v.id WHERE p.id = %s"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.admin.base import ReasonForm, may_analyse
 from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
@@ -27,7 +28,7 @@ _REFUSALS = (
     proposals.SamePerson,
     moderation.NotAllowed,
     moderation.NotPending,
-    moderation.ReasonMissing,
+    ReasonMissing,
     NoSigningKey,
 )
 

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.admin.base import may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
@@ -119,7 +120,7 @@ def revoke_view(request: HttpRequest, community_id: UUID, object_id: str) -> Htt
                 member=member,
                 now=timezone.now(),
             )
-        except (Overtaken, versions.ReasonMissing) as refusal:
+        except (Overtaken, ReasonMissing) as refusal:
             form.add_error(None, str(refusal))
         else:
             return _sent(
@@ -156,7 +157,7 @@ def undo_view(request: HttpRequest, community_id: UUID, object_id: str) -> HttpR
                 member=member,
                 now=timezone.now(),
             )
-        except (Overtaken, versions.ReasonMissing) as refusal:
+        except (Overtaken, ReasonMissing) as refusal:
             form.add_error(None, str(refusal))
         except drafts.NotValid as refusal:
             for fault in refusal.faults:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from indicators.actions import journal
 from indicators.models import Merge, MergeKind, Subject
@@ -104,7 +105,7 @@ class SubjectAdmin(ReadOnly):
                 now=timezone.now(),
                 reason=form.cleaned_data["reason"],
             )
-        except (journal.NotSplittable, journal.ReasonMissing) as refusal:
+        except (journal.NotSplittable, ReasonMissing) as refusal:
             form.add_error("claims", f"{str(refusal).capitalize()}.")
             return None
         tasks.nudge_publish(subject.community_id)
@@ -218,7 +219,7 @@ class MergeAdmin(ReadOnly):
     def _undo_one(self, request: HttpRequest, entry: Merge, reason: str) -> bool:
         try:
             journal.undo(journal_id=entry.id, by=actor_of(request), now=timezone.now(), reason=reason)
-        except (journal.AlreadyUndone, journal.ReasonMissing) as refusal:
+        except (journal.AlreadyUndone, ReasonMissing) as refusal:
             self.message_user(
                 request, f"Entry of {entry.made_at:%Y-%m-%d %H:%M}: {refusal}.", messages.WARNING
             )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.models import AuditEvent, Community
 from accounts.sql import rows
 from indicators.actions import allowlists, observations
@@ -244,9 +245,9 @@ def test_a_removed_entry_queues_what_it_covered(trust: Trust) -> None:
 
 @pytest.mark.parametrize("reason", ["", " \n"])
 def test_a_change_at_the_desk_needs_a_reason(trust: Trust, reason: str) -> None:
-    with pytest.raises(allowlists.ReasonMissing):
+    with pytest.raises(ReasonMissing):
         allowlists.add(entry=entry("a.example"), reason=reason, by=BY, now=NOW)
-    with pytest.raises(allowlists.ReasonMissing):
+    with pytest.raises(ReasonMissing):
         allowlists.remove(entry_ids=[], reason=reason, by=BY, now=NOW)
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import sql
+from accounts.actions.refusal import ReasonMissing
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Organization
 from indicators.actions import journal, observations
@@ -323,7 +324,7 @@ def test_an_entry_is_undone_once_and_with_a_reason(trust: Trust) -> None:
     made = near(trust, a, b)
     assert made is not None
 
-    with pytest.raises(journal.ReasonMissing):
+    with pytest.raises(ReasonMissing):
         journal.undo(journal_id=made, by=ANALYST, now=NOW, reason=" ")
     undo(made)
     with pytest.raises(journal.AlreadyUndone):

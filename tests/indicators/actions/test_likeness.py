@@ -11,10 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Community, Member, Organization, Role
 from indicators.actions import journal, likeness, observations
-from indicators.actions.likeness import NotAllowed, NotPending, ReasonMissing
+from indicators.actions.likeness import NotAllowed, NotPending
 from indicators.actions.observations import Observed, subject_key
 from indicators.dedup import sketches
 from indicators.dedup.templates import EXTENSION

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from accounts.actions.refusal import ReasonMissing
 from accounts.actor import Actor
 from accounts.models import AuditEvent, AutoRelease, Member, Notice, Organization, Role
 from indicators.actions import submissions
-from indicators.actions.detectors import Invalid, ReasonMissing, precisions
+from indicators.actions.detectors import Invalid, precisions
 from indicators.models import (
     Claim,
     Detector,
