@@ -1,4 +1,7 @@
-"""python -m tests.bench [--quick] [part ...]: patterns desk read deep crawl ingest findings poison growth memory"""
+"""python -m tests.bench [--quick] [part ...]
+
+Parts: patterns desk read deep crawl ingest findings poison growth memory trust.
+"""
 
 import argparse
 import os
@@ -6,7 +9,20 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, desk, findings, growth, ingest, memory, patterns, poison, read, servers
+from tests.bench import (
+    crawl,
+    deep,
+    desk,
+    findings,
+    growth,
+    ingest,
+    memory,
+    patterns,
+    poison,
+    read,
+    servers,
+    trust,
+)
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
@@ -19,6 +35,7 @@ PARTS = {
     "findings": findings.run,
     "growth": growth.run,
     "memory": memory.run,
+    "trust": trust.run,
 }
 # These need no service, or one of their own.
 ALONE = {"patterns": patterns.run, "desk": desk.run}
