@@ -1,7 +1,7 @@
 """What migrations put into the database outlives the tests that empty it.
 
-A test that commits (`transaction=True`) ends with every table truncated, seeded rows among them. Others may run after it
-in the same process, so these rows are kept aside once and put back.
+A test that commits (`transaction=True`) ends with every table truncated, seeded rows among them. Others may run after
+it in the same process, so these rows are kept aside once and put back.
 """
 
 from django.db import connection
