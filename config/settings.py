@@ -65,6 +65,10 @@ CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
 SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
 SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
 """Opens the signing keys. Only processes that sign have it: the web server, ingest and publish."""
+WITNESS_POLICY = env.path("WITNESS_POLICY", Path()) if env.text("WITNESS_POLICY") else None
+"""The policy (C2SP tlog-policy) whose witnesses are asked to cosign checkpoints; None: there are no witnesses."""
+WITNESS_INTERNAL = frozenset(env.names("WITNESS_INTERNAL"))
+"""Witnesses of the policy, by name, that may be inside the operator's own network, where others are refused."""
 READ_SECRET = env.secret
 """Reads what a source's credential names, when it is needed: SOURCE_SECRET_<NAME> and its like, or their files."""
 

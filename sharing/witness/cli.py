@@ -148,41 +148,45 @@ def _keygen(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    server = made(arguments, _tell)
+    # A signal ends the loop from another thread: within itself it would wait for its own end.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: threading.Thread(target=server.shutdown).start())
+    with server:
+        server.serve_forever(poll_interval=0.25)
+    _tell("ended")
+    return 0
+
+
+def made(arguments: argparse.Namespace, tell: Callable[[str], None]) -> WitnessServer:
+    """The witness that the options of `serve` describe; it listens, and answers once it is told to."""
     host, port = _address(arguments.listen)
-    own = keys.load(arguments.home, passphrase=_secret(arguments.passphrase_file))
-    logs = LogFile(arguments.logs, jwks=arguments.jwks, tell=_tell)
-    token = (
-        "" if arguments.monitoring_token_file is None else _secret(arguments.monitoring_token_file).decode()
-    )
     if arguments.each_minute < 1:
         raise _WrongUse("--each-minute: at least 1")
-    memory = Memory(arguments.home / "state.sqlite3")
-    witness = Witness(
-        logs=logs,
-        signers=own.signers,
-        memory=memory,
-        evidence=EvidenceFiles(arguments.home / "evidence"),
-        tell=_tell,
-    )
+    own = keys.load(arguments.home, passphrase=_secret(arguments.passphrase_file))
+    logs = LogFile(arguments.logs, jwks=arguments.jwks, tell=tell)
+    token = arguments.monitoring_token_file
     try:
         server = WitnessServer(
             (host, port),
-            witness,
-            tell=_tell,
-            monitoring=Monitoring(is_open=arguments.open_monitoring, token=token),
+            Witness(
+                logs=logs,
+                signers=own.signers,
+                memory=Memory(arguments.home / "state.sqlite3"),
+                evidence=EvidenceFiles(arguments.home / "evidence"),
+                tell=tell,
+            ),
+            tell=tell,
+            monitoring=Monitoring(
+                is_open=arguments.open_monitoring, token="" if token is None else _secret(token).decode()
+            ),
             bounds=Bounds(each_minute=arguments.each_minute),
             context=_tls(arguments.tls_cert, arguments.tls_key),
         )
     except OSError as error:
         raise _WrongUse(f"--listen: cannot listen on {arguments.listen}: {error.strerror}") from None
-    # A signal ends the loop from another thread: within itself it would wait for its own end.
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: threading.Thread(target=server.shutdown).start())
-    _tell(f"{own.name} answers on {arguments.listen} for {len(logs.origins)} logs")
-    with contextlib.closing(memory), server:
-        server.serve_forever(poll_interval=0.25)
-    _tell("ended")
-    return 0
+    tell(f"{own.name} answers on {arguments.listen} for {len(logs.origins)} logs")
+    return server
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -135,6 +135,10 @@ class WitnessServer(ThreadingHTTPServer):
                 self._spent.popitem(last=False)
             return left >= 1
 
+    def server_close(self) -> None:
+        super().server_close()
+        self.witness.close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is nobody's fault; whatever else is told in a line."""
         error = sys.exc_info()[1]

@@ -73,6 +73,10 @@ class Witness:
         found = self._memory.of_hash(hashed)
         return None if found is None else found.note
 
+    def close(self) -> None:
+        """No more requests."""
+        self._memory.close()
+
     def _read(self, body: bytes) -> "tuple[AddCheckpoint, _Signed]":
         """What is asked for, its log's signatures verified."""
         try:
