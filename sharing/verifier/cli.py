@@ -17,6 +17,7 @@ from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
 from sharing.verifier.receipt import DeliveryReport, ReceiptReport, verify_delivery, verify_receipt
+from sharing.witness import cli as witness
 
 Report = PageReport | ObjectReport | ReceiptReport | DeliveryReport
 
@@ -208,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
+    witness.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object|receipt|delivery")
 
     page = kinds.add_parser(
