@@ -119,6 +119,8 @@ def checkpoint_vectors() -> dict[str, Any]:
             case("both lines in the other order", lines(ml_dsa_44, ed25519), tree) | {"cosigners": []},
             case("a wrong line of a witness", lines(ed25519, ml_dsa_44, cosigned[0],
                  NoteSignature(cosigned[2].name, cosigned[2].key_id, cosigned[0].raw)), tree) | {"cosigners": ["one"]},
+            case("the example of docs/trust.md", LOG.checkpoint(2, timestamp=NOW).decode(), LOG.tree(2)) | {
+                "cosigners": []},
             case("an empty log", empty.checkpoint(timestamp=NOW).decode(), empty.tree()) | {"cosigners": []},
             *(bad(name, code, note=text) for name, (code, text) in faults.items()),
             bad("a checkpoint of another log under the same keys", 10, note=LogSimulator(
