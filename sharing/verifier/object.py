@@ -1,6 +1,6 @@
 """Verifies one object against its detached signature."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sharing.signing import jws as signatures
@@ -41,13 +41,27 @@ def identify(stix: Mapping[str, object]) -> tuple[str, str]:
     return object_id, version
 
 
-def verify_signature(body: bytes, jws: str, keys: KeySet, *, object_id: str, index: int | None = None) -> str:
-    """The `kid` that signed `body`; otherwise a VerificationFailed that names the object."""
+def verify_signature(
+    body: bytes,
+    jws: str,
+    keys: KeySet,
+    *,
+    object_id: str,
+    index: int | None = None,
+    revoked: Callable[[str], int | None] | None = None,
+) -> str:
+    """The `kid` that signed `body`; otherwise a VerificationFailed that names the object.
+
+    `revoked` gives the index from which on what a key signed is refused, None for a key that was not revoked.
+    """
     try:
-        return signatures.verify_object(keys, body, jws)
+        kid = signatures.verify_object(keys, body, jws)
     except signatures.MalformedSignature as error:
         raise Malformed(str(error), index=index, object_id=object_id) from error
     except UnknownKey as error:
         raise KeyRefused(str(error), index=index, object_id=object_id) from error
     except signatures.BadSignature as error:
         raise SignatureFailed(str(error), index=index, object_id=object_id) from error
+    if revoked is not None and (since := revoked(kid)) is not None and (index is None or index >= since):
+        raise KeyRefused(f"key {kid} is revoked", index=index, object_id=object_id)
+    return kid
