@@ -6,6 +6,7 @@ VerificationFailed
 ├── Dropped           12   something the page claims to hold is not there
 ├── OutOfOrder        13   something stands at another place, or twice
 ├── KeyRefused        18   signed with a key that is not, or no longer, in the key set
+├── TrustRootFailed   19   the trust root does not say which keys to trust: expired, rolled back, unknown, not signed
 ├── Malformed         20   not the format, to the letter; nothing was verified
 └── AboveCeiling      21   more restricted than the collection may hold
 """
@@ -66,6 +67,13 @@ class KeyRefused(VerificationFailed):
 
     exit_code = 18
     code = "unknown-key"
+
+
+class TrustRootFailed(VerificationFailed):
+    """The trust root does not say which keys to trust: expired, rolled back, unknown, or not signed by enough keys."""
+
+    exit_code = 19
+    code = "trust-root"
 
 
 class Malformed(VerificationFailed):
