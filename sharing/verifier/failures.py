@@ -10,7 +10,7 @@ VerificationFailed
 ├── Stale             16   the checkpoint is older than it may be
 ├── QuorumMissed      17   too few of the witnesses have cosigned the checkpoint
 ├── KeyRefused        18   signed with a key that is not, or no longer, in the key set
-├── TrustRootFailed   19   the trust root is expired, rolled back, or not signed by enough of its keys
+├── TrustRootFailed   19   the trust root does not say which keys to trust: expired, rolled back, unknown, not signed
 ├── Malformed         20   not the format, to the letter; nothing was verified
 └── AboveCeiling      21   more restricted than the collection may hold
 """
@@ -112,7 +112,7 @@ class KeyRefused(VerificationFailed):
 
 
 class TrustRootFailed(VerificationFailed):
-    """The trust root is expired, rolled back, or not signed by enough of its keys."""
+    """The trust root does not say which keys to trust: expired, rolled back, unknown, or not signed by enough keys."""
 
     exit_code = 19
     code = "trust-root"
