@@ -8,8 +8,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from struct import pack
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, node_hash
 
@@ -39,12 +40,18 @@ class MissingTile(LookupError):
     """A proof asks for a tile that is not there."""
 
 
-class Coordinate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Coordinate:
     """A tile, by its level, its index in the level and how many nodes it holds: 1 to 256."""
 
     level: Level
     index: int
     width: int = WIDTH
+
+    @property
+    def path(self) -> str:
+        """`tile/…`."""
+        return path(self.level, self.index, self.width)
 
 
 def path(level: Level, index: int, width: int | None = None) -> str:
@@ -112,9 +119,10 @@ def reader(tiles: Mapping[Coordinate, bytes]) -> Read:
     widest: dict[tuple[Level, int], bytes] = {}
     for tile, raw in tiles.items():
         if tile.level == "entries" or len(raw) != tile.width * HASH_SIZE:
-            raise MalformedTile(f"{path(*tile)} is not {tile.width} hashes")
-        if len(raw) > len(widest.get(tile[:2], b"")):
-            widest[tile[:2]] = raw
+            raise MalformedTile(f"{tile.path} is not {tile.width} hashes")
+        place = (tile.level, tile.index)
+        if len(raw) > len(widest.get(place, b"")):
+            widest[place] = raw
 
     def read(level: int, index: int) -> bytes:
         within = level % _BITS

@@ -47,7 +47,7 @@ def content(tile: Coordinate) -> bytes:
     ],
 )
 def test_paths_are_those_of_the_specification(tile: Coordinate, text: str) -> None:
-    assert tiles.path(*tile) == text
+    assert tile.path == text
     assert tiles.parse(text) == tile
 
 
@@ -85,7 +85,7 @@ def test_any_path_is_refused_or_comes_back_the_same(text: str, index: int) -> No
             tile = tiles.parse(candidate)
         except MalformedPath:
             continue
-        assert tiles.path(*tile) == candidate
+        assert tile.path == candidate
 
 
 def test_a_tree_of_70000_has_the_tiles_of_the_specification() -> None:
