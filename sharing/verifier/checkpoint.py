@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sharing.signing import note_keys
 from sharing.signing.jws import BadSignature
 from sharing.signing.keys import MalformedKeySet
-from sharing.signing.note_keys import MalformedNoteKey, NoteKey
+from sharing.signing.note_keys import MalformedNoteKey
 from sharing.tlog import checkpoints, notes
 from sharing.tlog.checkpoints import Checkpoint, MalformedCheckpoint
 from sharing.tlog.notes import MalformedNote, Note
@@ -56,11 +56,11 @@ def verify_checkpoint(
     """
     found = _signed(raw, origin, trust)
     checkpoint, evidence = found.checkpoint, {"checkpoint": raw}
-    cosigners = note_keys.cosigners(found.note, _witnesses(trust))
+    cosigners = note_keys.cosigners(found.note, trust.policy.note_keys())
     if not trust.policy.met_by(cosigners.keys()):
         by = ", ".join(map(shown, sorted(cosigners))) or "nobody"
         raise QuorumMissed(
-            f"the checkpoint of {checkpoint.size} entries is cosigned by {by}; {trust.policy.needed()}",
+            f"the checkpoint of {checkpoint.size} entries is cosigned by {by}; it takes {trust.policy.needed()}",
             evidence=evidence,
         )
     if max_age is not None:
@@ -95,13 +95,6 @@ def _read(raw: bytes) -> tuple[Note, Checkpoint]:
         return note, checkpoints.read(note.text)
     except (MalformedNote, MalformedCheckpoint) as error:
         raise Malformed(f"the checkpoint: {error}", evidence={"checkpoint": raw}) from error
-
-
-def _witnesses(trust: Trust) -> dict[str, NoteKey]:
-    try:
-        return {name: NoteKey.from_vkey(one.vkey) for name, one in trust.policy.witnesses.items()}
-    except MalformedNoteKey as error:
-        raise TrustRootFailed(f"the witnesses' keys: {error}") from error
 
 
 def _ago(seconds: int) -> str:
