@@ -1,5 +1,6 @@
 import pytest
 
+from sharing.signing.jws import BadSignature
 from sharing.signing.keys import (
     LOG,
     KeySet,
@@ -10,7 +11,6 @@ from sharing.signing.keys import (
     ml_dsa_44_from_seed,
 )
 from sharing.signing.note_keys import (
-    BadSignature,
     MalformedNoteKey,
     NoteKey,
     NoteSigner,
