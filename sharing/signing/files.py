@@ -25,7 +25,9 @@ class KeyFiles:
         self._directory, self._passphrase = directory, passphrase
         self._lock = threading.Lock()
         self._signers: dict[tuple[str, Purpose], _Signer] = {}
-        files = [(path.stat().st_mtime_ns, path) for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+        files = [
+            (path.stat().st_mtime_ns, path) for path in directory.iterdir() if _NAME.fullmatch(path.name)
+        ]
         for _, path in sorted(files):
             self._add(path)
 

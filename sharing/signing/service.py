@@ -126,10 +126,13 @@ class SigningService:
     def _trust(self, request: wire.SignTrust) -> wire.Signatures:
         key = self._keys.key(request.kid, Purpose.TRUST)
         try:
-            signed = json.loads(request.payload, strict=False)  # canonical JSON leaves control characters as they are
+            signed = json.loads(
+                request.payload, strict=False
+            )  # canonical JSON leaves control characters as they are
         except (ValueError, RecursionError):
             raise _Refused(Code.NOT_ALLOWED, "the payload is not the JSON of TUF metadata") from None
-        if not isinstance(signed, dict) or signed.get("_type") not in _ONLINE_ROLES:
+        role = signed.get("_type") if isinstance(signed, dict) else None
+        if not isinstance(role, str) or role not in _ONLINE_ROLES:
             raise _Refused(
                 Code.NOT_ALLOWED, f"the payload's _type is none of {', '.join(sorted(_ONLINE_ROLES))}"
             )
@@ -190,5 +193,3 @@ def _refuse_unless_it_continues(known: Mark, checkpoint: Checkpoint, proof: list
             f"{checkpoint.origin} does not continue the {known.size:,} entries that were signed of it: {error}",
             known,
         ) from None
-
-

@@ -1,4 +1,4 @@
-"""The trust root by The Update Framework (TUF 1.0, python-tuf): what the publisher signs offline, and what partners check.
+"""The trust root (The Update Framework 1.0, by python-tuf): what the publisher signs offline and partners check.
 
     root         offline, threshold    which keys may sign what
     targets      offline, threshold    jwks.json, policy.txt, revocations.json

@@ -46,14 +46,15 @@ class FolderFetcher(FetcherInterface):
 
 
 class StoredFetcher(FetcherInterface):
-    """Nothing but the timestamp that was stored last: all else that it names is stored beside it."""
+    """What is stored already, for who reaches nobody: no newer root, and of each other role the one that is there."""
 
     def __init__(self, stored: Path) -> None:
         self._stored = stored
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         name = url.rsplit("/", 1)[-1]
-        if name == "timestamp.json" and (self._stored / name).exists():
-            yield (self._stored / name).read_bytes()
-            return
-        raise DownloadHTTPError(f"{name} is not stored", _NOT_FOUND)
+        role = name.removesuffix(".json").rpartition(".")[2]
+        path = self._stored / f"{role}.json"
+        if role == "root" or not path.exists():
+            raise DownloadHTTPError(f"{name} is not stored", _NOT_FOUND)
+        yield path.read_bytes()

@@ -57,7 +57,7 @@ def renew(standing: Standing, *, ceilings: bytes, signer: Signer, now: datetime)
         or not _is_by(standing.collections, signer)
     ):
         collections = Targets(
-            version=_next(collections), expires=until(now, COLLECTIONS), targets={COLLECTIONS_FILE: file}
+            version=_next(collections, now), expires=until(now, COLLECTIONS), targets={COLLECTIONS_FILE: file}
         )
         made[target_path(COLLECTIONS_FILE, ceilings)] = ceilings
         made[metadata_path(COLLECTIONS, collections.version)] = _signed(collections, signer)
@@ -73,7 +73,7 @@ def renew(standing: Standing, *, ceilings: bytes, signer: Signer, now: datetime)
         or _is_due(snapshot, SNAPSHOT, now)
         or not _is_by(standing.snapshot, signer)
     ):
-        snapshot = Snapshot(version=_next(snapshot), expires=until(now, SNAPSHOT), meta=meta)
+        snapshot = Snapshot(version=_next(snapshot, now), expires=until(now, SNAPSHOT), meta=meta)
         made[metadata_path(SNAPSHOT, snapshot.version)] = _signed(snapshot, signer)
 
     timestamp = _read(standing.timestamp)
@@ -84,7 +84,7 @@ def renew(standing: Standing, *, ceilings: bytes, signer: Signer, now: datetime)
         or not _is_by(standing.timestamp, signer)
     ):
         timestamp = Timestamp(
-            version=_next(timestamp),
+            version=_next(timestamp, now),
             expires=until(now, TIMESTAMP),
             snapshot_meta=MetaFile(snapshot.version),
         )
@@ -109,8 +109,9 @@ def _is_due(signed: Signed, role: str, now: datetime) -> bool:
     return age >= RENEWED_AFTER[role] or age < timedelta(minutes=-5)
 
 
-def _next(before: Signed | None) -> int:
-    return 1 if before is None else before.version + 1
+def _next(before: Signed | None, now: datetime) -> int:
+    """The time in seconds since 1970: a service that was restored from a backup goes on above what partners have."""
+    return max(int(now.timestamp()), 1 if before is None else before.version + 1)
 
 
 def _signed(signed: Signed, signer: Signer) -> bytes:

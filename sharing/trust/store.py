@@ -227,12 +227,12 @@ def _update(
 ) -> tuple[int, int, datetime]:
     """Versions of root and timestamp, and the earliest expiry. Raises DownloadError or TrustRootFailed."""
     metadata, targets = work / "metadata", work / "targets"
+    updater = Updater(
+        str(metadata), f"{base}/metadata/", str(targets), f"{base}/targets/", fetcher, bootstrap=root
+    )
     try:
-        updater = Updater(
-            str(metadata), f"{base}/metadata/", str(targets), f"{base}/targets/", fetcher, bootstrap=root
-        )
         # python-tuf takes the time of day; ours is an argument everywhere.
-        updater._trusted_set.reference_time = now  # noqa: SLF001
+        updater._trusted_set.reference_time = now
         updater.refresh()
         for name in (*OFFLINE_FILES, COLLECTIONS_FILE):
             target = updater.get_targetinfo(name)
@@ -241,7 +241,7 @@ def _update(
             if updater.find_cached_target(target) is None:
                 updater.download_target(target)
     except exceptions.RepositoryError as error:
-        raise TrustRootFailed(_sentence(error)) from error
+        raise TrustRootFailed(_sentence(error, updater)) from error
     except OSError as error:
         raise TrustRootFailed(f"cannot store the trust root: {error.strerror}") from error
     found: dict[str, Signed] = {
@@ -251,11 +251,13 @@ def _update(
     return found[ROOT].version, found[TIMESTAMP].version, min(one.expires for one in found.values())
 
 
-def _sentence(error: exceptions.RepositoryError) -> str:
+def _sentence(error: exceptions.RepositoryError, updater: Updater | None = None) -> str:
     """One sentence of ours for what python-tuf found."""
     text = str(error)
     if isinstance(error, exceptions.ExpiredMetadataError) and (match := _EXPIRED.search(text)):
-        return f"the trust root's {match[1]} metadata has expired"
+        signed = None if updater is None else updater._trusted_set.get(match[1])
+        on = "" if signed is None else f" on {signed.expires:%Y-%m-%d %H:%M} UTC"
+        return f"the trust root's {match[1]} metadata expired{on}"
     if isinstance(error, exceptions.UnsignedMetadataError) and (match := _SIGNED_BY.search(text)):
         role, have, need = match.groups()
         if have == "0":

@@ -12,6 +12,7 @@ from typing import NoReturn
 from sharing.signing.keys import KeySet, MalformedKeySet
 from sharing.submitter import cli as submitter
 from sharing.tlog.statements import TLP_LEVELS
+from sharing.trust import cli as trust
 from sharing.verifier import blind, strict_json, template
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
@@ -208,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
+    trust.register(commands)
     kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object|receipt|delivery")
 
     page = kinds.add_parser(
