@@ -145,7 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     progress = Progress(size=0, quiet=arguments.quiet)
     try:
-        url = server_url(arguments.url or os.environ.get("STILLWATCH_URL", ""), insecure=arguments.insecure_http)
+        url = server_url(
+            arguments.url or os.environ.get("STILLWATCH_URL", ""), insecure=arguments.insecure_http
+        )
         token = token_secret(arguments.token_file, in_sight=arguments.token_in_sight)
         source = _Source.of(arguments)
         progress = Progress(size=source.size, quiet=arguments.quiet)

@@ -125,6 +125,18 @@ class TrustStore:
             raise TrustRootFailed(f"there is no folder {shown(folder)} to read the trust root from")
         return self._refresh(root, quote(str(Path(folder).resolve())), FolderFetcher(), now)
 
+    def recall(self, now: datetime) -> Refreshed:
+        """What was fetched last, verified again without any network. Raises TrustRootFailed."""
+        root, current = self._stored("root.json"), self._current()
+        if current is None:
+            raise TrustRootFailed("nothing of the trust root was fetched yet: stillwatch verify init")
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix="recall-") as staging:
+            work = Path(staging) / "work"
+            shutil.copytree(current, work, symlinks=True)
+            found = _update(work, root, "stored:", StoredFetcher(work / "metadata"), now)
+            self._read = _documents_of(work / "targets")
+        return Refreshed(*found, "not asked for")
+
     @property
     def keys(self) -> KeySet:
         """The keys that sign objects, receipts and deliveries, the revoked ones too: ask `revoked`."""

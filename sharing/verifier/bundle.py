@@ -1,7 +1,7 @@
 """Verifies an offline bundle: one object, and all it takes to prove that it stands in the log, without any network.
 
-    {"v":1,"object":<the object>,"opening":{"jws":…,"salt":…,"stmt":…[,"sub":{"salt":…,"record":…}]},
-     "proof":"<c2sp.org/tlog-proof@v1, with the cosigned checkpoint>"}
+{"v":1,"object":<the object>,"opening":{"jws":…,"salt":…,"stmt":…[,"sub":{"salt":…,"record":…}]},
+ "proof":"<c2sp.org/tlog-proof@v1, with the cosigned checkpoint>"}
 """
 
 from dataclasses import dataclass

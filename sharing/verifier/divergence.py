@@ -27,8 +27,9 @@ class Proof:
     hashes: tuple[bytes, ...]
 
     def __bytes__(self) -> bytes:
-        lines = [f"the first {self.size} entries have the root {to_base64(self.root)}", "consistency proof:"]
-        return "\n".join([*lines, *map(to_base64, self.hashes), ""]).encode()
+        first = f"the first {self.size} entries have the root {to_base64(self.root)}"
+        hashes = [to_base64(one) for one in self.hashes]
+        return "\n".join([first, "consistency proof:", *hashes, ""]).encode()
 
 
 class NoProof(Exception):
@@ -91,7 +92,7 @@ def untrue_page(
     whole.extend(true)
     if whole.root() != new.root:
         return Altered(
-            f"neither the entries from {start} on nor the tiles lead to the root of the checkpoint of {new.size} entries",
+            f"neither the entries from {start} on nor the tiles lead to the root of the checkpoint of {new.size}",
             evidence=evidence,
         )
     place = next(k for k, (ours, theirs) in enumerate(zip(found, true, strict=True)) if ours != theirs)
@@ -108,7 +109,7 @@ def untrue_page(
 
 
 def _root(size: int, read: merkle.Read) -> bytes:
-    return Range(size, b"".join(read(level, index) for level, index in merkle.nodes_of(0, size))).root()
+    return Range(size, b"".join([read(level, index) for level, index in merkle.nodes_of(0, size)])).root()
 
 
 def _leaves(source: Source, start: int, new: SignedCheckpoint) -> list[bytes]:
@@ -118,6 +119,8 @@ def _leaves(source: Source, start: int, new: SignedCheckpoint) -> list[bytes]:
         tile = Coordinate(0, number, tiles.width(0, number, new.size))
         raw = source.tile(tile)
         if len(raw) != tile.width * merkle.HASH_SIZE:
-            raise MalformedTile(f"{tiles.path(*tile)} is not {tile.width} hashes")
+            raise MalformedTile(
+                f"{tiles.path(tile.level, tile.index, tile.width)} is not {tile.width} hashes"
+            )
         leaves += [raw[at : at + merkle.HASH_SIZE] for at in range(0, len(raw), merkle.HASH_SIZE)]
     return leaves[start % _TILE_LEAVES :]

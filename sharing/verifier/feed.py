@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from sharing.signing import base64url
 from sharing.tlog import page as pages
@@ -249,14 +249,14 @@ class Feed:
 
     def signed_by(self, kid: str, *, since: int) -> int | None:
         """The first index from `since` on whose signature is by this key."""
-        found = self._one(
-            "SELECT min(position) FROM entry WHERE kid = ? AND position >= ?", (kid, since)
-        )
+        found = self._one("SELECT min(position) FROM entry WHERE kid = ? AND position >= ?", (kid, since))
         return None if found is None else int(found)
 
     def kids(self) -> list[str]:
         """Whose signatures are here."""
-        return [kid for (kid,) in self._database.execute("SELECT DISTINCT kid FROM entry WHERE kid IS NOT NULL")]
+        return [
+            kid for (kid,) in self._database.execute("SELECT DISTINCT kid FROM entry WHERE kid IS NOT NULL")
+        ]
 
     def objects(self, view: str = "latest", *, kind: str | None = None, since: int = 0) -> Iterator[str]:
         """JSON texts of the proved objects, in the order of the log; `kind` is a STIX type."""
@@ -295,12 +295,10 @@ class Feed:
         ):
             if body is not None:
                 objects.append(body.encode())
-            openings.append(
-                pages.withdrawn(committed, withdrawn_by) if opening is None else opening.encode()
-            )
+            openings.append(pages.withdrawn(committed, withdrawn_by) if opening is None else opening.encode())
         return objects, openings
 
-    def _one(self, query: str, parameters: Sequence[object] = ()) -> object:
+    def _one(self, query: str, parameters: Sequence[object] = ()) -> Any:
         found = self._database.execute(query, parameters).fetchone()
         return None if found is None else found[0]
 
@@ -320,7 +318,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _rows(page: VerifiedPage, now: int) -> Iterable[tuple[object, ...]]:
+def _rows(page: VerifiedPage, now: int) -> Iterable[tuple[Any, ...]]:
     """The page's entries as rows of the table."""
     objects = iter(zip(page.envelope.objects, page.kids, strict=True))
     for entry in page.envelope.entries:

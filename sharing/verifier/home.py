@@ -1,7 +1,7 @@
 """What a partner keeps between runs: the trust store, and the latest checkpoint of each log that it believed.
 
-    <home>/trust/…                        `sharing.trust.store`
-    <home>/checkpoints/<b64u SHA-256(origin)>   a signed note, as it was received
+<home>/trust/…                        `sharing.trust.store`
+<home>/checkpoints/<b64u SHA-256(origin)>   a signed note, as it was received
 """
 
 import os

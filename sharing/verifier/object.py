@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sharing.signing import jws as signatures
 from sharing.signing.keys import KeySet, UnknownKey
 from sharing.tlog.statements import UNVERSIONED
+from sharing.trust.revocations import refuse_revoked
 from sharing.verifier import strict_json
 from sharing.verifier.failures import KeyRefused, Malformed, SignatureFailed
 
@@ -19,14 +20,16 @@ class ObjectReport:
     kid: str
 
 
-def verify_object(raw: bytes, jws: str, keys: KeySet) -> ObjectReport:
+def verify_object(
+    raw: bytes, jws: str, keys: KeySet, *, revoked: Callable[[str], int | None] | None = None
+) -> ObjectReport:
     """Verifies the JSON text of an object, in any layout: its canonical form (RFC 8785) is what was signed.
 
     Raises VerificationFailed: SignatureFailed, KeyRefused or Malformed.
     """
     stix = strict_json.read_object(raw)
     object_id, version = identify(stix)
-    kid = verify_signature(strict_json.canonical(stix), jws, keys, object_id=object_id)
+    kid = verify_signature(strict_json.canonical(stix), jws, keys, object_id=object_id, revoked=revoked)
     return ObjectReport(object_id, version, kid)
 
 
@@ -62,6 +65,6 @@ def verify_signature(
         raise KeyRefused(str(error), index=index, object_id=object_id) from error
     except signatures.BadSignature as error:
         raise SignatureFailed(str(error), index=index, object_id=object_id) from error
-    if revoked is not None and (since := revoked(kid)) is not None and (index is None or index >= since):
-        raise KeyRefused(f"key {kid} is revoked", index=index, object_id=object_id)
+    if revoked is not None:
+        refuse_revoked(kid, revoked(kid), index=index, object_id=object_id)
     return kid

@@ -88,9 +88,7 @@ def read_page(
 
     # 5.
     kids = tuple(
-        verify_signature(
-            stix.body, add.jws, keys, object_id=stix.object_id, index=add.index, revoked=revoked
-        )
+        verify_signature(stix.body, add.jws, keys, object_id=stix.object_id, index=add.index, revoked=revoked)
         for stix, add in zip(found.objects, adds, strict=True)
     )
 

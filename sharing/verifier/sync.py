@@ -1,13 +1,13 @@
 """Keeps a copy of a feed that is proved to be complete, fresh and the same as everybody's.
 
-    trust root (19) → checkpoint signed (10), cosigned (17), fresh (16) → not behind what is known (14), not beside it (15)
-    → pages, each verified, staged → the entries' root is the checkpoint's → taken in
+    trust root (19) → checkpoint signed (10), cosigned (17), fresh (16) → not behind what is known (14),
+    not beside it (15) → pages, each verified, staged → the entries' root is the checkpoint's → taken in
 
 Entries beyond the checkpoint stay staged until one covers them. Nothing is shown to readers before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sharing.tlog import checkpoints, notes
@@ -126,10 +126,14 @@ class Sync:
     def _known(self, origin: str) -> list[tuple[bytes, Checkpoint]]:
         """The checkpoints that were believed before, the feed's and those from elsewhere."""
         state = self._feed.state
-        raws = [*self._elsewhere] if state is None or state.checkpoint is None else [
-            state.checkpoint,
-            *self._elsewhere,
-        ]
+        raws = (
+            [*self._elsewhere]
+            if state is None or state.checkpoint is None
+            else [
+                state.checkpoint,
+                *self._elsewhere,
+            ]
+        )
         found = [(raw, checkpoints.read(notes.read(raw).text)) for raw in raws]
         return [(raw, one) for raw, one in found if one.origin == origin]
 
@@ -158,7 +162,7 @@ class Sync:
                 raise OutOfOrder(f"the same page again, to entry {end - 1}", evidence={"page.json": raw})
             if not envelope.more and feed.end == end:
                 break
-            at = feed.position()._replace(next=envelope.next if envelope.more else None)
+            at = replace(feed.position(), next=envelope.next if envelope.more else None)
         if feed.end < new.size:
             raise Dropped(
                 f"the pages end before entry {feed.end}, but the log has {new.size} entries",
@@ -189,7 +193,7 @@ class Sync:
             return
         # Left out, or only late? The page that follows tells.
         try:
-            following = self._source.page(at._replace(index=start, next=page.envelope.next))
+            following = self._source.page(replace(at, index=start, next=page.envelope.next))
             late = following is not None and read_page(following, self._trust.keys).envelope.start == end
         except (VerificationFailed, Unavailable):
             late = False
@@ -281,8 +285,8 @@ def _not_behind(new: SignedCheckpoint, known: tuple[bytes, Checkpoint]) -> None:
     evidence = {"checkpoint-known": raw, "checkpoint-new": new.raw}
     if new.size < one.size:
         raise Rollback(
-            f"the checkpoint has {new.size} entries, but {one.size} were proved before: the log was rolled back, or this"
-            " is an old copy of it",
+            f"the checkpoint has {new.size} entries, but {one.size} were proved before: the log was rolled back, or"
+            " this is an old copy of it",
             evidence=evidence,
         )
     if new.size == one.size and new.root != one.root:

@@ -1,4 +1,4 @@
-"""Whom a verifier trusts: what the checks ask for, which `sharing.trust.store.TrustStore` answers from the trust root."""
+"""Whom a verifier trusts: what the checks ask for. `sharing.trust.store.TrustStore` answers from the trust root."""
 
 from collections.abc import Sequence
 from typing import Protocol

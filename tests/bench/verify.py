@@ -42,7 +42,9 @@ def _row(what: str, served: Sequence[bytes], keys: KeySet, rounds: int, target: 
         for page in served:
             assert verify_page(page, keys).objects == _PAGE
         rates.append(len(served) * _PAGE / (time.process_time() - begun))
-    behind = f"{len(served)} pages, {sum(map(len, served)) // len(served) / _PAGE:,.0f} bytes an object with proof"
+    behind = (
+        f"{len(served)} pages, {sum(map(len, served)) // len(served) / _PAGE:,.0f} bytes an object with proof"
+    )
     return at_least("verify", what, max(rates), target, behind)
 
 

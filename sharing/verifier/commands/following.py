@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sharing.trust.store import TrustStore
 from sharing.verifier import home
-from sharing.verifier.commands import reaching
+from sharing.verifier.commands import options
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE, CannotRead, concluded
 from sharing.verifier.failures import shown
 from sharing.verifier.feed import FILE, Feed, Unusable
@@ -70,8 +69,8 @@ def register(kinds: Any) -> None:
     )
     init.add_argument("--root", required=True, type=Path, metavar="FILE", help="the publisher's root.json")
     init.add_argument("--at", required=True, metavar="URL|DIR", help="the service, or a mirror")
-    reaching.add_home(init)
-    reaching.add_connection(init)
+    options.add_home(init)
+    options.add_connection(init)
     init.add_argument("--json", action="store_true", help="print the result, good or bad, as JSON")
     init.set_defaults(run=_init)
 
@@ -82,7 +81,7 @@ def register(kinds: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_SYNC_EXAMPLES + "\n" + EXIT_CODE_HELP,
     )
-    reaching.add_reading(sync, from_help="a mirror to read from instead of the service")
+    options.add_reading(sync, from_help="a mirror to read from instead of the service")
     sync.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the feed is kept")
     sync.set_defaults(run=_sync)
 
@@ -97,19 +96,21 @@ def register(kinds: Any) -> None:
     export.add_argument("--format", choices=("ndjson", "bundle"), default="ndjson")
     export.add_argument("--type", metavar="TYPE", help="of this STIX type only")
     export.add_argument("--history", action="store_true", help="every version, not only the newest")
-    export.add_argument(
-        "--since", type=int, default=0, metavar="INDEX", help="from this index of the log on"
-    )
+    export.add_argument("--since", type=int, default=0, metavar="INDEX", help="from this index of the log on")
     export.set_defaults(run=_export)
 
 
 def _init(arguments: argparse.Namespace) -> int:
+    # Here and below, so that the other commands start without what reaches a server.
+    from sharing.trust.store import TrustStore
+    from sharing.verifier.commands import reaching
+
     def run() -> _Trusted:
         try:
             root = arguments.root.read_bytes()
         except OSError as error:
             raise CannotRead(f"cannot read {arguments.root}: {error.strerror}") from error
-        at = reaching.home_of(arguments)
+        at = options.home_of(arguments)
         with reaching.client_for(arguments, arguments.at) as client:
             place = reaching.place_of(arguments.at, client, insecure=arguments.insecure_http)
             store = TrustStore.init(at, root, place.name)
@@ -129,6 +130,8 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
+    from sharing.verifier.commands import reaching
+
     progress = reaching.Progress(arguments.progress)
 
     def run() -> SyncReport:
@@ -156,14 +159,13 @@ def summary(report: SyncReport) -> str:
     """One line."""
     by = f", cosigned by {', '.join(map(shown, report.witnesses))}" if report.witnesses else ""
     erased = f", {report.erased} erased" if report.erased else ""
-    waiting = (
-        f"; {report.waiting} more entries wait for the next checkpoint" if report.waiting else ""
-    )
+    waiting = f"; {report.waiting} more entries wait for the next checkpoint" if report.waiting else ""
     owed = f"; {report.owed} erasures are to be proved by it" if report.owed else ""
     when = datetime.fromtimestamp(report.timestamp, UTC).isoformat().replace("+00:00", "Z")
     return (
-        f"verified: {report.objects:,} objects in all {report.size:,} entries of {shown(report.origin)} as of {when}{by};"
-        f" new: {report.new_objects:,} objects in {report.new_entries:,} entries{erased}{waiting}{owed}"
+        f"verified: {report.objects:,} objects in all {report.size:,} entries of {shown(report.origin)}"
+        f" as of {when}{by}; new: {report.new_objects:,} objects in {report.new_entries:,} entries"
+        f"{erased}{waiting}{owed}"
     )
 
 
