@@ -310,7 +310,6 @@ def test_a_submitter_sends_a_file_after_a_look_at_it(
     django_capture_on_commit_callbacks: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(by_hand, "current_signer", lambda now: shop.signer)
     mine = inbox(shop, shop.lab_a)
     client = signed_in(shop.lab_a, Role.SUBMITTER)
 
