@@ -1,9 +1,8 @@
 """Submitters' own keys: registered with a proof of possession, retired, and what they verify at ingest."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -33,15 +32,17 @@ _PLACE = "the signature"
 class TooMany(ValueError):
     """The organisation has as many keys in use as one may have."""
 
+    code = "too-many-keys"
+
 
 class KnownAlready(ValueError):
     """The organisation registered this key before; one that was retired stays so."""
 
+    code = "key-registered"
+
 
 @transaction.atomic
-def register(
-    *, organization_id: UUID, posted: Mapping[str, Any] | object, by: Actor, now: datetime
-) -> SubmitterKey:
+def register(*, organization_id: UUID, posted: object, by: Actor, now: datetime) -> SubmitterKey:
     """Register a key of an organisation, from what `stillwatch keys register` printed.
 
     `Invalid` names the member that is wrong; `KnownAlready`, `TooMany`.

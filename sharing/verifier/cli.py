@@ -11,14 +11,16 @@ from typing import NoReturn
 
 from sharing.signing.keys import KeySet, MalformedKeySet
 from sharing.submitter import cli as submitter
+from sharing.submitter import keys_cli
 from sharing.tlog.statements import TLP_LEVELS
 from sharing.verifier import blind, strict_json, template
+from sharing.verifier.disclosure import DisclosureReport, verify_disclosure
 from sharing.verifier.failures import Malformed, VerificationFailed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, verify_page
 from sharing.verifier.receipt import DeliveryReport, ReceiptReport, verify_delivery, verify_receipt
 
-Report = PageReport | ObjectReport | ReceiptReport | DeliveryReport
+Report = PageReport | ObjectReport | ReceiptReport | DeliveryReport | DisclosureReport
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -59,6 +61,13 @@ examples:
 """
 
 
+_DISCLOSURE_EXAMPLES = """\
+examples:
+  curl -H "Authorization: Bearer $TOKEN" "$HOST/trust/objects/$ID/$VERSION" > bundle.json
+  stillwatch verify disclosure bundle.json --submitter-jwks acme.jwks.json
+"""
+
+
 class _CannotRead(Exception):
     """A file named on the command line cannot be read; the sentence says why."""
 
@@ -72,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.run(arguments))
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-    if [arguments.file, arguments.jwks, getattr(arguments, "sent", None)].count("-") > 1:
+    files = (getattr(arguments, name, None) for name in ("file", "jwks", "sent", "notice", "submitter_jwks"))
+    if [*files].count("-") > 1:
         parser.error("only one file can be standard input")
     try:
         report = _verify(arguments)
@@ -92,6 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> Report:
+    if arguments.what == "disclosure":
+        named = arguments.submitter_jwks
+        own = None if named is None else _key_set(_read(named))
+        notice = None if arguments.notice is None else _read(arguments.notice)
+        return verify_disclosure(_read(arguments.file), own, notice=notice)
     keys = _key_set(_read(arguments.jwks))
     if arguments.what == "page":
         return verify_page(_read(arguments.file), keys, ceiling=arguments.ceiling)
@@ -147,6 +162,12 @@ def _summary(report: Report) -> str:
         return (
             f"verified: delivery {shown(report.delivery_id)} ({shown(report.kind)}) of {shown(report.at)},"
             f" by {shown(report.issuer)}, signed by {report.kid}"
+        )
+    if isinstance(report, DisclosureReport):
+        signed = f", signed by its submitter's key {report.kid}" if report.kid else ""
+        return (
+            f"verified: {shown(report.object_id)} version {shown(report.version)} was submitted by organisation"
+            f" {report.organization} in submission {report.submission}{signed}"
         )
     signed_by = f", signed by {', '.join(report.kids)}" if report.kids else ""
     objects = f"{report.objects} object{'' if report.objects == 1 else 's'}"
@@ -208,7 +229,10 @@ def _parser() -> argparse.ArgumentParser:
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
-    kinds = verify.add_subparsers(dest="what", required=True, metavar="page|object|receipt|delivery")
+    keys_cli.register(commands)
+    kinds = verify.add_subparsers(
+        dest="what", required=True, metavar="page|object|receipt|delivery|disclosure"
+    )
 
     page = kinds.add_parser(
         "page",
@@ -249,6 +273,27 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXIT_CODES,
     )
     delivery.add_argument("file", metavar="FILE", help="the body; - reads standard input")
+    disclosure = kinds.add_parser(
+        "disclosure",
+        help="who submitted an object, once that was disclosed to you",
+        description="Verifies that the submitter record which an offline bundle opens is the one that the log has\n"
+        "committed to since the object was published, and that the submitter's own signature in it is by a key that\n"
+        "the submitter gave you.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_DISCLOSURE_EXAMPLES + "\n" + _EXIT_CODES,
+    )
+    disclosure.add_argument("file", metavar="FILE", help="the bundle; - reads standard input")
+    disclosure.add_argument(
+        "--notice",
+        metavar="FILE",
+        help="the notice submitter.disclosed, or its delivery, where FILE opens nothing",
+    )
+    disclosure.add_argument(
+        "--submitter-jwks",
+        metavar="FILE",
+        help="the submitter's own keys, as `stillwatch keys show` prints them",
+    )
+    disclosure.add_argument("--json", action="store_true", help="print the result, good or bad, as JSON")
     for said in (stix, receipt, delivery):
         said.add_argument("--jws", required=True, metavar="TEXT|FILE", help="the signature, or a file of it")
 
