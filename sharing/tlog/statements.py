@@ -17,6 +17,7 @@ from typing import cast
 
 from sharing.signing import base64url
 from sharing.signing.base64url import encode as _b64u
+from sharing.tlog import merkle
 
 TLP_LEVELS = ("clear", "green", "amber", "amber+strict", "red")
 """From the least to the most restrictive (TLP 2.0)."""
@@ -153,7 +154,7 @@ def leaf_hash(entry: bytes) -> bytes:
     """The Merkle leaf of an entry (RFC 6962 §2.1)."""
     if len(entry) != ENTRY_SIZE or entry[0] != 1:
         raise MalformedStatement("an entry is 0x01 and 32 bytes")
-    return _sha256(b"\x00" + entry).digest()
+    return merkle.leaf_hash(entry)
 
 
 def submitter_commitment(subsalt: bytes, record: bytes) -> bytes:
