@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sharing.submitter import cli as submitter
+from sharing.submitter import keys_cli
 from sharing.verifier import blind, template
 from sharing.verifier.commands import files, following
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE
@@ -57,5 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
+    keys_cli.register(commands)
     witness.register(commands)
     return parser
