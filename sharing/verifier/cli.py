@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from sharing.submitter import cli as submitter
 from sharing.verifier import blind, template
-from sharing.verifier.commands import files, following
+from sharing.verifier.commands import files, following, passing_on
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE
 
 EXIT_INTERRUPTED = 130
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds = verify.add_subparsers(dest="what", required=True, metavar="WHAT")
     following.register(kinds)
     files.register(kinds)
+    passing_on.register(commands)
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
