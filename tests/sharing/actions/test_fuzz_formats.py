@@ -128,7 +128,7 @@ def _read(shop: Shop, name: str, body: bytes) -> str:
     )
     with transaction.atomic():
         for item in adapters.items_of(submission, campaigns=dict, now=NOW):
-            for line in intake._lines_of(item, _HOUSE, shop.signer):
+            for line in intake._lines_of(item, _HOUSE):
                 assert line.reason != "not-understood", line.fault
         # What was noted of findings speaks of a submission that is none.
         transaction.set_rollback(True)
