@@ -149,7 +149,7 @@ def test_a_key_signs_for_its_one_purpose(signer: Signer) -> None:
     made = {purpose: signer.client.generate(purpose) for purpose in Purpose}
 
     for purpose, key in made.items():
-        asked = {
+        asked: dict[Purpose, Callable[[str], object]] = {
             Purpose.OBJECT: lambda kid: ObjectSigner(signer.client, kid).sign(
                 jws.encoded_header(kid, jws.OBJECT) + b".e30"
             ),
@@ -266,7 +266,8 @@ def test_what_was_signed_is_remembered_by_the_next_signer(stopped: Signer) -> No
 
 
 def test_many_who_ask_at_once_are_never_given_two_trees(signer: Signer) -> None:
-    log, outcomes = signer.log_signer(), []
+    log = signer.log_signer()
+    outcomes: list[bytes | None] = []
     twins = [head(9), head(9, [merkle.leaf_hash(b"another"), *LEAVES])]
 
     def ask(number: int) -> None:
