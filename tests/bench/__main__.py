@@ -1,6 +1,6 @@
 """python -m tests.bench [--quick] [part ...]
 
-Parts: patterns desk read deep crawl ingest findings poison growth memory trust.
+Parts: patterns verify desk read deep crawl ingest poison findings growth memory trust.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from tests.bench import (
     read,
     servers,
     trust,
+    verify,
 )
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
@@ -38,7 +39,7 @@ PARTS = {
     "trust": trust.run,
 }
 # These need no service, or one of their own.
-ALONE = {"patterns": patterns.run, "desk": desk.run}
+ALONE = {"patterns": patterns.run, "verify": verify.run, "desk": desk.run}
 CORES = 2
 
 
