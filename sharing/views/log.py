@@ -41,11 +41,11 @@ def _checkpoint(request: HttpRequest, known: Caller, found: Readable) -> Answer:
 
 def _tile(request: HttpRequest, known: Caller, found: Readable, tile: str) -> Answer:
     try:
-        wanted = tiles.parse(tile)
+        wanted = tiles.parse(f"tile/{tile}")
     except tiles.MalformedPath as refusal:
         raise errors.NotFound(f"There is no such tile: {refusal}.") from refusal
     if wanted.width > tiles.width(wanted.level, wanted.index, found.next_index):
-        raise errors.NotFound(f"The log has {found.next_index} entries and no {tile} yet.")
+        raise errors.NotFound(f"The log has {found.next_index} entries and no {wanted.path} yet.")
     return _answer(log.tile(found.id, wanted), _BYTES, cache=_FOR_EVER)
 
 

@@ -111,7 +111,7 @@ def documented_codes() -> set[str]:
 
 def template(pattern: URLPattern) -> str:
     """A URL pattern as the docs write it, with `{}` for each part that varies."""
-    text = re.sub(r"\(\?P<\w+>\[\^/\]\+\)|<(?:\w+:)?\w+>", "{}", str(pattern.pattern))
+    text = re.sub(r"\(\?P<\w+>(?:\[\^/\]|\.)\+\)|<(?:\w+:)?\w+>", "{}", str(pattern.pattern))
     return "/" + text.strip("^$").replace("/?", "/").replace(".*", "…").replace("\\.", ".")
 
 
