@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sharing.submitter import cli as submitter
+from sharing.submitter import keys_cli
 from sharing.verifier import blind, template
 from sharing.verifier.commands import files, following, passing_on
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE
+from sharing.witness import cli as witness
 
 EXIT_INTERRUPTED = 130
 
@@ -57,4 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)
+    keys_cli.register(commands)
+    witness.register(commands)
     return parser
