@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 WITHOUT_SERVICES = {
     *("serve", "help", "version", "--help", "--version", "-h"),
     *("check", "collectstatic", "diffsettings", "findstatic", "makemigrations", "spectacular", "startapp"),
-    "demo_code",
+    *("demo_code", "signer"),
 }
 
 

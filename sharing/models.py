@@ -5,7 +5,8 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, Value
+from django.db.models.lookups import Exact
 
 from accounts.models import Community, Member, Notice, Organization, Tlp, Token
 from indicators.models import Channel, Claim, Subject, Submission
@@ -58,6 +59,11 @@ class Collection(models.Model):
         editable=False,
         help_text="The right edge of its Merkle tree at `next_index` (tlog.merkle).",
     )
+    epoch = models.IntegerField(
+        default=0,
+        editable=False,
+        help_text="Counts what changed openings that stand, such as new signatures, and did not lengthen the log.",
+    )
 
     class Meta:
         constraints = [
@@ -77,6 +83,18 @@ class Collection(models.Model):
                 condition=~Q(kind="feed") | Q(ceiling__lt=Tlp.RED), name="collection_feed_never_red"
             ),
             models.CheckConstraint(condition=Q(profile__in=Profile.values), name="collection_profile_known"),
+            models.CheckConstraint(
+                # One hash of 32 bytes for each perfect subtree of the tree, and so for each 1 in its size.
+                condition=Exact(
+                    Func(F("edge"), function="octet_length", output_field=models.BigIntegerField()),
+                    Func(
+                        F("next_index"),
+                        template="32 * bit_count(%(expressions)s::bit(64))",
+                        output_field=models.BigIntegerField(),
+                    ),
+                ),
+                name="collection_edge_fits",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -183,6 +201,20 @@ class Tile(models.Model):
     hashes = models.BinaryField(max_length=8192)
     root = models.BinaryField(max_length=32)
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Exact(
+                    Func(F("hashes"), function="octet_length", output_field=models.IntegerField()),
+                    Value(8192),
+                )
+                & Exact(
+                    Func(F("root"), function="octet_length", output_field=models.IntegerField()), Value(32)
+                ),
+                name="tile_full",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"{self.collection_id}/{self.level}/{self.index}"
 
@@ -255,6 +287,17 @@ class Witnessed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.collection_id} at {self.size} by {self.witness_id}"
+
+
+class LogRefusal(models.Model):
+    """A log that the signer refuses, for as long as it does: it does not continue what was signed of it before."""
+
+    collection = models.OneToOneField(Collection, on_delete=models.PROTECT, primary_key=True)
+    sentence = models.TextField()
+    refused_at = models.DateTimeField(help_text="When it began.")
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 class Release(models.Model):

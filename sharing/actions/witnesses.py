@@ -20,10 +20,11 @@ from django.db import transaction
 
 from accounts import faults, sql
 from indicators.sources import web
+from sharing import log as trees
 from sharing.models import Checkpoint, Witnessed
 from sharing.models import Witness as Row
 from sharing.signing.jws import BadSignature
-from sharing.tlog import merkle, notes, quorum
+from sharing.tlog import notes, quorum
 from sharing.tlog.add_checkpoint import (
     PATH,
     SIZE_MEDIA_TYPE,
@@ -231,7 +232,7 @@ def _cosignatures(
 
 
 def _post(client: web.Client, witness: Witness, head: _Head, old: int) -> web.Answer:
-    proof = _consistency(head.collection_id, old, head.size) if 0 < old < head.size else []
+    proof = trees.consistency(head.collection_id, old, head.size) if 0 < old < head.size else []
     body = bytes(AddCheckpoint(old, tuple(proof), head.note.encode()))
     try:
         return client.post(
@@ -239,19 +240,6 @@ def _post(client: web.Client, witness: Witness, head: _Head, old: int) -> web.An
         )
     except web.WebError as error:
         raise _Away(error.sentence) from error
-
-
-def _consistency(collection_id: UUID, first: int, second: int) -> list[bytes]:
-    leaves = [
-        merkle.leaf_hash(bytes(one))
-        for (one,) in sql.rows(
-            "SELECT commitment FROM sharing_entry WHERE collection_id = %s AND index < %s ORDER BY index",
-            (collection_id, second),
-        )
-    ]
-    return merkle.consistency_proof(
-        first, second, lambda level, index: merkle.root_of(leaves[index << level : (index + 1) << level])
-    )
 
 
 def _told(answer: web.Answer, head: _Head) -> int:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sharing', '0009_merkle_tree'),
+        ('sharing', '0011_log_refusals'),
     ]
 
     operations = [

@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from accounts import sql
+from sharing import log as trees
 from sharing import tasks, witness_policy
 from sharing.actions import witnesses
 from sharing.models import Checkpoint, Collection, Kind, Witness, Witnessed
@@ -92,9 +93,9 @@ class Room:
 
     def served(self, log: Log) -> int:
         """The size of the checkpoint that readers get."""
-        found = witness_policy.served(self.logs[log.origin][0].id, now=self.now)
+        found = trees.checkpoint(self.logs[log.origin][0].id, now=self.now)
         assert found is not None
-        return found[0]
+        return found.size
 
     def error(self, name: str, log: Log | None = None) -> str:
         if log is None:
@@ -128,9 +129,10 @@ def test_every_new_checkpoint_is_cosigned_and_served_once_the_quorum_is_met(room
     assert room.served(log) == 5
     room.ask("two")
     assert room.served(log) == 14
-    size, root, note = witness_policy.served(room.logs[log.origin][0].id, now=room.now) or (0, b"", b"")
-    assert (size, root) == (14, by_hand.tree(log.leaves))
-    assert note.decode() == room.row(log).note + room.row(log).cosignatures
+    head = trees.checkpoint(room.logs[log.origin][0].id, now=room.now)
+    assert head is not None
+    assert (head.size, head.root) == (14, by_hand.tree(log.leaves))
+    assert head.note.decode() == room.row(log).note + room.row(log).cosignatures
     assert room.served(other) == 300
     # The size that each had cosigned was known: nobody was asked twice.
     assert [len(one.requests) for one in room.witnesses] == [3, 3, 2]
