@@ -21,6 +21,7 @@ from sharing.admin import (
     sending,
     sources,
     subjects,
+    submitter_keys,
     witnesses,
 )
 
@@ -45,5 +46,6 @@ __all__ = [
     "sending",
     "sources",
     "subjects",
+    "submitter_keys",
     "witnesses",
 ]
