@@ -303,13 +303,12 @@ def _store(
     keys = [one.key for one in found.policy.witnesses.values()]
     kept = tuple(line for line in kept if any(key.made(line) for key in keys))
     merged = notes.with_signatures(Note(note.text, kept), lines)
-    try:
-        # Verified against the row as it is now, under its lock.
-        met = found.policy.met_by(quorum.cosigners(merged, found.policy).keys())
-    except BadSignature:
-        raise _Declined("What it cosigned is no longer what the log signed.") from None
+    # Verified against the row as it is now, under its lock.
+    cosigners = quorum.cosigners(merged, found.policy).keys()
+    if witness.name not in cosigners:
+        raise _Declined("What it cosigned is no longer what the log signed.")
     row.cosignatures = "".join(map(notes.line, merged.signatures))
-    row.quorum = found.digest if met else None
+    row.quorum = found.digest if found.policy.met_by(cosigners) else None
     row.save(update_fields=["cosignatures", "quorum"])
     Witnessed.objects.update_or_create(
         witness_id=witness.name,

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from sharing.signing.jws import BadSignature
 from sharing.tlog import quorum
 from sharing.tlog.notes import MalformedNote
 from sharing.tlog.policy import Policy
@@ -45,7 +44,7 @@ def test_two_of_three_are_enough_and_are_named_with_their_times(names: tuple[str
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ((), "cosigned by no witness"),
+        ((), "cosigned by nobody"),
         ((by("one"),), "cosigned by one only"),
         # One witness is one, however often it signs.
         ((by("one"), by("one", NOW + 1)), "cosigned by one only"),
@@ -59,7 +58,7 @@ def test_two_of_three_are_enough_and_are_named_with_their_times(names: tuple[str
 def test_fewer_are_not_enough_and_the_sentence_says_who_is_needed(
     lines: tuple[bytes, ...], sentence: str
 ) -> None:
-    with pytest.raises(QuorumMissed, match=f"{sentence}; the policy asks for 2 of one, two, three"):
+    with pytest.raises(QuorumMissed, match=f"{sentence}; it takes 2 of one, two, three"):
         quorum.require(note(*lines), POLICY)
 
 
@@ -72,19 +71,18 @@ def test_fewer_are_not_enough_and_the_sentence_says_who_is_needed(
         by("three", 2**63),
     ],
 )
-def test_a_wrong_line_by_a_witness_of_the_policy_is_refused_even_where_others_are_enough(
-    wrong: bytes,
-) -> None:
-    with pytest.raises(BadSignature, match=r"three\.example/w"):
-        quorum.require(note(by("one"), by("two"), wrong), POLICY)
+def test_a_wrong_line_counts_as_none_for_anybody_could_have_added_it(wrong: bytes) -> None:
+    assert set(quorum.require(note(by("one"), by("two"), wrong), POLICY)) == {"one", "two"}
+    with pytest.raises(QuorumMissed, match="cosigned by one only"):
+        quorum.require(note(by("one"), wrong), POLICY)
 
 
 def test_an_old_tree_that_the_log_signs_anew_is_not_fresh_unless_its_witnesses_say_so() -> None:
     stale = note(by("one", NOW - 90_000), by("two", NOW - 90_000), by("three"))
     assert set(quorum.require(stale, POLICY)) == set(WITNESSES)
-    with pytest.raises(QuorumMissed, match="cosigned by three only"):
+    with pytest.raises(QuorumMissed, match="cosigned by three only since then"):
         quorum.require(stale, POLICY, since=NOW - 86_400)
-    with pytest.raises(QuorumMissed, match="its cosignatures are too old"):
+    with pytest.raises(QuorumMissed, match="cosigned by nobody since then"):
         quorum.require(note(by("one", 5), by("two", 5)), POLICY, since=NOW)
     # Its latest word counts.
     renewed = note(by("one", 5), by("one"), by("two"))
