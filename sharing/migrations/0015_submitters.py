@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0007_sign_in'),
-        ('sharing', '0009_merkle_tree'),
+        ('sharing', '0010_tiles'),
     ]
 
     operations = [
