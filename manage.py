@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 WITHOUT_SERVICES = {
     *("serve", "help", "version", "--help", "--version", "-h"),
     *("check", "collectstatic", "diffsettings", "findstatic", "makemigrations", "spectacular", "startapp"),
-    "demo_code",
+    *("demo_code", "signer"),
 }
 
 
@@ -27,7 +27,21 @@ def main() -> None:
 
         if settings.EMBEDDED_DATABASE or settings.EMBEDDED_BROKER:
             embedded.use(settings.STILLWATCH_HOME)
-    execute_from_command_line(sys.argv)
+    if command == "signer":
+        _run_alone()
+    else:
+        execute_from_command_line(sys.argv)
+
+
+def _run_alone() -> None:
+    """Run the signer without Django's applications: less is in the process that holds the keys, and it is up at once."""
+    from django.conf import settings
+    from django.utils.log import configure_logging
+
+    from sharing.management.commands.signer import Command
+
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    Command().run_from_argv(sys.argv)
 
 
 if __name__ == "__main__":

@@ -231,9 +231,73 @@ class Checkpoint(models.Model):
         blank=True, default="", help_text="Witnesses' signature lines over this note."
     )
     signed_at = models.DateTimeField()
+    quorum = models.BinaryField(
+        null=True, max_length=32, help_text="SHA-256 of the witness policy that its cosignatures meet."
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["collection", "quorum", "-size"],
+                condition=Q(quorum__isnull=False),
+                name="checkpoint_with_quorum",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.collection_id} at {self.size}"
+
+
+class LogRefusal(models.Model):
+    """A log that the signer refuses, for as long as it does: it does not continue what was signed of it before."""
+
+    collection = models.OneToOneField(Collection, on_delete=models.PROTECT, primary_key=True)
+    sentence = models.TextField()
+    refused_at = models.DateTimeField(help_text="When it began.")
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Witness(models.Model):
+    """A witness that the policy names with a URL, and how it fares; the rows follow the policy."""
+
+    name = models.TextField(primary_key=True, help_text="As in the policy.")
+    next_at = models.DateTimeField(help_text="It is not asked before.")
+    answered_at = models.DateTimeField(null=True, help_text="When it last answered at all.")
+    failures = models.IntegerField(default=0, help_text="Turns in a row in which it did not answer.")
+    last_error = models.TextField(blank=True, help_text="Why it did not, as long as it does not.")
+
+    class Meta:
+        verbose_name_plural = "witnesses"
+        constraints = [
+            models.CheckConstraint(condition=Q(failures__gte=0), name="witness_failures_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Witnessed(models.Model):
+    """How far one witness has cosigned one log."""
+
+    pk = models.CompositePrimaryKey("witness_id", "collection_id")
+    witness = models.ForeignKey(Witness, on_delete=models.CASCADE, db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT)
+    size = models.BigIntegerField(default=0, help_text="Of the tree that it cosigned last.")
+    cosigned_at = models.DateTimeField(null=True, help_text="When it was last asked and cosigned.")
+    next_at = models.DateTimeField(help_text="It is not asked about this log before.")
+    refusals = models.IntegerField(default=0, help_text="In a row.")
+    last_error = models.TextField(blank=True, help_text="Why it refuses, as long as it does.")
+
+    class Meta:
+        verbose_name_plural = "witnessed"
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gte=0, refusals__gte=0), name="witnessed_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id} at {self.size} by {self.witness_id}"
 
 
 class Release(models.Model):

@@ -89,7 +89,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
         items = further_on(_items_of(submission, now), submission.offset)
-        lines = [line for item in items for line in _lines_of(item, house, signer)]
+        lines = [line for item in items for line in _lines_of(item, house)]
+        _sign(lines, signer)
         _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
@@ -142,13 +143,13 @@ class Foreseen:
     tlp: str
 
 
-def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime, most: int) -> list[Foreseen]:
+def foresee(*, submission: ClaimedSubmission, now: datetime, most: int) -> list[Foreseen]:
     """What a submission's first items would become, as far as its own text decides; nothing is stored."""
     adapters.make_ready(submission.format)
     with transaction.atomic():
         house = _house(submission)
         items = _items_of(submission, now, most=most)
-        lines = [line for item in items for line in _lines_of(item, house, signer)]
+        lines = [line for item in items for line in _lines_of(item, house)]
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         # Findings make their detectors known: not before they are submitted.
@@ -176,7 +177,7 @@ def _items_of(submission: ClaimedSubmission, now: datetime, most: int | None = N
     )
 
 
-def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
+def _lines_of(item: Item, house: _House) -> list[_Line]:
     """A line for each object of an item, or one for the item where it became none; the first bears its notes."""
     if item.refusal is not None:
         code, sentence = item.refusal.code, item.refusal.sentence
@@ -185,7 +186,7 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
         said = "Read; there is nothing in it to share."
         lines = [_Line(b"", item.place, item.place, "", Outcome.DUPLICATE, "nothing-to-share", said)]
     else:
-        lines = [_examine(item, raw, house, signer) for raw in item.objects]
+        lines = [_examine(item, raw, house) for raw in item.objects]
     lines[0].note = " ".join(item.notes)
     if item.detector_id is not None:
         for line in lines:
@@ -194,7 +195,7 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
     return lines
 
 
-def _examine(item: Item, raw: bytes, house: _House, signer: Signer) -> _Line:
+def _examine(item: Item, raw: bytes, house: _House) -> _Line:
     """Read one object; every refusal becomes a line, never an exception."""
     place = item.place
     try:
@@ -232,9 +233,16 @@ def _examine(item: Item, raw: bytes, house: _House, signer: Signer) -> _Line:
         counts, takes = TLP(tlp).label.upper(), TLP(house.ceiling).label.upper()
         line.sentence = f"It counts as TLP:{counts}; this collection takes TLP:{takes} at most."
         return line
-    made = jws.sign_object(signer, stix.body)
-    line.observed = Observed(stix, tlp, key, made, sender_signature=signature)
+    line.observed = Observed(stix, tlp, key, "", sender_signature=signature)
     return line
+
+
+def _sign(lines: Sequence[_Line], signer: Signer) -> None:
+    """Sign what was accepted, all at once: the signer is another process."""
+    observed = [(line, line.observed) for line in lines if line.observed is not None]
+    signatures = jws.sign_objects(signer, [one.object.body for _, one in observed])
+    for (line, one), signature in zip(observed, signatures, strict=True):
+        line.observed = replace(one, signature=signature)
 
 
 def _log_faults(submission_id: UUID, lines: Sequence[_Line]) -> None:

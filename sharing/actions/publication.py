@@ -100,14 +100,14 @@ class Signatures:
     signer: Signer
     _made: dict[bytes, str] = field(default_factory=dict)
 
-    def of(self, item: Item, digest: bytes) -> str:
-        """The detached JWS over an item's body, whose SHA-256 is `digest`."""
-        if item.signature is not None:
-            return item.signature
-        made = self._made.get(digest)
-        if made is None:
-            made = self._made[digest] = jws.sign_object(self.signer, item.body)
-        return made
+    def of(self, items: Sequence[tuple[Item, bytes]]) -> list[str]:
+        """The detached JWS over each item's body, whose SHA-256 stands beside it; the signer is asked once."""
+        new = {
+            digest: item.body for item, digest in items if item.signature is None and digest not in self._made
+        }
+        if new:
+            self._made.update(zip(new, jws.sign_objects(self.signer, list(new.values())), strict=True))
+        return [item.signature or self._made[digest] for item, digest in items]
 
 
 def lock(collection_ids: Iterable[UUID]) -> list[Log]:
@@ -388,6 +388,7 @@ def _copy(
     signatures: Signatures,
 ) -> list[bytes]:
     """Store the entries; what each commits to its statement by."""
+    signed = signatures.of(fresh)
     noise = os.urandom(64 * len(fresh))
     rows, commitments = [], []
     for number, ((item, digest), added, version) in enumerate(zip(fresh, times, versions, strict=True)):
@@ -416,7 +417,7 @@ def _copy(
                 item.tlp,
                 item.organization_id,
                 item.body,
-                page.opening(salt, statement, signatures.of(item, digest)),
+                page.opening(salt, statement, signed[number]),
                 commitments[-1],
                 None if item.record is None else blind,
                 item.record,

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0007_sign_in'),
-        ('sharing', '0010_tiles'),
+        ('sharing', '0013_witnesses'),
     ]
 
     operations = [

@@ -104,6 +104,7 @@ def encoded_header(kid: str, typ: str) -> bytes:
     return base64url.encode_bytes(header.encode("ascii"))
 
 
+@lru_cache(maxsize=64)
 def _kid(encoded_header: str, typ: str) -> str:
     """Matched, not parsed: a header that must be known to the byte leaves a JSON parser nothing to decide."""
     try:

@@ -4,7 +4,7 @@ Ed25519 signs objects, receipts, deliveries and checkpoints; ML-DSA-44 (FIPS 204
 still holds when Ed25519 no longer does.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol, Self
@@ -58,8 +58,11 @@ class Signer(Protocol):
     def kid(self) -> str:
         """The RFC 7638 thumbprint of the public key."""
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, /) -> bytes:
         """The 64 bytes of a pure Ed25519 signature (RFC 8032 §5.1)."""
+
+    def sign_many(self, messages: Sequence[bytes], /) -> list[bytes]:
+        """As `sign`, in order: asked once where the key is in another process."""
 
 
 class Ed25519Signer:
@@ -79,6 +82,10 @@ class Ed25519Signer:
     @property
     def kid(self) -> str:
         return self._kid
+
+    def sign_many(self, messages: Sequence[bytes], /) -> list[bytes]:
+        """As `sign`, in order."""
+        return [self.sign(message) for message in messages]
 
     def public_jwk(self) -> dict[str, str]:
         """The public key alone (RFC 8037 §2): `kty`, `crv` and `x`."""

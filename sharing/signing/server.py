@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from accounts import faults
 from sharing.signing import wire
 from sharing.signing.files import KeyFiles
 from sharing.signing.high_water import FILE, HighWaterFile
@@ -47,12 +48,19 @@ class SigningServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """`path` is a place of the signer's own: a socket that is left there is replaced. Raises CannotStart."""
         self.service, self.uids = service, frozenset(uids)
         self.places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.connections: set[socket.socket] = set()
         _check_directory(path.parent, shared=self.uids != {os.geteuid()})
         path.unlink(missing_ok=True)
         try:
             super().__init__(str(path), _Conversation)
         except OSError as error:
             raise CannotStart(f"cannot listen at {path}: {error.strerror}") from error
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def server_bind(self) -> None:
         # Nobody connects between bind and chmod: the mask makes it private from the start.
@@ -80,6 +88,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         if not self.server.places.acquire(blocking=False):
             self._last(Refusal(Code.BUSY, f"the signer serves {MOST_CONNECTIONS} connections already"))
             return
+        self.server.connections.add(self.request)
         try:
             while self._turn():
                 pass
@@ -87,6 +96,7 @@ class _Conversation(socketserver.BaseRequestHandler):
             # It went away or fell silent in the middle of a message.
             pass
         finally:
+            self.server.connections.discard(self.request)
             self.server.places.release()
 
     def _turn(self) -> bool:
@@ -113,8 +123,8 @@ class _Conversation(socketserver.BaseRequestHandler):
         except msgspec.DecodeError as error:
             reply = Refusal(Code.MALFORMED, f"the request cannot be read: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears so and the signer goes on
-            log.error("signer_failed", error=type(error).__name__)
-            reply = Refusal(Code.FAILED, f"the signer failed ({type(error).__name__}); its log says more")
+            log.error("signer_failed", fault=faults.summary(error))
+            reply = Refusal(Code.FAILED, f"the signer failed ({type(error).__name__}); its log says where")
         if isinstance(reply, Refusal):
             log.warning("signer_refused", code=reply.code, sentence=reply.sentence)
         return wire.encode(reply)

@@ -131,7 +131,8 @@ class SigningService:
             )  # canonical JSON leaves control characters as they are
         except (ValueError, RecursionError):
             raise _Refused(Code.NOT_ALLOWED, "the payload is not the JSON of TUF metadata") from None
-        if not isinstance(signed, dict) or signed.get("_type") not in _ONLINE_ROLES:
+        role = signed.get("_type") if isinstance(signed, dict) else None
+        if not isinstance(role, str) or role not in _ONLINE_ROLES:
             raise _Refused(
                 Code.NOT_ALLOWED, f"the payload's _type is none of {', '.join(sorted(_ONLINE_ROLES))}"
             )
