@@ -393,7 +393,8 @@ def signing(member: Member, now: datetime) -> Tile:
     """Logs that the signer refuses, and logs that grew and have had no checkpoint since."""
     refused = LogRefusal.objects.select_related("collection__community").order_by("refused_at")
     late = sql.rows(
-        "SELECT c.slug, k.alias, k.last_added FROM sharing_collection k JOIN accounts_community c ON c.id = k.community_id"
+        "SELECT c.slug, k.alias, k.last_added FROM sharing_collection k"
+        " JOIN accounts_community c ON c.id = k.community_id"
         " LEFT JOIN LATERAL (SELECT size, signed_at FROM sharing_checkpoint WHERE collection_id = k.id"
         " ORDER BY size DESC LIMIT 1) AS p ON TRUE LEFT JOIN sharing_logrefusal r ON r.collection_id = k.id"
         " WHERE r.collection_id IS NULL AND p.size IS DISTINCT FROM k.next_index AND k.next_index > 0"

@@ -224,7 +224,12 @@ def test_a_checkpoint_costs_the_same_number_of_queries_however_long_the_log_is(
 ) -> None:
     asked: list[int] = []
     plain = sql.cursor
-    monkeypatch.setattr(sql, "cursor", lambda: (asked.append(1), plain())[1])
+
+    def counted() -> Any:
+        asked.append(1)
+        return plain()
+
+    monkeypatch.setattr(sql, "cursor", counted)
     counts = []
     for count in (5, 300, 600):
         grow(shop, collection, count)

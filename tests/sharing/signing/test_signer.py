@@ -32,7 +32,7 @@ from sharing.signing.wire import Code, HeldKey, Purpose
 from sharing.tlog import merkle
 
 PASSPHRASE = b"only for tests"
-ORIGIN = f"intel.example.org/log/{uuid4()}"
+ORIGIN = "intel.example.org/log/6f1b7d3e-0c55-4d0a-9b1e-2f6c8a7d9e10"
 
 
 class Signer:
@@ -149,7 +149,7 @@ def test_a_key_signs_for_its_one_purpose(signer: Signer) -> None:
     made = {purpose: signer.client.generate(purpose) for purpose in Purpose}
 
     for purpose, key in made.items():
-        asked = {
+        asked: dict[Purpose, Callable[[str], object]] = {
             Purpose.OBJECT: lambda kid: ObjectSigner(signer.client, kid).sign(
                 jws.encoded_header(kid, jws.OBJECT) + b".e30"
             ),
@@ -246,7 +246,7 @@ def test_a_larger_tree_that_does_not_continue_the_last_is_refused(signer: Signer
 
 
 @pytest.mark.parametrize(
-    "origin", ["", "intel.example.org", f"a b/log/{uuid4()}", f"{ORIGIN}\n", ORIGIN.upper()]
+    "origin", ["", "intel.example.org", "a b/log/6f1b7d3e-0c55-4d0a-9b1e-2f6c8a7d9e10", f"{ORIGIN}\n", ORIGIN.upper()]
 )
 def test_a_log_key_signs_for_logs_only(signer: Signer, origin: str) -> None:
     log = signer.log_signer()
@@ -266,7 +266,8 @@ def test_what_was_signed_is_remembered_by_the_next_signer(stopped: Signer) -> No
 
 
 def test_many_who_ask_at_once_are_never_given_two_trees(signer: Signer) -> None:
-    log, outcomes = signer.log_signer(), []
+    log = signer.log_signer()
+    outcomes: list[bytes | None] = []
     twins = [head(9), head(9, [merkle.leaf_hash(b"another"), *LEAVES])]
 
     def ask(number: int) -> None:
