@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sharing.submitter import batches
+from sharing.signing.keys import Signer
+from sharing.submitter import batches, key_files
 from sharing.submitter.batches import Batch, Line, Unreadable
 from sharing.submitter.connection import WrongUse, certificates, is_loopback, server_url, token_secret
 from sharing.submitter.journal import Acknowledged, Journal, Task, Unusable
 from sharing.submitter.progress import Events, Progress
+from sharing.submitter.signing import signed
 
 if TYPE_CHECKING:
     from sharing.submitter.delivery import Delivery
@@ -40,7 +42,7 @@ examples:
   export STILLWATCH_URL=https://intel.example.org STILLWATCH_TOKEN_FILE=/etc/stillwatch/token
   stillwatch submit detections.ndjson --wait
   detector | stillwatch submit - --format ocsf --community frontier --json
-  stillwatch submit bundle.json
+  stillwatch submit bundle.json --sign acme.pem --passphrase-file /etc/stillwatch/passphrase
 
 exit codes:
     0  everything was taken (with --wait: and nothing of it was rejected)
@@ -96,6 +98,18 @@ def register(commands: Any) -> None:
         " one a line. Unless given, a file that begins with a whole object on its first line is ndjson, any other stix,"
         " and standard input ndjson",
     )
+    form.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY.pem",
+        help="sign each object with a key of your own, made by `stillwatch keys` and registered",
+    )
+    form.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="of the key, its first line; asked for unless given",
+    )
     form.add_argument("--batch-lines", type=_positive, metavar="N", default=batches.BATCH_LINES)
     form.add_argument("--batch-bytes", type=_positive, metavar="N", default=batches.BATCH_BYTES)
     form.add_argument(
@@ -150,6 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         token = token_secret(arguments.token_file, in_sight=arguments.token_in_sight)
         source = _Source.of(arguments)
+        signer = _signer(arguments, source.format)
         progress = Progress(size=source.size, quiet=arguments.quiet)
         task = Task(
             url,
@@ -158,6 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
             source.digest,
             arguments.batch_lines,
             arguments.batch_bytes,
+            "" if signer is None else signer.kid,
         )
         with (
             Journal.open(source.state, task) as journal,
@@ -185,6 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _Result(),
                 source.noun,
                 arguments.patience if arguments.wait else None,
+                signer,
             )
             try:
                 return submit.all(source, arguments)
@@ -198,7 +215,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise
             except OSError as error:
                 return submit.broke_off(f"{arguments.file}: {error.strerror or error}", EXIT_USAGE, source)
-    except (WrongUse, Unusable) as error:
+    except (WrongUse, Unusable, key_files.NoKey) as error:
         progress.say(str(error))
         return EXIT_USAGE
     except BrokenPipeError:
@@ -273,12 +290,16 @@ class _Submit:
     result: _Result
     noun: str
     wait: float | None
+    signer: Signer | None = None
     outstanding: deque[Acknowledged] = field(default_factory=deque)
 
     def all(self, source: _Source, arguments: argparse.Namespace) -> int:
         """Send every batch that is not acknowledged, and wait for receipts if asked to."""
+        lines = source.lines(arguments)
+        if (signer := self.signer) is not None:
+            lines = (line and signed(line, signer) for line in lines)
         for batch in batches.cut(
-            source.lines(arguments),
+            lines,
             max_lines=arguments.batch_lines,
             max_bytes=arguments.batch_bytes,
             linger=arguments.linger if source.path is None and source.state is None else None,
@@ -416,6 +437,16 @@ def _is_object(first: bytes) -> bool:
     except (Unreadable, UnicodeDecodeError):
         return False
     return len(found) == 1 and found[0].text == first
+
+
+def _signer(arguments: argparse.Namespace, body_format: str) -> Signer | None:
+    if arguments.sign is None:
+        return None
+    if body_format == "ocsf":
+        raise WrongUse(
+            "--sign: what findings become is written by the service, so their sender cannot sign it"
+        )
+    return key_files.load(arguments.sign, key_files.passphrase(arguments.passphrase_file))
 
 
 def _positive(text: str) -> int:

@@ -54,7 +54,7 @@ def verify_checkpoint(
 
     `now` and `max_age` are in seconds; a `max_age` of None is for checkpoints that may be old.
     """
-    found = _signed(raw, origin, trust)
+    found = verify_signed(raw, origin=origin, trust=trust)
     checkpoint, evidence = found.checkpoint, {"checkpoint": raw}
     cosigners = note_keys.cosigners(found.note, trust.policy.note_keys())
     if not trust.policy.met_by(cosigners.keys()):
@@ -79,7 +79,8 @@ def verify_checkpoint(
     return SignedCheckpoint(raw, checkpoint, found.timestamp, tuple(sorted(cosigners)))
 
 
-def _signed(raw: bytes, origin: str, trust: Trust) -> note_keys.Verified:
+def verify_signed(raw: bytes, *, origin: str, trust: Trust) -> note_keys.Verified:
+    """Only that the log signed it, at whatever time. Raises Malformed or SignatureFailed."""
     _read(raw)
     try:
         return note_keys.verify_checkpoint(raw, origin=origin, log_keys=trust.log_keys(origin))

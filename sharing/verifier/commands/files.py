@@ -1,4 +1,4 @@
-"""`stillwatch verify page`, `object`, `bundle`, `receipt` and `delivery`: files in, an exit code out, no network.
+"""`stillwatch verify page`, `object`, `bundle`, `receipt`, `delivery`, `disclosure`: files in, an exit code out, offline.
 
 Whom to trust is in the home (`--home`), or a key set that you name (`--jwks`).
 """
@@ -19,6 +19,7 @@ from sharing.verifier import envelope, strict_json
 from sharing.verifier.bundle import BundleReport, verify_bundle
 from sharing.verifier.commands import options
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, CannotRead, concluded
+from sharing.verifier.disclosure import DisclosureReport, verify_disclosure
 from sharing.verifier.failures import Malformed, shown
 from sharing.verifier.object import ObjectReport, verify_object
 from sharing.verifier.page import PageReport, read_page
@@ -27,7 +28,7 @@ from sharing.verifier.receipt import DeliveryReport, ReceiptReport, verify_deliv
 if TYPE_CHECKING:
     from sharing.trust.store import TrustStore
 
-Report = PageReport | ObjectReport | BundleReport | ReceiptReport | DeliveryReport
+Report = PageReport | ObjectReport | BundleReport | ReceiptReport | DeliveryReport | DisclosureReport
 
 _PAGE_EXAMPLES = """\
 examples:
@@ -56,6 +57,12 @@ _BUNDLE_EXAMPLES = """\
 examples:
   curl -H "Authorization: Bearer $TOKEN" "$HOST/trust/objects/$ID/$VERSION" > bundle.json
   stillwatch verify bundle bundle.json
+"""
+
+_DISCLOSURE_EXAMPLES = """\
+examples:
+  curl -H "Authorization: Bearer $TOKEN" "$HOST/trust/objects/$ID/$VERSION" > bundle.json
+  stillwatch verify disclosure bundle.json --submitter-jwks acme.jwks.json
 """
 
 
@@ -118,26 +125,48 @@ def register(kinds: Any) -> None:
         metavar="AGE",
         help="how old its checkpoint may be: 30m, 24h, 7d; any age unless given",
     )
+    disclosure = kinds.add_parser(
+        "disclosure",
+        help="who submitted an object, once that was disclosed to you",
+        description="Verifies that the submitter record which an offline bundle opens is the one that the log has\n"
+        "committed to since the object was published, and that the submitter's own signature in it is by a key that\n"
+        "the submitter gave you.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_DISCLOSURE_EXAMPLES + "\n" + EXIT_CODE_HELP,
+    )
+    disclosure.add_argument("file", metavar="FILE", help="the bundle; - reads standard input")
+    disclosure.add_argument(
+        "--notice",
+        metavar="FILE",
+        help="the notice submitter.disclosed, or its delivery, where FILE opens nothing",
+    )
+    disclosure.add_argument(
+        "--submitter-jwks",
+        metavar="FILE",
+        help="the submitter's own keys, as `stillwatch keys show` prints them",
+    )
     for kind, run in (
         (page, _page),
         (stix, _object),
         (bundle, _bundle),
         (receipt, _receipt),
         (delivery, _delivery),
+        (disclosure, _disclosure),
     ):
-        if kind is not bundle:
+        if kind not in (bundle, disclosure):
             kind.add_argument(
                 "--jwks", metavar="FILE", help="trust these keys instead of the home's; - for standard input"
             )
-        options.add_home(kind)
+        if kind is not disclosure:
+            options.add_home(kind)
         kind.add_argument("--json", action="store_true", help="print the result, good or bad, as JSON")
         kind.set_defaults(run=_concluded(run), error=kind.error)
 
 
 def _concluded(run: Callable[[argparse.Namespace], Report]) -> Callable[[argparse.Namespace], int]:
     def concluding(arguments: argparse.Namespace) -> int:
-        files = [arguments.file, getattr(arguments, "jwks", None), getattr(arguments, "sent", None)]
-        if files.count("-") > 1:
+        named = ("file", "jwks", "sent", "notice", "submitter_jwks")
+        if [getattr(arguments, name, None) for name in named].count("-") > 1:
             arguments.error("only one file can be standard input")
         return concluded(lambda: run(arguments), _summary, as_json=arguments.json)
 
@@ -178,15 +207,26 @@ def _delivery(arguments: argparse.Namespace) -> DeliveryReport:
     return verify_delivery(_read(arguments.file), _signature(arguments.jws), keys)
 
 
+def _disclosure(arguments: argparse.Namespace) -> DisclosureReport:
+    named = arguments.submitter_jwks
+    own = None if named is None else _key_set(_read(named))
+    notice = None if arguments.notice is None else _read(arguments.notice)
+    return verify_disclosure(_read(arguments.file), own, notice=notice)
+
+
+def _key_set(raw: bytes) -> KeySet:
+    try:
+        return KeySet.from_jwks(strict_json.read(raw))
+    except (MalformedKeySet, Malformed) as error:
+        raise Malformed(f"the key set: {error}") from error
+
+
 def _trusted(arguments: argparse.Namespace) -> tuple[KeySet, "TrustStore | None"]:
     """The keys of --jwks, which says nothing of revocations; or those of the home."""
     if arguments.jwks is None:
         store = _store(arguments)
         return store.keys, store
-    try:
-        return KeySet.from_jwks(strict_json.read(_read(arguments.jwks))), None
-    except (MalformedKeySet, Malformed) as error:
-        raise Malformed(f"the key set: {error}") from error
+    return _key_set(_read(arguments.jwks)), None
 
 
 def _store(arguments: argparse.Namespace) -> "TrustStore":
@@ -254,6 +294,12 @@ def _summary(report: Report) -> str:
             f"verified: {shown(report.object_id)} version {shown(report.version)} is entry {report.index} of"
             f" {shown(report.origin)}, TLP {report.tlp}, signed by {report.kid}; checkpoint of {report.size} entries"
             f" as of {when}{by}"
+        )
+    if isinstance(report, DisclosureReport):
+        signed = f", signed by its submitter's key {report.kid}" if report.kid else ""
+        return (
+            f"verified: {shown(report.object_id)} version {shown(report.version)} was submitted by organisation"
+            f" {report.organization} in submission {report.submission}{signed}"
         )
     signed_by = f", signed by {', '.join(report.kids)}" if report.kids else ""
     objects = f"{report.objects} object{'' if report.objects == 1 else 's'}"
