@@ -235,7 +235,7 @@ class LogSimulator:
         return len(self.entries) - 1
 
     def _salt(self, purpose: str) -> bytes:
-        return sha256(f"{purpose} {len(self.entries)}".encode()).digest()
+        return sha256(f"{purpose} {len(self.entries)} {self.now}".encode()).digest()
 
     def _tick(self) -> int:
         self.now += self.stride
