@@ -21,6 +21,7 @@ urlpatterns = [
     re_path(r"^taxii2/?$", taxii.discovery),
     re_path(r"^taxii2/.*$", taxii.nothing),
     path(".well-known/jwks.json", trust.jwks),
+    path("trust/tuf/<path:path>", trust.tuf),
     path("schemas/", schemas.index),
     path("schemas/<str:name>", schemas.schema),
     path("metrics", metrics.metrics),

@@ -256,6 +256,17 @@ class Ceremony:
             changes=() if draft is None else tuple(draft.changes(documents)),
         )
 
+    def follows(self, proposal: Proposal, *, now: datetime) -> bool:
+        """Whether what stands is what is proposed, and not near its end."""
+        root, stood = self._last_root().signed, self._last_targets()
+        return (
+            not self._draft.exists()
+            and self._documents_of(stood) == proposal.documents
+            and root.roles[roles.TIMESTAMP].keyids == [roles.tuf_key_of_jwk(proposal.online).keyid]
+            and root.expires - now > RENEWED_BEFORE
+            and stood.signed.expires - now > roles.LIFETIMES[TARGETS] / 2
+        )
+
     def key_files(self) -> list[Path]:
         """The private keys that are still in the folder."""
         return sorted(self._keys.glob("*.pem"))
