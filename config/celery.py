@@ -18,13 +18,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 INGEST_QUEUE = "ingest"
 PUBLISH_QUEUE = "publish"
 OUTBOUND_QUEUE = "outbound"
+TRUST_QUEUE = "trust"
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
 
-    What calls other servers runs in a worker that holds no signing key and alone needs a way out.
+    What calls other servers runs in a worker that alone needs a way out. Checkpoints are signed while others publish.
     """
+    if name.startswith("sharing.tasks.sign"):
+        return {"queue": TRUST_QUEUE}
     if name.startswith("sharing.tasks.ingest"):
         return {"queue": INGEST_QUEUE}
     outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver"))
@@ -82,6 +85,9 @@ app.conf.update(
         "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
         "refresh-trust": {"task": "sharing.tasks.refresh_trust", "schedule": 15.0},
         "remind": {"task": "sharing.tasks.remind", "schedule": 6 * 3600.0},
+        # A log is signed within seconds of its growth.
+        "sign-checkpoints": {"task": "sharing.tasks.sign_checkpoints", "schedule": 10.0},
+        "forget-checkpoints": {"task": "sharing.tasks.forget_checkpoints", "schedule": 3600.0},
         "watch_sources": {"task": "sharing.tasks.watch_sources", "schedule": 600.0},
     },
 )

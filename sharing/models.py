@@ -236,6 +236,17 @@ class Checkpoint(models.Model):
         return f"{self.collection_id} at {self.size}"
 
 
+class LogRefusal(models.Model):
+    """A log that the signer refuses, for as long as it does: it does not continue what was signed of it before."""
+
+    collection = models.OneToOneField(Collection, on_delete=models.PROTECT, primary_key=True)
+    sentence = models.TextField()
+    refused_at = models.DateTimeField(help_text="When it began.")
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class Release(models.Model):
     """What was decided for one subject at one ceiling, and the id under which it stands there."""
 

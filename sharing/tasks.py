@@ -20,6 +20,7 @@ from indicators.sources import web
 from sharing import queries
 from sharing.actions import (
     ageing,
+    checkpoints,
     deliveries,
     intake,
     reminders,
@@ -230,6 +231,23 @@ def watch_sources() -> None:
     """Tell of sources that fell silent or speak again; forget what was delivered long ago."""
     silence.watch(now=timezone.now())
     deliveries.forget(now=timezone.now())
+
+
+@shared_task(name="sharing.tasks.sign_checkpoints")
+def sign_checkpoints() -> None:
+    """Sign the logs that grew, and those whose checkpoint is about to grow old."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    try:
+        while checkpoints.sign_due(now=timezone.now()) == checkpoints.MOST and time.monotonic() < deadline:
+            pass
+    except NoSigningKey as error:
+        log.warning("checkpoints_not_signed", reason=str(error))
+
+
+@shared_task(name="sharing.tasks.forget_checkpoints")
+def forget_checkpoints() -> None:
+    """Let old checkpoints go but the last of each day."""
+    checkpoints.forget(now=timezone.now())
 
 
 @shared_task(name="sharing.tasks.tally")

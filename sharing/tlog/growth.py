@@ -1,15 +1,9 @@
-"""Which tiles of a log become full as it grows (C2SP tlog-tiles). Pure: hashes in, tiles out.
-
-A *tile* is 256 hashes of one tile level that follow each other: of leaves at level 0, and above it of the full tiles
-of the level below. Full tiles never change, so they are what a log stores.
-"""
+"""Which tiles of a log become full as it grows; they never change again, so they are what a log stores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sharing.tlog.merkle import root_of
-
-WIDTH = 256
+from sharing.tlog.tiles import WIDTH, root_of_perfect
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +32,7 @@ def filled(
         roots = []
         for at in range(0, len(hashes) - WIDTH + 1, WIDTH):
             tile = hashes[at : at + WIDTH]
-            root = root_of(tile)
+            root = root_of_perfect(tile)
             yield FullTile(level, (start + at) // WIDTH, b"".join(tile), root)
             roots.append(root)
         level, known, fresh = level + 1, known // WIDTH, roots

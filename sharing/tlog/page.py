@@ -52,16 +52,26 @@ def withdrawn(commit: bytes, withdrawn_by: int) -> bytes:
 
 
 def proof_bytes(entries: Iterable[bytes]) -> bytes:
-    """The `joined` of the two functions below."""
+    """The `joined` of the functions below."""
     return b",".join(entries)
+
+
+def log_value(origin: str, start: int, end: int, joined: bytes) -> bytes:
+    """What opens the indexes [start, end): the property's value."""
+    head = b'{"v":1,"origin":%b,' % _quoted(origin).encode()
+    return b'%b"start":%d,"end":%d,"entries":[%b]}' % (head, start, end, joined)
 
 
 def log_property(origin: str, start: int, end: int, joined: bytes) -> bytes:
     """`"x_stillwatch_log":{…}`, name and value, for an unfiltered page over the indexes [start, end)."""
-    head = b'"%b":{"v":1,"origin":%b,' % (PROPERTY.encode(), _quoted(origin).encode())
-    return b'%b"start":%d,"end":%d,"entries":[%b]}' % (head, start, end, joined)
+    return b'"%b":%b' % (PROPERTY.encode(), log_value(origin, start, end, joined))
 
 
 def filtered_log_property(origin: str, joined: bytes) -> bytes:
     """`"x_stillwatch_log":{…}`, name and value, for a filtered page: signatures, no claim of completeness."""
     return b'"%b":{"v":1,"origin":%b,"entries":[%b]}' % (PROPERTY.encode(), _quoted(origin).encode(), joined)
+
+
+def bundle(body: bytes, opening: bytes, proof: bytes) -> bytes:
+    """What proves one object offline: its bytes as signed, the opening of its entry, and a C2SP tlog-proof."""
+    return b'{"v":1,"object":%b,"opening":%b,"proof":%b}' % (body, opening, _quoted(proof.decode()).encode())
