@@ -127,8 +127,8 @@ def sweep() -> None:
         _send(deliver)
 
 
-@shared_task(name="sharing.tasks.refresh_trust")
-def refresh_trust() -> None:
+@shared_task(name="sharing.tasks.sign_trust_root")
+def sign_trust_root() -> None:
     """Sign anew what the service signs of the trust root, where it is due or a collection is new."""
     if not trust.is_due(now=timezone.now()):
         return

@@ -18,7 +18,6 @@ from accounts.models import AuditEvent, Member, Membership, Organization, Role, 
 from indicators.models import Detector, Source, Submission, Upload
 from sharing import tasks
 from sharing.actions import polls, webhooks
-from sharing.admin import by_hand
 from sharing.models import Collection, Delivery, DeliveryKind, Kind, Silence, Webhook
 from tests.conformance import stix
 from tests.desk import sign_in
