@@ -174,10 +174,12 @@ def _successor(purpose: KeyPurpose, *, by: Actor, now: datetime) -> SigningKey:
 
 def _since(lengths: Mapping[UUID, int], since: datetime) -> dict[UUID, int]:
     micros = int(since.timestamp() * 1_000_000)
-    first = dict(sql.rows(_FIRST_SINCE, (micros,)))
-    return {
-        log_id: length if first.get(log_id) is None else first[log_id] for log_id, length in lengths.items()
-    }
+    first: dict[UUID, int | None] = dict(sql.rows(_FIRST_SINCE, (micros,)))
+    found: dict[UUID, int] = {}
+    for log_id, length in lengths.items():
+        index = first.get(log_id)
+        found[log_id] = length if index is None else index
+    return found
 
 
 def _renew_claims(kid: str, position: int, signer: Signer, most: int) -> tuple[int | None, int]:

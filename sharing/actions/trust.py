@@ -75,7 +75,7 @@ def policy() -> bytes:
 def revocations() -> Revocations:
     """Every key for objects that was revoked; keys of logs are taken out of the key set instead."""
     revoked = SigningKey.objects.filter(revoked_at__isnull=False, purpose=KeyPurpose.OBJECT)
-    return Revocations({key.kid: key.from_index for key in revoked})
+    return Revocations({key.kid: key.from_index or {} for key in revoked})
 
 
 @transaction.atomic
