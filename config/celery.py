@@ -30,7 +30,7 @@ def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
         return {"queue": TRUST_QUEUE}
     if name.startswith("sharing.tasks.ingest"):
         return {"queue": INGEST_QUEUE}
-    outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver"))
+    outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver", "sharing.tasks.ask"))
     return {"queue": OUTBOUND_QUEUE if outbound else PUBLISH_QUEUE}
 
 
@@ -78,6 +78,8 @@ app.conf.update(
         "sweep": {"task": "sharing.tasks.sweep", "schedule": 5.0},
         "discard-drafts": {"task": "sharing.tasks.discard_drafts", "schedule": 3600.0},
         "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0},
+        # A checkpoint without its cosignatures is not served yet.
+        "ask-witnesses": {"task": "sharing.tasks.ask_witnesses", "schedule": 5.0},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0},
         "link-audit": {"task": "accounts.tasks.link_audit", "schedule": 5.0},

@@ -75,6 +75,10 @@ def READ_SIGNING_PASSPHRASE() -> str:  # noqa: N802 - a setting
     return passphrase if passphrase or MODE == "production" else _generated("signing-passphrase")
 
 
+WITNESS_POLICY = env.path("WITNESS_POLICY", Path()) if env.text("WITNESS_POLICY") else None
+"""The policy (C2SP tlog-policy) whose witnesses are asked to cosign checkpoints; None: there are no witnesses."""
+WITNESS_INTERNAL = frozenset(env.names("WITNESS_INTERNAL"))
+"""Witnesses of the policy, by name, that may be inside the operator's own network, where others are refused."""
 READ_SECRET = env.secret
 """Reads what a source's credential names, when it is needed: SOURCE_SECRET_<NAME> and its like, or their files."""
 

@@ -231,6 +231,18 @@ class Checkpoint(models.Model):
         blank=True, default="", help_text="Witnesses' signature lines over this note."
     )
     signed_at = models.DateTimeField()
+    quorum = models.BinaryField(
+        null=True, max_length=32, help_text="SHA-256 of the witness policy that its cosignatures meet."
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["collection", "quorum", "-size"],
+                condition=Q(quorum__isnull=False),
+                name="checkpoint_with_quorum",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.collection_id} at {self.size}"
@@ -245,6 +257,47 @@ class LogRefusal(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class Witness(models.Model):
+    """A witness that the policy names with a URL, and how it fares; the rows follow the policy."""
+
+    name = models.TextField(primary_key=True, help_text="As in the policy.")
+    next_at = models.DateTimeField(help_text="It is not asked before.")
+    answered_at = models.DateTimeField(null=True, help_text="When it last answered at all.")
+    failures = models.IntegerField(default=0, help_text="Turns in a row in which it did not answer.")
+    last_error = models.TextField(blank=True, help_text="Why it did not, as long as it does not.")
+
+    class Meta:
+        verbose_name_plural = "witnesses"
+        constraints = [
+            models.CheckConstraint(condition=Q(failures__gte=0), name="witness_failures_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Witnessed(models.Model):
+    """How far one witness has cosigned one log."""
+
+    pk = models.CompositePrimaryKey("witness_id", "collection_id")
+    witness = models.ForeignKey(Witness, on_delete=models.CASCADE, db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT)
+    size = models.BigIntegerField(default=0, help_text="Of the tree that it cosigned last.")
+    cosigned_at = models.DateTimeField(null=True, help_text="When it was last asked and cosigned.")
+    next_at = models.DateTimeField(help_text="It is not asked about this log before.")
+    refusals = models.IntegerField(default=0, help_text="In a row.")
+    last_error = models.TextField(blank=True, help_text="Why it refuses, as long as it does.")
+
+    class Meta:
+        verbose_name_plural = "witnessed"
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gte=0, refusals__gte=0), name="witnessed_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id} at {self.size} by {self.witness_id}"
 
 
 class Release(models.Model):
@@ -670,6 +723,60 @@ class TrustFile(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class SubmitterKey(models.Model):
+    """The public half of a key that an organisation signs with what it submits; shown to that organisation alone.
+
+    Two organisations may register the same key without hearing of each other: a signature counts for its sender only.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="submitter_keys", db_index=False
+    )
+    kid = models.CharField(max_length=43, help_text="RFC 7638 thumbprint.")
+    jwk = models.JSONField()
+    name = models.CharField(max_length=100, help_text="What it is for, as its organisation says.")
+    registered_at = models.DateTimeField()
+    registered_by = models.TextField(help_text="The actor, as in the audit trail.")
+    retired_at = models.DateTimeField(
+        null=True, help_text="What came in from here on is not taken as signed by it; what came before stays."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "kid"], name="submitter_key_once"),
+            models.CheckConstraint(
+                condition=Q(kid__regex=r"^[A-Za-z0-9_-]{43}$"), name="submitter_key_thumbprint"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="submitter_key_named"),
+            models.CheckConstraint(
+                condition=Q(retired_at__isnull=True) | Q(retired_at__gte=F("registered_at")),
+                name="submitter_key_retires_later",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kid
+
+
+class Disclosure(models.Model):
+    """An entry whose submitter commitment was opened to an organisation, by a proposal that two people decided."""
+
+    id = models.BigAutoField(primary_key=True)
+    proposal = models.ForeignKey("Proposal", on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    index = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "collection", "index"], name="disclosure_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id}/{self.index} to {self.organization_id}"
 
 
 class WebhookState(models.TextChoices):

@@ -29,6 +29,7 @@ from sharing.actions import (
     tallies,
     triage,
     trust,
+    witnesses,
 )
 from sharing.actions.keys import NoSigningKey, SignerRefused, current_signer
 
@@ -224,6 +225,24 @@ def deliver_next() -> bool:
         retry_after=retry_after,
     )
     return True
+
+
+@shared_task(name="sharing.tasks.ask_witnesses")
+def ask_witnesses() -> None:
+    """A task for each witness that has something to cosign, so that none waits for another."""
+    for name in witnesses.due(now=timezone.now()):
+        _send(ask_witness, name)
+
+
+@shared_task(name="sharing.tasks.ask_witness")
+def ask_witness(name: str) -> None:
+    """Ask one witness to cosign what is new."""
+    witnesses.ask(
+        name=name,
+        clock=timezone.now,
+        jitter=random.random(),  # noqa: S311 - it spreads attempts in time
+        tls=_tls(),
+    )
 
 
 @shared_task(name="sharing.tasks.watch_sources")

@@ -2,7 +2,18 @@
 
 from django.urls import path, re_path
 
-from sharing.views import detectors, log, metrics, rest, schemas, taxii, trust, uploads, webhooks
+from sharing.views import (
+    detectors,
+    log,
+    metrics,
+    rest,
+    schemas,
+    submitter_keys,
+    taxii,
+    trust,
+    uploads,
+    webhooks,
+)
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
@@ -44,6 +55,9 @@ urlpatterns = [
     path(f"{_DELIVERY}/", webhooks.DeliveryView.as_view()),
     path(f"{_DELIVERY}/body/", webhooks.DeliveryBodyView.as_view()),
     path(f"{_DELIVERY}/resend/", webhooks.ResendView.as_view()),
+    path("api/v1/keys/", submitter_keys.KeysView.as_view()),
+    path("api/v1/keys/<str:kid>/", submitter_keys.KeyView.as_view()),
+    path("api/v1/keys/<str:kid>/retire/", submitter_keys.KeyRetirementView.as_view()),
     path("api/v1/detectors/", detectors.DetectorsView.as_view()),
     path("api/v1/detectors/<int:detector_id>/", detectors.DetectorView.as_view()),
 ]

@@ -61,6 +61,9 @@ def sign_due(*, now: datetime) -> int:
             signed = _signed(one, signer)
         except SignerRefused as refusal:
             _note_refusal(one, refusal, now)
+        except trees.BeyondTree as error:
+            # Entries are missing: no other log waits for this one.
+            log.error("checkpoint_without_tree", collection=str(one.collection_id), reason=str(error))
         else:
             _store(one, signed, now)
     return len(due)
@@ -97,7 +100,9 @@ def _signed(due: _Due, signer: LogSigner) -> SignedNote:
     """The signed note. Raises SignerRefused."""
     first = due.signed
     while True:
-        proof = [] if first is None else trees.consistency(due.collection_id, first, due.size)
+        # What was longer before is for the signer to refuse.
+        proves = first is not None and first <= due.size
+        proof = trees.consistency(due.collection_id, first or 0, due.size) if proves else []
         try:
             return signer.checkpoint(
                 origin=origin(due.collection_id), size=due.size, root=due.root, proof=proof

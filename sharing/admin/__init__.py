@@ -21,6 +21,7 @@ from sharing.admin import (
     sending,
     sources,
     subjects,
+    submitter_keys,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "sending",
     "sources",
     "subjects",
+    "submitter_keys",
 ]

@@ -1,4 +1,4 @@
-"""Keys and signatures (trust.md, "Object signature", "Keys", "Checkpoints", "The signer").
+"""Keys and signatures (trust.md, "Object signature", "Keys", "The signer", "Tree and checkpoints").
 
 Pure, bytes in and values out, but for the signer's own ends: `files` and `high_water` (its directory), `server` and
 `remote` (its socket).

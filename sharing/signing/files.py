@@ -31,7 +31,7 @@ class KeyFiles:
         for _, path in sorted(files):
             self._add(path)
 
-    def keys(self) -> list[wire.HeldKey]:
+    def held(self) -> list[wire.HeldKey]:
         """The public halves, oldest first."""
         with self._lock:
             found = list(self._signers.items())

@@ -26,6 +26,8 @@ RECEIPT = "stillwatch-receipt+jws"
 """A receipt: what became of each object of a submission."""
 DELIVERY = "stillwatch-delivery+jws"
 """The body of a webhook's delivery."""
+SUBMITTER_KEY = "stillwatch-submitter-key+jws"
+"""The registration of a key that an organisation signs with what it submits."""
 TYPES = frozenset({OBJECT, RECEIPT, DELIVERY})
 """All that an object key signs: the signer refuses whatever else (`sharing.signing.service`)."""
 
@@ -69,10 +71,8 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
 
     Raises MalformedSignature, UnknownKey or BadSignature, looked for in this order.
     """
-    header, separator, encoded = jws.partition("..")
-    if not separator:
-        raise MalformedSignature("a signature is a header and a signature with '..' between them")
-    kid = _kid(header, typ)
+    kid = kid_of(jws, typ=typ)
+    header, _, encoded = jws.partition("..")
     try:
         signature = base64url.decode(encoded)
     except base64url.NotBase64url as error:
@@ -87,6 +87,14 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
     return kid
 
 
+def kid_of(jws: str, *, typ: str) -> str:
+    """The `kid` that a detached JWS names, before anything of it is verified. Raises MalformedSignature."""
+    header, separator, _ = jws.partition("..")
+    if not separator:
+        raise MalformedSignature("a signature is a header and a signature with '..' between them")
+    return _kid(header, typ)
+
+
 @lru_cache(maxsize=64)
 def encoded_header(kid: str, typ: str) -> bytes:
     """What a signing input begins with, up to its dot."""
@@ -96,6 +104,7 @@ def encoded_header(kid: str, typ: str) -> bytes:
     return base64url.encode_bytes(header.encode("ascii"))
 
 
+@lru_cache(maxsize=64)
 def _kid(encoded_header: str, typ: str) -> str:
     """Matched, not parsed: a header that must be known to the byte leaves a JSON parser nothing to decide."""
     try:

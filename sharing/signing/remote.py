@@ -60,7 +60,7 @@ class SignerClient:
         self._path = path
         self._local = threading.local()
 
-    def keys(self) -> list[wire.HeldKey]:
+    def held_keys(self) -> list[wire.HeldKey]:
         """The public halves of the keys that the signer holds."""
         return self.ask(wire.Keys(), wire.HeldKeys).keys
 

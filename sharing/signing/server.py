@@ -162,7 +162,7 @@ def opened(
     with _alone(keys_directory):
         keys = KeyFiles(keys_directory, passphrase)
         remembers = (keys_directory / FILE).exists()
-        if not remembers and not forget and any(key.purpose is Purpose.LOG for key in keys.keys()):
+        if not remembers and not forget and any(key.purpose is Purpose.LOG for key in keys.held()):
             raise CannotStart(
                 f"{FILE} is missing beside the log keys in {keys_directory}: without it a log that was restored to an"
                 " earlier day would be signed as if it had always been so. Bring the file back; if it is lost for good,"

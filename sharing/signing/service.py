@@ -39,7 +39,7 @@ class UnknownKey(Exception):
 class KeyStore(Protocol):
     """Where private keys are: encrypted files (`files.KeyFiles`), or a PKCS#11 token or Vault in their place."""
 
-    def keys(self) -> list[wire.HeldKey]:
+    def held(self) -> list[wire.HeldKey]:
         """The public halves, oldest first."""
 
     def generate(self, purpose: Purpose) -> wire.HeldKey:
@@ -92,7 +92,7 @@ class SigningService:
                 case wire.SignTrust():
                     return self._trust(request)
                 case wire.Keys():
-                    return wire.HeldKeys(self._keys.keys())
+                    return wire.HeldKeys(self._keys.held())
                 case wire.Generate():
                     return self._generate(request)
                 case _:
@@ -104,7 +104,7 @@ class SigningService:
 
     def _generate(self, request: wire.Generate) -> wire.HeldKeys:
         with self._one:
-            if sum(key.purpose == request.purpose for key in self._keys.keys()) >= MOST_KEYS:
+            if sum(key.purpose == request.purpose for key in self._keys.held()) >= MOST_KEYS:
                 raise _Refused(Code.NOT_ALLOWED, f"there are {MOST_KEYS} keys of this purpose already")
             return wire.HeldKeys([self._keys.generate(request.purpose)])
 

@@ -8,9 +8,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from struct import pack
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, node_hash
 
@@ -40,12 +39,11 @@ class MissingTile(LookupError):
     """A proof asks for a tile that is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coordinate:
+class Coordinate(NamedTuple):
     """A tile, by its level, its index in the level and how many nodes it holds: 1 to 256."""
 
     level: Level
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks for a value in it
     width: int = WIDTH
 
     @property

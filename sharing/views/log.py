@@ -15,7 +15,7 @@ from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.stix import timestamps
 from indicators.stix.json import Refused
-from sharing import log
+from sharing import disclosed, log
 from sharing.actions import publication
 from sharing.log import SignedHead
 from sharing.queries import Readable
@@ -85,7 +85,13 @@ def _bundle(request: HttpRequest, known: Caller, object_id: str, version: str) -
     if entry is None:
         raise unknown()
     proof = _proof_at(entry.collection_id, entry.index)
-    return _answer(page.bundle(entry.body, entry.opening, proof), _JSON)
+    opened = disclosed.opened(
+        organization_id=known.organization_id, collection_id=entry.collection_id, index=entry.index
+    )
+    opening = entry.opening
+    if opened is not None:
+        opening = page.disclosed(opening, opened.subsalt, opened.record)
+    return _answer(page.bundle(entry.body, opening, proof), _JSON)
 
 
 def _nothing(request: HttpRequest, known: Caller, **path: str) -> Answer:

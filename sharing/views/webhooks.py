@@ -107,7 +107,7 @@ class NoticePageSerializer(serializers.Serializer[Any]):
     next = serializers.IntegerField(allow_null=True)
 
 
-class _Own(APIView):
+class OwnView(APIView):
     """What only the organisation's own tokens with the scope `submit` reach."""
 
     authentication_classes = [TokenCredentials]
@@ -136,7 +136,7 @@ class _Own(APIView):
         return found
 
 
-class WebhooksView(_Own):
+class WebhooksView(OwnView):
     """The organisation's webhooks."""
 
     @extend_schema(responses={200: WebhookSerializer(many=True)})
@@ -161,7 +161,7 @@ class WebhooksView(_Own):
         return Response(WebhookSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
-class WebhookView(_Own):
+class WebhookView(OwnView):
     """One webhook."""
 
     @extend_schema(responses={200: WebhookSerializer})
@@ -190,7 +190,7 @@ class WebhookView(_Own):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class WebhookTestView(_Own):
+class WebhookTestView(OwnView):
     """Try a webhook."""
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -202,7 +202,7 @@ class WebhookTestView(_Own):
         return Response(DeliverySerializer(made).data, status=status.HTTP_202_ACCEPTED)
 
 
-class DeliveriesView(_Own):
+class DeliveriesView(OwnView):
     """What a webhook is told, newest first; kept for thirty days."""
 
     @extend_schema(
@@ -222,7 +222,7 @@ class DeliveriesView(_Own):
         return Response(DeliveryPageSerializer(page).data)
 
 
-class DeliveryView(_Own):
+class DeliveryView(OwnView):
     """One delivery with its attempts."""
 
     @extend_schema(responses={200: DeliveryWithTriesSerializer})
@@ -230,7 +230,7 @@ class DeliveryView(_Own):
         return Response(DeliveryWithTriesSerializer(self.delivery(webhook_id, delivery_id)).data)
 
 
-class DeliveryBodyView(_Own):
+class DeliveryBodyView(OwnView):
     """The bytes that are sent, with their signature: 404 while they are not written."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
@@ -245,7 +245,7 @@ class DeliveryBodyView(_Own):
         )
 
 
-class ResendView(_Own):
+class ResendView(OwnView):
     """Send once more."""
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -262,7 +262,7 @@ class ResendView(_Own):
         )
 
 
-class NoticesView(_Own):
+class NoticesView(OwnView):
     """What the organisation was told, newest first."""
 
     @extend_schema(

@@ -126,7 +126,7 @@ class Command(BaseCommand):
             supervisor.tend(SIGNER)
             _refuse_hopeless(supervisor)
             try:
-                keys.signer().keys()
+                keys.signer().held_keys()
                 return
             except keys.NoSigningKey as error:
                 if time.monotonic() > deadline:
@@ -209,10 +209,9 @@ def _children(home: Path, host: str, port: int) -> list[Child]:
     def worker(queue: str) -> Child:
         return child(queue, 1, *celery_worker(queue))
 
-    signer = child(SIGNER, 2, "django", "signer")
-    signer.environment = signers
+    manage = str(settings.BASE_DIR / "manage.py")
     return [
-        signer,
+        Child(SIGNER, [sys.executable, manage, SIGNER], signers, logs / f"{SIGNER}.log", stop_order=2),
         child("web", 0, *web_server(host, port, settings.STATIC_ROOT)),
         worker(INGEST_QUEUE),
         worker(PUBLISH_QUEUE),

@@ -40,6 +40,5 @@ class Command(BaseCommand):
             except keys.NoSigningKey as error:
                 raise CommandError(f"no key was made: {error}") from error
             if options["verbosity"]:
-                self.stdout.write(
-                    f"{made.kid} signs {one.label[:1].lower()}{one.label[1:]} from {made.use_from:%Y-%m-%d %H:%M:%S} UTC"
-                )
+                signs = f"{one.label[:1].lower()}{one.label[1:]}"
+                self.stdout.write(f"{made.kid} signs {signs} from {made.use_from:%Y-%m-%d %H:%M:%S} UTC")

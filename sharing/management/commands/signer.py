@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def _check(self, path: Path) -> None:
         try:
-            keys = SignerClient(path).keys()
+            keys = SignerClient(path).held_keys()
         except remote.NoSigningKey as error:
             raise CommandError(str(error)) from error
         for key in keys:
