@@ -1,6 +1,6 @@
 """python -m tests.bench [--quick] [part ...]
 
-Parts: patterns verify desk read deep crawl ingest poison findings growth memory trust.
+Parts: patterns verify desk read deep crawl ingest findings poison growth memory trust.
 """
 
 import argparse
