@@ -62,14 +62,14 @@ def green(**members: Any) -> dict[str, Any]:
     return stix.campaign(object_marking_refs=[marking_id(TLP.GREEN)], **members)
 
 
-def sent(shop: Shop, count: int = 3) -> Submission:
+def sent(shop: Shop, *objects: dict[str, Any]) -> Submission:
     received = submissions.receive(
         community_id=shop.community.id,
         organization_id=shop.lab_a.id,
         token_id=None,
         channel="rest",
         collection_id=exchange.inbox(shop, shop.lab_a).id,
-        body=json.dumps({"objects": [green() for _ in range(count)]}).encode(),
+        body=json.dumps({"objects": objects or [green() for _ in range(3)]}).encode(),
         by=BY,
         now=timezone.now(),
     )
@@ -144,7 +144,9 @@ def test_an_analysts_approval_is_refused_in_one_sentence_and_the_case_stays(
     shop.community.auto_release = AutoRelease.NONE
     shop.community.save()
     feed = shop.collection(Kind.FEED, ceiling=2)
-    tasks.ingest_submission(str(sent(shop, 1).id))
+    # An object of the service's own: a partner's was signed when it came in.
+    one = stix.indicator(object_marking_refs=[marking_id(TLP.GREEN)])
+    tasks.ingest_submission(str(sent(shop, one).id))
     tasks.publish_here(shop.community.id)
     review = Review.objects.get()
     hub = Organization.objects.create(slug="hub", name="Hub", sector="operator")
@@ -155,15 +157,16 @@ def test_an_analysts_approval_is_refused_in_one_sentence_and_the_case_stays(
     with signing.away():
         refused = client.post(f"/admin/reviews/{review.id}/decide/", form, follow=True)
 
-    assert "Not decided by you: the signer does not answer" in refused.text
+    said = [str(one) for one in refused.context["messages"]]
+    assert any(one.startswith("Not decided by you: the signer does not answer") for one in said), said
     review.refresh_from_db()
     assert review.state == "pending"
-    assert not Entry.objects.filter(collection=feed, object_type="campaign").exists()
+    assert not Entry.objects.filter(collection=feed, object_type="indicator").exists()
 
     client.post(f"/admin/reviews/{review.id}/decide/", form, follow=True)
     review.refresh_from_db()
     assert review.state == "approved"
-    assert Entry.objects.filter(collection=feed, object_type="campaign").count() == 1
+    assert Entry.objects.filter(collection=feed, object_type="indicator").count() == 1
 
 
 def test_no_key_is_made_without_the_signer(shop: Shop, signing: Signer) -> None:
