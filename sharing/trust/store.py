@@ -45,6 +45,8 @@ from sharing.trust.roles import (
     TARGETS,
     TIMESTAMP,
     TUF_PATH,
+    metadata_path,
+    target_path,
 )
 from sharing.verifier import strict_json
 from sharing.verifier.failures import Malformed, TrustRootFailed, shown
@@ -136,6 +138,26 @@ class TrustStore:
             found = _update(work, root, "stored:", StoredFetcher(work / "metadata"), now)
             self._read = _documents_of(work / "targets")
         return Refreshed(*found, "not asked for")
+
+    def repository(self) -> dict[str, bytes]:
+        """What is trusted now as a repository serves it, by path below it, the timestamp last; the root's versions
+        from the one that was given on."""
+        current = self._current()
+        if current is None:
+            raise TrustRootFailed("nothing of the trust root was fetched yet: stillwatch verify init")
+        files: dict[str, bytes] = {}
+        for raw in (
+            self._stored("root.json"),
+            *_bytes_in(current / "metadata" / "root_history", "*.root.json"),
+        ):
+            files[metadata_path(ROOT, Metadata[Root].from_bytes(raw).signed.version)] = raw
+        for name in (*OFFLINE_FILES, COLLECTIONS_FILE):
+            raw = (current / "targets" / name).read_bytes()
+            files[target_path(name, raw)] = raw
+        for role in (TARGETS, COLLECTIONS, SNAPSHOT, TIMESTAMP):
+            raw = (current / "metadata" / f"{role}.json").read_bytes()
+            files[metadata_path(role, Metadata.from_bytes(raw).signed.version)] = raw
+        return files
 
     @property
     def keys(self) -> KeySet:
@@ -316,6 +338,10 @@ def _document(folder: Path, name: str, read: Callable[[bytes], _Read]) -> _Read:
         raise TrustRootFailed(f"{name} of the trust root: {error.sentence}") from error
     except (MalformedDocument, MalformedKeySet, MalformedPolicy) as error:
         raise TrustRootFailed(f"{name} of the trust root: {error}") from error
+
+
+def _bytes_in(folder: Path, pattern: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(folder.glob(pattern))]
 
 
 def _write(path: Path, raw: bytes) -> None:

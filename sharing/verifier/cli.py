@@ -7,7 +7,7 @@ from typing import NoReturn
 from sharing.submitter import cli as submitter
 from sharing.submitter import keys_cli
 from sharing.verifier import blind, template
-from sharing.verifier.commands import files, following
+from sharing.verifier.commands import files, following, passing_on
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE
 from sharing.witness import cli as witness
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds = verify.add_subparsers(dest="what", required=True, metavar="WHAT")
     following.register(kinds)
     files.register(kinds)
+    passing_on.register(commands)
     blind.register(commands)
     template.register(commands)
     submitter.register(commands)

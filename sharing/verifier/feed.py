@@ -20,10 +20,11 @@ from typing import IO, Any, Self
 from sharing.signing import base64url
 from sharing.tlog import page as pages
 from sharing.tlog.merkle import Range, leaf_hash
+from sharing.tlog.tiles import WIDTH, Coordinate, root_of_perfect
 from sharing.verifier.envelope import Add, Entry, Erased, Withdraw
 from sharing.verifier.failures import Altered, Dropped, OutOfOrder
 from sharing.verifier.page import VerifiedPage
-from sharing.verifier.source import Position
+from sharing.verifier.source import Missing, Position
 
 FILE = "feed.sqlite3"
 _APPLICATION = 0x5357_4631  # "SWF1"
@@ -67,6 +68,14 @@ _ERASE = (
     " opening = NULL, body = NULL, withdrawn_by = ?, told = ? WHERE position = ?"
 )
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+
+
+class AnotherEntry(Exception):
+    """A page has another entry at `index` than what is here."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"entry {index} is another than the one that is here")
+        self.index = index
 
 
 class Unusable(Exception):
@@ -147,7 +156,7 @@ class Feed:
     def stage(self, page: VerifiedPage, *, now: int) -> None:
         """Keep the page's entries; those that are here already must be the same ones.
 
-        Raises Altered or OutOfOrder if the page does not fit what is here. `now` in seconds.
+        Raises AnotherEntry or OutOfOrder if the page does not fit what is here. `now` in seconds.
         """
         end = self.end
         rows = list(_rows(page, now))
@@ -155,7 +164,7 @@ class Feed:
         for row in known:
             committed = self._one("SELECT committed FROM entry WHERE position = ?", (row[0],))
             if committed != row[1]:
-                raise Altered("not the entry that stood here before", index=int(row[0]))
+                raise AnotherEntry(row[0])
         new = rows[len(known) :]
         last = self.position().added
         first = next((row for row in new if row[2] is not None), None)
@@ -273,6 +282,14 @@ class Feed:
 
     # What a mirror writes
 
+    def shown_end(self) -> int:
+        """One more than the last entry that a mirror shows: what is proved, and withdrawals that it owes."""
+        found = self._one(
+            "SELECT max(log.size, coalesce(max(entry.withdrawn_by) + 1, 0)) FROM log"
+            " LEFT JOIN entry ON entry.withdrawn_by >= log.size AND entry.position < log.size"
+        )
+        return int(found or 0)
+
     def changed(self, width: int) -> list[int]:
         """The starts of the pages of `width` entries in which something has changed since it was `written`."""
         found = self._database.execute(
@@ -301,6 +318,30 @@ class Feed:
     def _one(self, query: str, parameters: Sequence[object] = ()) -> Any:
         found = self._database.execute(query, parameters).fetchone()
         return None if found is None else found[0]
+
+
+class Copied:
+    """A feed's tiles, as a source."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def checkpoint(self) -> bytes:
+        state = self._feed.state
+        if state is None or state.checkpoint is None:
+            raise Missing("nothing is proved here yet")
+        return state.checkpoint
+
+    def tile(self, tile: Coordinate) -> bytes:
+        if tile.level == "entries":
+            raise Missing("a copy serves hashes only")
+        span = WIDTH**tile.level
+        start = tile.index * WIDTH * span
+        leaves = list(self._feed.leaves(start, start + tile.width * span))
+        return b"".join(root_of_perfect(leaves[at : at + span]) for at in range(0, len(leaves), span))
+
+    def page(self, at: Position) -> bytes | None:
+        return None
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -143,5 +143,5 @@ _HOUSE = intake._House(
     takes_prompt_text=False,
     kind=Kind.INBOX,
     ceiling=TLP.RED,
-    keys=SubmitterKeys(()),
+    keys=SubmitterKeys(uuid4(), NOW),
 )
