@@ -107,8 +107,13 @@ class Sync:
             _not_behind(new, known)
         new_objects = erased = 0
         for _ in range(_ROUNDS):
-            self._read_until(new)
-            added, gone = self._take_in(new)
+            try:
+                self._read_until(new)
+                added, gone = self._take_in(new)
+            except VerificationFailed:
+                # What was staged may be as untrue as what gave it away; an honest source must find no trace of it.
+                self._feed.drop_staged()
+                raise
             new_objects, erased = new_objects + added, erased + gone
             if self._feed.end == new.size:
                 break
@@ -179,7 +184,11 @@ class Sync:
                 evidence={"checkpoint": new.raw},
             )
         if (missed := feed.unmet(2**62)) is not None:
-            raise Dropped(f"erased, but entry {missed[1]} does not withdraw it", index=missed[0])
+            raise Dropped(
+                f"erased, but entry {missed[1]} does not withdraw it",
+                index=missed[0],
+                evidence={"checkpoint": new.raw},
+            )
 
     def _is_only_staged(self, index: int, new: SignedCheckpoint) -> bool:
         """Whether what is here of that entry was never proved: then it is forgotten, once, and read again.
@@ -235,7 +244,6 @@ class Sync:
             return self._feed.take_in(new.size, self._proved(new), new.raw)
         except VerificationFailed as failure:
             failure.evidence.setdefault("checkpoint", new.raw)
-            self._feed.drop_staged()
             raise
 
     def _proved(self, new: SignedCheckpoint) -> Range:
