@@ -164,7 +164,8 @@ def test_the_docs_name_every_error_code_of_taxii() -> None:
 def test_the_docs_name_every_exit_code_of_the_verifier() -> None:
     table = dict(re.findall(r"^\| (\d+) \| (.*) \|$", TRUST, re.MULTILINE))
     kinds = failures.VerificationFailed.__subclasses__()
-    assert {int(code) for code in table} == {0, 2} | {kind.exit_code for kind in kinds}
+    assert {int(code) for code in table} == {0, 2, 3} | {kind.exit_code for kind in kinds}
+    assert {int(code): meaning for code, meaning in table.items()} == dict(failures.EXIT_CODES)
 
 
 def test_the_docs_name_every_subject_of_blinding() -> None:
