@@ -46,10 +46,10 @@ class Publisher(LogSimulator):
         page_size: int = 4,
         ceiling: str = "amber",
     ) -> None:
-        super().__init__()
+        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
+        super().__init__(log_keys=self.log_signers)
         self.folder, self.page_size = folder, page_size
         self.clock = int(time.time() if now is None else now)
-        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
         self.witnesses = [
             NoteSigner(name, SignatureType.COSIGNATURE_V1, keys.generate()) for name in witnesses
         ]
