@@ -112,6 +112,7 @@ class LogSimulator:
         self.origin = origin
         self.entries: list[_Entry] = []
         self.now = 1_767_225_600_000_000
+        self.branch = ""
         self.stride = 1
         self._nodes: dict[tuple[int, int], bytes] = {}
 
@@ -235,7 +236,7 @@ class LogSimulator:
         return len(self.entries) - 1
 
     def _salt(self, purpose: str) -> bytes:
-        return sha256(f"{purpose} {len(self.entries)} {self.now}".encode()).digest()
+        return sha256(f"{purpose} {len(self.entries)}{self.branch}".encode()).digest()
 
     def _tick(self) -> int:
         self.now += self.stride

@@ -135,6 +135,7 @@ class Publisher(LogSimulator):
         """The same publisher, keys and all, whose log may now go another way."""
         other = copy.copy(self)
         other.entries = copy.deepcopy(self.entries)
+        other.branch = " of another history"
         return other
 
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from sharing.signing.keys import KeySet
+from sharing.signing.note_keys import NoteKey, log_keys
 from sharing.tlog import merkle, tiles
+from sharing.tlog.policy import Policy
 from sharing.tlog.proofs import TlogProof
+from sharing.verifier.bundle import verify_bundle
+from sharing.verifier.failures import VerificationFailed
 from tests.sharing.verifier.log_simulator import ORIGIN, RED, an_indicator, restate
 from tests.sharing.verifier.publisher import Publisher, Reader
 
@@ -130,3 +135,37 @@ def test_pages_and_objects_are_verified_with_what_the_home_trusts(
     stranger = Reader(publisher, reader.folder / "stranger")
     assert stranger.run("verify", "page", str(page)) == 2
     assert "verify init" in capsys.readouterr().err
+
+
+class _Named:
+    """What the vectors name as trusted."""
+
+    def __init__(self, file: dict[str, Any]) -> None:
+        self.keys = KeySet.from_jwks(file["jwks"])
+        self.policy = Policy.read(file["policy"].encode())
+        self._file = file
+
+    def log_keys(self, origin: str) -> list[NoteKey]:
+        return log_keys(self._file["jwks"], origin)
+
+    def ceiling(self, origin: str) -> str:
+        assert origin == self._file["origin"]
+        return str(self._file["ceiling"])
+
+    def revoked(self, kid: str, origin: str) -> int | None:
+        return None
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/bundles.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=[case["name"] for case in VECTORS["cases"]])
+def test_every_vector_of_bundles_has_its_verdict(case: dict[str, Any]) -> None:
+    trust, raw = _Named(VECTORS), case["bundle"].encode()
+    if case["ok"]:
+        report = verify_bundle(raw, trust, now=0)
+        assert (report.index, report.object_id) == (case["index"], case["object_id"])
+        return
+    with pytest.raises(VerificationFailed) as caught:
+        verify_bundle(raw, trust, now=0)
+    assert caught.value.exit_code == case["exit"]
