@@ -9,8 +9,8 @@ from sharing.signing.service import Mark, SigningService
 from sharing.signing.wire import Code, HeldKey, Purpose, Refusal, SignCheckpoint, SignedNote
 from sharing.tlog import merkle
 from tests.attacks import tampering
-from tests.attacks.world import WITNESSES, World
-from tests.attacks.world import publisher as honest
+from tests.attacks.scene import WITNESSES, Scene
+from tests.attacks.scene import publisher as honest
 from tests.sharing.verifier.log_simulator import an_indicator
 from tests.sharing.verifier.publisher import Publisher
 from tests.sharing.witness import by_hand
@@ -31,89 +31,89 @@ def forked(publisher: Publisher, at: int) -> Publisher:
 
 
 @pytest.fixture
-def before(world: World) -> bytes:
+def before(scene: Scene) -> bytes:
     """The partner has read the honest log; its checkpoint then."""
-    assert world.sync().code == 0
-    return world.publisher.path("checkpoint").read_bytes()
+    assert scene.sync().code == 0
+    return scene.publisher.path("checkpoint").read_bytes()
 
 
-def test_an_old_checkpoint_is_a_rollback_for_whom_knows_better(world: World, before: bytes) -> None:
-    world.publisher.publish(an_indicator(100))
-    world.publisher.write()
-    assert world.sync().code == 0
-    world.way.tamper = tampering.another_checkpoint(before)
+def test_an_old_checkpoint_is_a_rollback_for_whom_knows_better(scene: Scene, before: bytes) -> None:
+    scene.publisher.publish(an_indicator(100))
+    scene.publisher.write()
+    assert scene.sync().code == 0
+    scene.way.tamper = tampering.another_checkpoint(before)
 
-    found = world.sync()
+    found = scene.sync()
 
     assert (found.code, found.report["code"]) == (14, "rollback")
     assert {"checkpoint-known", "checkpoint-new"} <= {*found.evidence}
     # Nor does it help to be asked by the same partner from an empty folder.
-    assert world.sync(out=world.folder / "another").code == 14
-    assert world.proved() == world.published()
+    assert scene.sync(out=scene.folder / "another").code == 14
+    assert scene.proved() == scene.published()
 
 
-def test_an_old_checkpoint_is_stale_for_whom_comes_new(world: World) -> None:
-    world.way.tamper = tampering.another_checkpoint(
-        world.publisher.checkpoint(age=DAY + 60, cosigned_by=WITNESSES[:2])
+def test_an_old_checkpoint_is_stale_for_whom_comes_new(scene: Scene) -> None:
+    scene.way.tamper = tampering.another_checkpoint(
+        scene.publisher.checkpoint(age=DAY + 60, cosigned_by=WITNESSES[:2])
     )
 
-    found = world.sync()
+    found = scene.sync()
 
     assert (found.code, found.report["code"]) == (16, "stale")
 
 
 @pytest.mark.parametrize("at", [4, 13])
-def test_a_fork_is_shown_to_whom_has_state_and_proves_itself(world: World, before: bytes, at: int) -> None:
+def test_a_fork_is_shown_to_whom_has_state_and_proves_itself(scene: Scene, before: bytes, at: int) -> None:
     """All witnesses are in it, too."""
-    other = forked(world.publisher, at)
+    other = forked(scene.publisher, at)
     other.write()
 
-    found = world.sync()
+    found = scene.sync()
 
     assert (found.code, found.report["code"]) == (15, "fork")
     assert {"checkpoint-known", "checkpoint-new", "consistency.txt"} <= {*found.evidence}
-    assert world.proved() == world.published()
+    assert scene.proved() == scene.published()
 
 
-def test_a_fork_of_the_same_size_is_two_signed_roots(world: World, before: bytes) -> None:
-    other = world.publisher.forked()
+def test_a_fork_of_the_same_size_is_two_signed_roots(scene: Scene, before: bytes) -> None:
+    other = scene.publisher.forked()
     other._nodes = {}
     other.entries.pop()
     other.publish(an_indicator(500))
     other.write()
 
-    found = world.sync()
+    found = scene.sync()
 
     assert (found.code, {"checkpoint-known", "checkpoint-new"} <= {*found.evidence}) == (15, True)
 
 
-def test_a_fork_for_a_new_client_is_cosigned_by_too_few(world: World) -> None:
+def test_a_fork_for_a_new_client_is_cosigned_by_too_few(scene: Scene) -> None:
     """Whoever comes new has nothing to compare it with; the witnesses have."""
-    other = forked(world.publisher, 4)
+    other = forked(scene.publisher, 4)
     other.write(checkpoint=other.checkpoint(cosigned_by=WITNESSES[:1]))
 
-    found = world.sync()
+    found = scene.sync()
 
     assert (found.code, found.report["code"]) == (17, "quorum")
     assert "2 of" in found.report["sentence"]
 
 
 def test_a_fork_for_a_new_client_with_all_witnesses_in_it_is_found_by_gossip(
-    world: World, before: bytes
+    scene: Scene, before: bytes
 ) -> None:
-    other = forked(world.publisher, 4)
+    other = forked(scene.publisher, 4)
     other.write()
-    newcomer = world.folder / "newcomer"
-    root = str(world.folder / "root.json")
-    location = world.way.location()
+    newcomer = scene.folder / "newcomer"
+    root = str(scene.folder / "root.json")
+    location = scene.way.location()
     assert (
-        world.stillwatch("verify", "init", "--root", root, "--at", location, "--home", str(newcomer)).code
+        scene.stillwatch("verify", "init", "--root", root, "--at", location, "--home", str(newcomer)).code
         == 0
     )
-    assert world.sync(out=world.folder / "newcomers", home=newcomer).code == 0
+    assert scene.sync(out=scene.folder / "newcomers", home=newcomer).code == 0
 
-    mine = str(world.home)
-    found = world.stillwatch("gossip", mine, str(newcomer), location, "--home", mine)
+    mine = str(scene.home)
+    found = scene.stillwatch("gossip", mine, str(newcomer), location, "--home", mine)
 
     assert (found.code, found.report["code"]) == (15, "fork")
     assert found.evidence
@@ -209,16 +209,16 @@ def test_an_old_database_is_signed_no_more_by_the_signer_that_remembers(tmp_path
 
 
 def test_an_old_database_with_the_signers_memory_gone_too_is_found_out_by_partners(
-    world: World, before: bytes
+    scene: Scene, before: bytes
 ) -> None:
-    restored = world.publisher.forked()
+    restored = scene.publisher.forked()
     restored._nodes = {}
     del restored.entries[9:]
     restored.write()
-    assert world.sync().code == 14
+    assert scene.sync().code == 14
 
     for number in range(20):
         restored.publish(an_indicator(600 + number))
     restored.write()
-    assert world.sync().code == 15
-    assert world.proved() == world.published()
+    assert scene.sync().code == 15
+    assert scene.proved() == scene.published()
