@@ -41,8 +41,8 @@ class Publisher(LogSimulator):
         page_size: int = 4,
         ceiling: str = "amber",
     ) -> None:
-        log_keys = keys.generate(), keys.generate_ml_dsa_44()
-        super().__init__(log_keys=log_keys)
+        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
+        super().__init__(log_keys=self.log_signers)
         self.folder, self.page_size = folder, page_size
         self.clock = int(time.time() if now is None else now)
         self.witnesses = [
