@@ -67,7 +67,7 @@ def witnesses(found: Current) -> list[Fares]:
         (MOST,),
     ):
         refused.setdefault(name, []).append((title, sentence))
-    behind = dict(
+    behind: dict[str, int] = dict(
         sql.rows(
             "SELECT w.name, count(*) FROM sharing_witness w CROSS JOIN sharing_collection k"
             f" CROSS JOIN LATERAL ({_NEWEST}) h"

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import sql
 from accounts.models import Member, Organization
+from indicators.sources import web
 from sharing import log as trees
 from sharing import tasks, witness_policy
 from sharing.actions import witnesses
@@ -195,7 +196,7 @@ def test_a_bad_witness_gets_nothing_stored_and_holds_up_no_other(room: Room, beh
 def test_a_witness_that_takes_its_time_is_not_waited_for_twice(
     room: Room, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "LIMITS", witnesses.web.Limits(seconds=0.3, received=4096, unpacked=4096))
+    monkeypatch.setattr(witnesses, "LIMITS", web.Limits(seconds=0.3, received=4096, unpacked=4096))
     log = room.log(5)
     for _ in range(5):
         room.log(3)
