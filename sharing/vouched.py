@@ -68,7 +68,7 @@ def witnesses(found: Current) -> list[Fares]:
     ):
         refused.setdefault(name, []).append((title, sentence))
     behind: dict[str, int] = {
-        name: count
+        name: int(count)
         for name, count in sql.rows(
             "SELECT w.name, count(*) FROM sharing_witness w CROSS JOIN sharing_collection k"
             f" CROSS JOIN LATERAL ({_NEWEST}) h"

@@ -377,6 +377,26 @@ def test_a_policy_that_cannot_be_used_stops_nothing(room: Room, content: str) ->
     assert room.served(log) == 5
 
 
+def test_where_nobody_has_to_cosign_the_newest_is_served_whether_or_not_somebody_did(room: Room) -> None:
+    room.path.write_text(room.path.read_text().replace("quorum most", "quorum none"))
+    log = room.log(5)
+    room.ask()
+    assert len(room.cosigners(log)) == 3
+    room.grow(log, 1)
+    assert room.served(log) == 6
+
+
+def test_a_witness_that_ends_each_connection_gets_on_all_the_same(room: Room) -> None:
+    for _ in range(3):
+        room.log(2)
+    room.witnesses[0].ends = True
+    for _ in range(3):
+        room.ask()
+        room.later(seconds=11)
+    assert set(Witnessed.objects.filter(witness_id="one").values_list("size", flat=True)) == {2}
+    assert Witnessed.objects.filter(witness_id="one").count() == 3
+
+
 @pytest.fixture
 def three(tmp_path: Path) -> Iterator[list[Running]]:
     """Our own witnesses, as their partners run them."""
