@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test slow browser screenshots check format bench faults clean
+.PHONY: help install run test slow browser screenshots stock check format bench faults clean
 
 help: ## List the targets
 	@echo "Stillwatch: shares threat indicators over TAXII 2.1"
@@ -33,7 +33,7 @@ run: $(STAMP) ## Start everything with demo content; Ctrl-C stops it
 	@exec $(BIN)/python manage.py serve
 
 test: $(STAMP) ## Run the test suite on an embedded PostgreSQL and Redis
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not faults and not bench and not browser"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not faults and not bench and not browser and not stock"
 
 slow: $(STAMP) ## Run the long tests: ten thousand malformed bodies, twenty thousand objects
 	$(BIN)/python -m pytest -m "slow and not faults and not bench and not browser"
@@ -43,6 +43,10 @@ browser: $(STAMP) ## Drive the desk in Chromium, which must be installed
 
 screenshots: $(STAMP) ## Take the pictures in docs/screenshots anew, in Chromium
 	$(BIN)/python -m tests.browser.screenshots
+
+stock: $(STAMP) ## Let stock taxii2-client, stix2 and pycti read the pages, from .venv-stock
+	UV_PROJECT_ENVIRONMENT=.venv-stock $(BIN)/uv sync --locked --quiet --only-group stock --python $(BIN)/python
+	$(BIN)/python -m pytest -m stock
 
 check: $(STAMP) ## Check format, lint, types, imports and missing migrations
 	$(BIN)/ruff format --check .
@@ -62,4 +66,4 @@ faults: $(STAMP) ## Run the slow suite that kills processes and wipes Redis
 	$(BIN)/python -m pytest -m faults
 
 clean: ## Remove caches and the environment; the data in var/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-stock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -30,6 +30,7 @@ from sharing.tlog import page, statements
 from sharing.tlog.merkle import Range
 
 NO_VERSION = "-"
+_LABELS = {level.value: level.label for level in TLP}
 
 
 @dataclass(slots=True)
@@ -126,10 +127,7 @@ def _locked(condition: str, parameter: object) -> list[Log]:
         f" WHERE {condition} ORDER BY id FOR NO KEY UPDATE",
         (parameter,),
     )
-    return [
-        Log(*row, next_index, last_added, Range(next_index, edge))
-        for *row, next_index, last_added, edge in found
-    ]
+    return [Log(*row[:-1], Range(row[5], row[-1])) for row in found]
 
 
 def item_of(
@@ -425,7 +423,7 @@ def _copy(
             object_id=item.object_id,
             version=item.version,
             sha256=digest,
-            tlp=TLP(item.tlp).label,
+            tlp=_LABELS[item.tlp],
             added=added,
             sub=sub,
         )

@@ -1,10 +1,8 @@
 """Verifies who submitted an object, from its offline bundle with the submitter opened (trust.md, Submitters).
 
-1. The statement speaks of this object: its `sha256` is that of the object's canonical form.
+1. The bundle is whole: the publisher signed the object, and its entry stands in the log (`verify_bundle`).
 2. The record is the one that the statement's `sub` has committed to since the entry was made.
 3. The submitter's own signature, which the record holds, is by one of the keys given, over this object.
-
-That the statement is the log's is for `verify_bundle`; both are needed.
 """
 
 import hashlib
@@ -24,8 +22,10 @@ from sharing.tlog.statements import (
 )
 from sharing.tlog.submitters import MalformedRecord, SubmitterRecord
 from sharing.verifier import strict_json
+from sharing.verifier.bundle import verify_bundle
 from sharing.verifier.failures import Altered, Malformed, SignatureFailed
 from sharing.verifier.object import identify, verify_signature
+from sharing.verifier.trust import Trust
 
 _DEPTH = strict_json.MAX_DEPTH + 4
 """A bundle holds an object, a notice an object's record."""
@@ -42,12 +42,21 @@ class DisclosureReport:
     kid: str | None
 
 
-def verify_disclosure(raw: bytes, keys: KeySet | None, *, notice: bytes | None = None) -> DisclosureReport:
-    """Verifies the JSON text of a bundle, in any layout. Where the bundle opens nothing, a notice of kind
-    `submitter.disclosed` or a delivery of one does.
+def verify_disclosure(
+    raw: bytes, trust: Trust, keys: KeySet | None, *, now: int, notice: bytes | None = None
+) -> DisclosureReport:
+    """Verifies the JSON text of a bundle, in any layout, and who submitted its object.
 
-    `keys` are the submitter's own; None where only the commitment is asked for. Raises VerificationFailed.
+    Where the bundle opens nothing, a notice of kind `submitter.disclosed` or a delivery of one does. `keys` are the
+    submitter's own; None where only the commitment is asked for. Raises VerificationFailed: as `verify_bundle`; another
+    submitter than the log's is Altered; as `verify_signature`.
     """
+    verify_bundle(raw, trust, now=now)
+    return verify_submitter(raw, keys, notice=notice)
+
+
+def verify_submitter(raw: bytes, keys: KeySet | None, *, notice: bytes | None = None) -> DisclosureReport:
+    """As `verify_disclosure`, of a bundle whose place in the log was verified."""
     bundle = strict_json.read_object(raw, depth=_DEPTH)
     stix, opening = bundle.get("object"), bundle.get("opening")
     if not isinstance(stix, dict) or not isinstance(opening, dict):

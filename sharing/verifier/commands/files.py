@@ -1,4 +1,4 @@
-"""`stillwatch verify page`, `object`, `bundle`, `receipt`, `delivery`, `disclosure`: files in, an exit code out, offline.
+"""`stillwatch verify page`, `object`, `bundle`, `receipt` and others: files in, an exit code out, offline.
 
 Whom to trust is in the home (`--home`), or a key set that you name (`--jwks`).
 """
@@ -128,7 +128,7 @@ def register(kinds: Any) -> None:
     disclosure = kinds.add_parser(
         "disclosure",
         help="who submitted an object, once that was disclosed to you",
-        description="Verifies that the submitter record which an offline bundle opens is the one that the log has\n"
+        description="Verifies an offline bundle, that the submitter record which it opens is the one that the log has\n"
         "committed to since the object was published, and that the submitter's own signature in it is by a key that\n"
         "the submitter gave you.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -157,8 +157,7 @@ def register(kinds: Any) -> None:
             kind.add_argument(
                 "--jwks", metavar="FILE", help="trust these keys instead of the home's; - for standard input"
             )
-        if kind is not disclosure:
-            options.add_home(kind)
+        options.add_home(kind)
         kind.add_argument("--json", action="store_true", help="print the result, good or bad, as JSON")
         kind.set_defaults(run=_concluded(run), error=kind.error)
 
@@ -211,7 +210,9 @@ def _disclosure(arguments: argparse.Namespace) -> DisclosureReport:
     named = arguments.submitter_jwks
     own = None if named is None else _key_set(_read(named))
     notice = None if arguments.notice is None else _read(arguments.notice)
-    return verify_disclosure(_read(arguments.file), own, notice=notice)
+    return verify_disclosure(
+        _read(arguments.file), _store(arguments), own, now=int(time.time()), notice=notice
+    )
 
 
 def _key_set(raw: bytes) -> KeySet:

@@ -16,7 +16,7 @@ from sharing.models import Collection, Disclosure, Entry, Kind
 from sharing.signing import base64url, keys
 from sharing.signing.keys import KeySet
 from sharing.tlog import statements, submitters
-from sharing.verifier.disclosure import verify_disclosure
+from sharing.verifier.disclosure import verify_submitter
 from sharing.verifier.failures import Altered, KeyRefused, SignatureFailed
 from tests.conformance import stix
 from tests.sharing.actions.conftest import NOW, Shop
@@ -261,10 +261,10 @@ def test_a_commitment_is_opened_to_whom_it_was_disclosed_and_to_nobody_else(shop
         assert disclosed.opened(organization_id=organization.id, **here) is None
     there = {"collection_id": feed.id, "index": entry_of(feed, other).index}
     assert disclosed.opened(organization_id=shop.lab_b.id, **there) is None
-    report = verify_disclosure(bundle_of(entry, opened), key_set(signer))
+    report = verify_submitter(bundle_of(entry, opened), key_set(signer))
     assert (report.organization, report.kid) == (str(shop.lab_a.id), signer.kid)
     told = json.dumps({"detail": notice.detail}).encode()
-    assert verify_disclosure(bundle_of(entry, None), key_set(signer), notice=told) == report
+    assert verify_submitter(bundle_of(entry, None), key_set(signer), notice=told) == report
 
 
 def test_swapped_submitters_are_found_out(shop: Shop) -> None:
@@ -281,14 +281,14 @@ def test_swapped_submitters_are_found_out(shop: Shop) -> None:
     both = key_set(signer, neighbour)
     for swapped in (opened(theirs, theirs), opened(mine, theirs)):
         with pytest.raises(Altered, match="not the one that the log committed to"):
-            verify_disclosure(bundle_of(mine, swapped), both)
+            verify_submitter(bundle_of(mine, swapped), both)
     honest = bundle_of(mine, opened(mine, mine))
     altered = json.loads(honest)
     altered["object"]["name"] = "Another"
     with pytest.raises(Altered, match="another version"):
-        verify_disclosure(json.dumps(altered).encode(), both)
+        verify_submitter(json.dumps(altered).encode(), both)
     with pytest.raises(KeyRefused):
-        verify_disclosure(honest, key_set(neighbour))
+        verify_submitter(honest, key_set(neighbour))
 
 
 def test_a_submitter_that_did_not_sign_is_known_by_the_commitment_alone(shop: Shop) -> None:
@@ -298,9 +298,9 @@ def test_a_submitter_that_did_not_sign_is_known_by_the_commitment_alone(shop: Sh
     entry = entry_of(feed, one)
     opened = disclosed.Opened(bytes(entry.subsalt or b""), bytes(entry.submitter or b""))
 
-    assert verify_disclosure(bundle_of(entry, opened), None).kid is None
+    assert verify_submitter(bundle_of(entry, opened), None).kid is None
     with pytest.raises(SignatureFailed, match="did not sign"):
-        verify_disclosure(bundle_of(entry, opened), key_set(keys.generate()))
+        verify_submitter(bundle_of(entry, opened), key_set(keys.generate()))
 
 
 def test_what_is_erased_is_opened_to_nobody_any_more(shop: Shop) -> None:
