@@ -24,7 +24,7 @@ TRUST_QUEUE = "trust"
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
 
-    What calls other servers runs in a worker that alone needs a way out. What proves a log is signed while others publish.
+    What calls other servers runs in a worker that alone needs a way out. Proofs are signed while others publish.
     """
     if name.startswith("sharing.tasks.sign"):
         return {"queue": TRUST_QUEUE}

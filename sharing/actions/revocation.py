@@ -20,6 +20,7 @@ from sharing.models import KeyPurpose, SigningKey, TrustFile
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 from sharing.trust.revocations import origin_digest
+from sharing.witness_policy import NOT_WITNESSED
 
 BATCH = 2_000
 """Entries, or claims, that are looked at in one transaction."""
@@ -69,11 +70,15 @@ def revoke(*, kid: str, because: str, by: Actor, now: datetime, since: datetime 
     # Whoever publishes from here on waits, and then finds the next key.
     lengths = {log.id: log.next_index for log in publication.lock(row[0] for row in sql.rows(_COLLECTIONS))}
     from_index = lengths if since is None else _since(lengths, since)
+    # What is published of it names no inbox, as collections.json does not.
+    named = {row[0] for row in sql.rows(_NAMED, (list(NOT_WITNESSED),))}
     key.revoked_at, key.revoked_because = now, because.strip()
     key.retired_at = now if key.retired_at is None else min(now, key.retired_at)
     is_object = purpose == KeyPurpose.OBJECT
     key.from_index = (
-        {origin_digest(origin(log_id)): index for log_id, index in from_index.items()} if is_object else {}
+        {origin_digest(origin(log_id)): index for log_id, index in from_index.items() if log_id in named}
+        if is_object
+        else {}
     )
     key.save(update_fields=["revoked_at", "revoked_because", "retired_at", "from_index"])
     successor = _successor(purpose, by=by, now=now)
@@ -205,6 +210,7 @@ def _renew_claims(kid: str, position: int, signer: Signer, most: int) -> tuple[i
 
 _DUE = "WHERE done_at IS NULL AND due_at <= %s"
 _COLLECTIONS = "SELECT id FROM sharing_collection"
+_NAMED = "SELECT id FROM sharing_collection WHERE kind <> ALL(%s)"
 _RENEWALS = (
     "INSERT INTO sharing_renewal (key_id, collection_id, position, renewed, due_at)"
     " SELECT %s, c.id, 0, 0, %s FROM (SELECT id FROM sharing_collection UNION ALL SELECT NULL) c"

@@ -22,7 +22,7 @@ from accounts.actor import Actor
 from indicators.stix.markings import TLP
 from sharing.actions import keys
 from sharing.actions.publication import origin
-from sharing.models import Collection, KeyPurpose, Kind, SigningKey, TrustFile, TrustRole
+from sharing.models import Collection, KeyPurpose, SigningKey, TrustFile, TrustRole
 from sharing.signing.keys import jwks, public_bytes
 from sharing.trust import acceptance, online, roles
 from sharing.trust.acceptance import Accepted, NotAccepted, Stood
@@ -31,6 +31,7 @@ from sharing.trust.documents import Documents, Proposal
 from sharing.trust.package import Package
 from sharing.trust.revocations import Revocations
 from sharing.trust.roles import OneKeySigner
+from sharing.witness_policy import NOT_WITNESSED
 
 __all__ = ["NotAccepted", "PolicyUnusable"]
 
@@ -62,7 +63,7 @@ def propose() -> Proposal:
 
 def policy() -> bytes:
     """policy.txt: the operator's, without the addresses at which the operator reaches witnesses, and its comments."""
-    path: Path | None = getattr(settings, "WITNESS_POLICY", None)
+    path: Path | None = settings.WITNESS_POLICY
     if path is None:
         return NO_WITNESSES
     try:
@@ -165,7 +166,7 @@ def _own_keys() -> "QuerySet[SigningKey]":
 
 def _ceilings() -> Ceilings:
     """Of every log but inboxes: these have one reader each, and their number would tell how many members there are."""
-    found = Collection.objects.exclude(kind=Kind.INBOX).values_list("id", "ceiling")
+    found = Collection.objects.exclude(kind__in=NOT_WITNESSED).values_list("id", "ceiling")
     return Ceilings.of({origin(collection_id): TLP(ceiling).label for collection_id, ceiling in found})
 
 

@@ -39,4 +39,4 @@ class CollectionAdmin(ReadOnly):
 class SigningKeyAdmin(ReadOnly):
     """Public keys; `manage.py rotate_keys` makes a new one."""
 
-    list_display = ("kid", "use_from", "retired_at")
+    list_display = ("kid", "purpose", "use_from", "retired_at", "trusted_at", "revoked_at")

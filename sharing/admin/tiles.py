@@ -15,9 +15,9 @@ from accounts import sql
 from accounts.models import Member, Token
 from indicators.models import Detector, Source
 from sharing import desk, feeds, vouched, witness_policy
-from sharing.actions.keys import LIFETIME
+from sharing.actions.reminders import reminders
 from sharing.admin.sources import OVERDUE, state_of
-from sharing.models import LogRefusal, Proposal, ProposalState, SigningKey, Silence, Webhook, WebhookState
+from sharing.models import LogRefusal, Proposal, ProposalState, Silence, Webhook, WebhookState
 from sharing.notices import unseen
 from sharing.queue import Filters
 
@@ -313,7 +313,9 @@ def witnesses(member: Member, now: datetime) -> Tile:
             ]
             for one in (*troubled, *(one for one in shown if one not in troubled))
         ][: SHOWN * 2],
-        note=f"Without a quorum, so that readers get nothing newer: {overdue} of the logs." if overdue else "",
+        note=f"Without a quorum, so that readers get nothing newer: {overdue} of the logs."
+        if overdue
+        else "",
     )
 
 
@@ -371,17 +373,18 @@ def _fading(title: str, query: str, now: datetime, headers: tuple[str, ...], not
 
 
 def credentials(member: Member, now: datetime) -> Tile:
-    """Tokens that expire within two weeks, and signing keys at the end of their time."""
+    """Tokens that expire within two weeks, and what has to be done about signing keys and the trust root."""
     until = now + CREDENTIALS_WITHIN
     tokens = Token.objects.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=until)
-    keys = SigningKey.objects.filter(retired_at=None, use_from__lte=until - LIFETIME)
+    link = reverse("admin:sharing_signingkey_changelist")
+    asked = reminders(now=now)
     rows = [
         [
-            Cell(f"Signing key {key.kid[:12]}…", reverse("admin:sharing_signingkey_change", args=[key.kid])),
+            Cell(one.sentence[0].upper() + one.sentence[1:], link),
             Cell("The service"),
-            Cell(_when(key.use_from + LIFETIME), tone="sw-bad"),
+            Cell(_when(one.by), tone="sw-bad"),
         ]
-        for key in keys.order_by("use_from")[:SHOWN]
+        for one in asked[:SHOWN]
     ]
     rows += [
         [
@@ -391,16 +394,15 @@ def credentials(member: Member, now: datetime) -> Tile:
         ]
         for token in tokens.select_related("organization").order_by("expires_at")[:SHOWN]
     ]
-    due = keys.count()
     return Tile(
         "Credentials about to expire",
-        due + tokens.count(),
+        len(asked) + tokens.count(),
         reverse("admin:accounts_token_changelist"),
-        NOW if due else SOON if rows else CALM,
+        NOW if asked else SOON if rows else CALM,
         "No token or key ends within two weeks.",
         ("Which", "Whose", "Ends"),
         rows,
-        note="A signing key is replaced by manage.py rotate_keys." if due else "",
+        note="docs/operations.md, Signing keys, says how." if asked else "",
     )
 
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from sharing.submitter import cli as submitter
 from sharing.submitter import keys_cli
+from sharing.trust import cli as trust
 from sharing.verifier import blind, template
 from sharing.verifier.commands import files, following, passing_on
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE
@@ -61,4 +62,5 @@ def _parser() -> argparse.ArgumentParser:
     submitter.register(commands)
     keys_cli.register(commands)
     witness.register(commands)
+    trust.register(commands)
     return parser

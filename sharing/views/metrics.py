@@ -91,6 +91,22 @@ _GAUGES = (
         "SELECT count(*) FROM sharing_silence WHERE ended_at IS NULL",
     ),
     (
+        "stillwatch_trust_root_seconds",
+        "How long the trust root's timestamp is still good, in seconds; 0 where there is none",
+        (
+            "SELECT coalesce(greatest(0, extract(epoch FROM min(expires_at) - now())), 0)::float8"
+            " FROM sharing_trustfile WHERE role = 'timestamp'"
+        ),
+    ),
+    (
+        "stillwatch_signatures_to_renew",
+        "Entries and claims that are not looked at yet for signatures of a revoked key",
+        (
+            "SELECT coalesce(sum(greatest(0, c.next_index - r.position)), 0)::int8 FROM sharing_renewal r"
+            " JOIN sharing_collection c ON c.id = r.collection_id WHERE r.done_at IS NULL"
+        ),
+    ),
+    (
         "stillwatch_entries",
         "Entries of all collections",
         "SELECT coalesce(sum(next_index), 0)::int8 FROM sharing_collection",

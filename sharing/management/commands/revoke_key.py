@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from sharing.actions import revocation
 from sharing.actions.keys import NoSigningKey, SignerRefused
+from sharing.management.commands.demo_ceremony import play_if_demo
 from sharing.models import Collection, TrustFile
 from sharing.tasks import nudge_renew
 
@@ -44,7 +45,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{kid} signs nothing more; {done.successor} takes its place")
         for log_id, index in done.from_index.items():
             self.stdout.write(f"  {titles[log_id]}: counts for no more from entry {index} on")
-        if TrustFile.objects.exists():
+        if play_if_demo():
+            self.stdout.write("the demo's trust root revokes it")
+        elif TrustFile.objects.exists():
             if not done.is_trusted:
                 self.stdout.write("the trust root does not name it yet: nothing is published until it does")
             self.stdout.write(

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from sharing.actions import keys
+from sharing.management.commands.demo_ceremony import play_if_demo
 from sharing.models import KeyPurpose, SigningKey
 
 
@@ -42,3 +43,4 @@ class Command(BaseCommand):
             if options["verbosity"]:
                 signs = f"{one.label[:1].lower()}{one.label[1:]}"
                 self.stdout.write(f"{made.kid} signs {signs} from {made.use_from:%Y-%m-%d %H:%M:%S} UTC")
+        play_if_demo()

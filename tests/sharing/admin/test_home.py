@@ -302,14 +302,17 @@ def test_tokens_and_keys_that_end_within_two_weeks_are_told(shop: Shop, operator
             organization=shop.lab_a, name=name, digest=uuid4().bytes * 2, scopes=[Scope.SUBMIT],
             created_at=NOW - timedelta(days=9), expires_at=NOW + timedelta(days=days), revoked_at=revoked,
         )  # fmt: skip
-    for kid, age, retired in (("old", 80, None), ("young", 10, None), ("gone", 99, NOW)):
+    for kid, age, retired in (("old", 80, None), ("gone", 99, NOW)):
         SigningKey.objects.create(
             kid=kid, jwk={}, created_at=NOW, use_from=NOW - timedelta(days=age), retired_at=retired
         )
 
     shown = tile(operator, "credentials")
 
-    assert [row[0] for row in texts(shown)] == ["Signing key old…", "Token soon"]
+    assert [row[0] for row in texts(shown)] == [
+        "The key for objects old… ends on 2026-03-11: run manage.py rotate_keys",
+        "Token soon",
+    ]
     assert (shown.count, shown.urgency) == (2, tiles.NOW)
 
 
