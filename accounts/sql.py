@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import psycopg
 from django.db import connection
+from psycopg.types.string import BytesBinaryDumper
 
 Row = tuple[Any, ...]
 Cursor = psycopg.Cursor[Row]
@@ -47,10 +48,13 @@ def copy(
     """COPY rows into `table` in PostgreSQL's binary format; `types` are PostgreSQL's names of the columns' types."""
     names = ", ".join(f'"{name}"' for name in columns)
     statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)"
-    with cursor() as opened, opened.copy(statement.encode()) as stream:
-        stream.set_types(types)
-        for value in values:
-            stream.write_row(value)
+    with cursor() as opened:
+        # Else psycopg takes one written in Python, for the DB API's Binary: a fifth of the time of a wide row.
+        opened.adapters.register_dumper(bytes, BytesBinaryDumper)
+        with opened.copy(statement.encode()) as stream:
+            stream.set_types(types)
+            for value in values:
+                stream.write_row(value)
 
 
 def joined(texts: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ TRUST_QUEUE = "trust"
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
 
-    What calls other servers runs in a worker that alone needs a way out. Checkpoints are signed while others publish.
+    What calls other servers runs in a worker that alone needs a way out. What proves a log is signed while others publish.
     """
     if name.startswith("sharing.tasks.sign"):
         return {"queue": TRUST_QUEUE}
@@ -85,6 +85,8 @@ app.conf.update(
         "link-audit": {"task": "accounts.tasks.link_audit", "schedule": 5.0},
         "tell-audit-head": {"task": "accounts.tasks.tell_audit_head", "schedule": 600.0},
         "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
+        "sign-trust-root": {"task": "sharing.tasks.sign_trust_root", "schedule": 15.0},
+        "remind": {"task": "sharing.tasks.remind", "schedule": 6 * 3600.0},
         # A log is signed within seconds of its growth.
         "sign-checkpoints": {"task": "sharing.tasks.sign_checkpoints", "schedule": 10.0},
         "forget-checkpoints": {"task": "sharing.tasks.forget_checkpoints", "schedule": 3600.0},

@@ -1,4 +1,4 @@
-"""A collection's log as its verifiers read it: tiles, entries, openings, roots, proofs, the latest checkpoint.
+"""A collection's log as its verifiers read it: tiles, entries, openings, roots, proofs, the checkpoint that is served.
 
 Full tiles are rows. What is not full is made of what stands: at level 0 of the entries, above it of the roots of the
 full tiles below. Nothing of it ever changes, so all that is true at a size stays true while the log grows. Whoever
@@ -7,10 +7,12 @@ asks has made sure that the log is at least as long (`sharing.queries`); what is
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from accounts import sql
 from indicators.stix import timestamps
+from sharing import witness_policy
 from sharing.access import MAY
 from sharing.tlog import merkle, tiles
 from sharing.tlog.tiles import WIDTH, Coordinate, Node
@@ -29,14 +31,23 @@ class SignedHead:
     note: bytes
 
 
-def checkpoint(collection_id: UUID) -> SignedHead | None:
-    """The checkpoint of the longest tree; its witnesses' lines follow the log's own."""
-    found = sql.row(
-        "SELECT size, root, note || cosignatures FROM sharing_checkpoint WHERE collection_id = %s"
-        " ORDER BY size DESC LIMIT 1",
-        (collection_id,),
-    )
-    return None if found is None else SignedHead(found[0], bytes(found[1]), found[2].encode())
+def checkpoint(collection_id: UUID, *, now: datetime) -> SignedHead | None:
+    """The checkpoint that readers get, with its witnesses' lines behind the log's own (decision 0041).
+
+    The longest tree whose cosignatures meet the policy, for as long as readers would take it; else the longest. None if
+    none is signed yet.
+    """
+    row, policy = None, witness_policy.digest()
+    if policy is not None:
+        row = sql.row(
+            f"{_HEAD} AND quorum = %s AND signed_at > %s ORDER BY size DESC LIMIT 1",
+            (collection_id, policy, now - witness_policy.SERVED_FOR),
+        )
+    row = row or sql.row(f"{_HEAD} ORDER BY size DESC LIMIT 1", (collection_id,))
+    return None if row is None else SignedHead(row[0], bytes(row[1]), row[2].encode())
+
+
+_HEAD = "SELECT size, root, note || cosignatures FROM sharing_checkpoint WHERE collection_id = %s"
 
 
 def tile(collection_id: UUID, wanted: Coordinate) -> bytes:

@@ -637,16 +637,92 @@ class SigningKey(models.Model):
     retired_at = models.DateTimeField(
         null=True, help_text="Signs nothing from here on; still verifies what it signed."
     )
+    trusted_at = models.DateTimeField(
+        null=True, help_text="When the trust root first named it. Where a root stands, no other key signs."
+    )
+    revoked_at = models.DateTimeField(
+        null=True, help_text="Lost: what it signed is signed anew, and proves nothing by itself."
+    )
+    revoked_because = models.TextField(blank=True, default="")
+    from_index = models.JSONField(
+        null=True,
+        help_text="Of a revoked key: by digest of origin, the first entry that its signature counts for no more.",
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(
                 condition=Q(purpose__in=KeyPurpose.values), name="signing_key_purpose_known"
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=True, from_index__isnull=True, revoked_because="")
+                | Q(revoked_at__isnull=False, from_index__isnull=False, retired_at__lte=F("revoked_at"))
+                & ~Q(revoked_because=""),
+                name="signing_key_revoked_whole",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.kid
+
+
+class Renewal(models.Model):
+    """How far the signatures of a revoked key are made anew: in one log, or in the claims (no collection)."""
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.ForeignKey(SigningKey, on_delete=models.CASCADE, related_name="renewals", db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, null=True, db_index=False)
+    position = models.BigIntegerField(default=0, help_text="The index, or id, that is looked at next.")
+    renewed = models.BigIntegerField(default=0, help_text="Signatures that were made anew.")
+    due_at = models.DateTimeField(help_text="Not looked at before.")
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "collection"], nulls_distinct=False, name="renewal_once"),
+            models.CheckConstraint(condition=Q(position__gte=0, renewed__gte=0), name="renewal_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} in {self.collection_id or 'claims'} up to {self.position}"
+
+
+class TrustRole(models.TextChoices):
+    """Whose metadata a file of the trust root is."""
+
+    ROOT = "root", "Root: offline"
+    TARGETS = "targets", "Targets: offline"
+    COLLECTIONS = "collections", "Collections: online"
+    SNAPSHOT = "snapshot", "Snapshot: online"
+    TIMESTAMP = "timestamp", "Timestamp: online"
+
+
+class TrustFile(models.Model):
+    """A file of the trust root's repository (TUF), as it is served under /trust/tuf/."""
+
+    path = models.TextField(primary_key=True, help_text="metadata/1.root.json, targets/<sha256>.jwks.json, …")
+    role = models.CharField(
+        max_length=12, choices=TrustRole.choices, blank=True, help_text="Of metadata; a target has none."
+    )
+    version = models.BigIntegerField(null=True, help_text="Of metadata.")
+    content = models.BinaryField()
+    expires_at = models.DateTimeField(null=True, help_text="Of metadata.")
+    stored_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role="", version__isnull=True, expires_at__isnull=True)
+                | Q(role__in=TrustRole.values, version__gte=1, expires_at__isnull=False),
+                name="trust_file_metadata_whole",
+            ),
+            models.UniqueConstraint(
+                fields=["role", "version"], condition=~Q(role=""), name="trust_file_version_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class SubmitterKey(models.Model):

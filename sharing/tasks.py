@@ -18,8 +18,20 @@ from accounts.actor import Actor
 from indicators.actions import pressure, pulls, submissions, uploads
 from indicators.sources import web
 from sharing import queries
-from sharing.actions import ageing, checkpoints, deliveries, intake, silence, tallies, triage, witnesses
-from sharing.actions.keys import NoSigningKey, current_signer
+from sharing.actions import (
+    ageing,
+    checkpoints,
+    deliveries,
+    intake,
+    reminders,
+    revocation,
+    silence,
+    tallies,
+    triage,
+    trust,
+    witnesses,
+)
+from sharing.actions.keys import NoSigningKey, SignerRefused, current_signer
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +120,50 @@ def sweep() -> None:
         _send(ingest_waiting)
     for (community_id,) in sql.rows("SELECT DISTINCT community_id FROM indicators_pendingfold"):
         _send(publish_community, str(community_id))
+    if revocation.is_due(now=timezone.now()):
+        _send(renew_signatures)
     deliveries.queue_notices(now=timezone.now())
     if deliveries.is_due(now=timezone.now()):
         _send(write_deliveries)
         _send(deliver)
+
+
+@shared_task(name="sharing.tasks.sign_trust_root")
+def sign_trust_root() -> None:
+    """Sign anew what the service signs of the trust root, where it is due or a collection is new."""
+    if not trust.is_due(now=timezone.now()):
+        return
+    try:
+        made = trust.refresh(now=timezone.now())
+    except (NoSigningKey, SignerRefused) as error:
+        log.warning("trust_root_not_refreshed", reason=str(error))
+        return
+    log.info("trust_root_refreshed", files=len(made))
+
+
+@shared_task(name="sharing.tasks.remind")
+def remind() -> None:
+    """Say in the log what people have to do about keys; the desk's home shows it too."""
+    for one in reminders.reminders(now=timezone.now()):
+        log.warning("key_reminder", code=one.code, reason=one.sentence, by=one.by.isoformat())
+
+
+def nudge_renew() -> None:
+    """Ask for what a revoked key signed to be signed anew once this transaction is committed."""
+    transaction.on_commit(lambda: _send(renew_signatures))
+
+
+@shared_task(name="sharing.tasks.renew_signatures")
+def renew_signatures() -> None:
+    """Sign anew what revoked keys signed, until all is or publications have waited long enough."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    try:
+        while time.monotonic() < deadline and revocation.renew_next(
+            signer=current_signer(now=timezone.now()), now=timezone.now()
+        ):
+            pass
+    except (NoSigningKey, SignerRefused) as error:
+        log.warning("signatures_not_renewed", reason=str(error))
 
 
 def nudge_deliver() -> None:

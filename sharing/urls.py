@@ -33,6 +33,7 @@ urlpatterns = [
     re_path(r"^taxii2/?$", taxii.discovery),
     re_path(r"^taxii2/.*$", taxii.nothing),
     path(".well-known/jwks.json", trust.jwks),
+    path("trust/tuf/<path:path>", trust.tuf),
     re_path(rf"{_LOG}/checkpoint$", log.checkpoint),
     re_path(rf"{_LOG}/(?P<tile>tile/.+)$", log.tile),
     re_path(rf"{_LOG}/openings$", log.openings),

@@ -1,20 +1,18 @@
-"""The operator's own copy of policy.txt: which witnesses are asked, and which checkpoint is served.
+"""The operator's own copy of policy.txt: which witnesses are asked, and which checkpoints readers will take.
 
 It is the policy that readers get from the trust root, with a URL for each witness (`WITNESS_POLICY`). All processes
 that serve or ask read the same file, again when it changes.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from uuid import UUID
 
 import structlog
 from django.conf import settings
 
-from accounts import sql
 from sharing.models import Kind
 from sharing.tlog.policy import MalformedPolicy, Policy, Witness
 
@@ -68,23 +66,11 @@ def _read(path: Path, changed: int, size: int) -> Current:
     return Current(policy, sha256(raw).digest())
 
 
-def served(collection_id: UUID, *, now: datetime) -> tuple[int, bytes, bytes] | None:
-    """Size, root and note of the checkpoint that readers get: the longest tree whose cosignatures meet the policy, for
-    as long as readers would take it, else the longest; None if none is signed yet.
-    """
+def digest() -> bytes | None:
+    """That of the policy; None if there are no witnesses, or the file cannot be used, which is logged."""
     try:
         found = current()
     except PolicyUnusable as error:
         log.error("witness_policy_unusable", reason=str(error))
-        found = None
-    row = None
-    if found is not None:
-        row = sql.row(
-            f"{_SERVED} AND quorum = %s AND signed_at > %s ORDER BY size DESC LIMIT 1",
-            (collection_id, found.digest, now - SERVED_FOR),
-        )
-    row = row or sql.row(f"{_SERVED} ORDER BY size DESC LIMIT 1", (collection_id,))
-    return None if row is None else (row[0], bytes(row[1]), row[2].encode())
-
-
-_SERVED = "SELECT size, root, note || cosignatures FROM sharing_checkpoint WHERE collection_id = %s"
+        return None
+    return None if found is None else found.digest

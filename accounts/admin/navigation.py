@@ -70,6 +70,7 @@ SECTIONS = (
             Item("Allow-list entries", "playlist_add_check", "admin:indicators_allowlistentry_changelist"),
             Item("Webhooks", "webhook", "admin:sharing_webhook_changelist"),
             Item("Deliveries", "outgoing_mail", "admin:sharing_delivery_changelist"),
+            Item("Witnesses", "verified", "admin:witnesses"),
             Item("Signing keys", "key", "admin:sharing_signingkey_changelist"),
         ),
     ),

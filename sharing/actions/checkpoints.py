@@ -121,7 +121,8 @@ def _store(due: _Due, signed: SignedNote, now: datetime) -> None:
         "INSERT INTO sharing_checkpoint AS c (collection_id, size, root, note, cosignatures, signed_at)"
         " VALUES (%s, %s, %s, %s, '', %s) ON CONFLICT (collection_id, size) DO UPDATE"
         " SET note = excluded.note, root = excluded.root, signed_at = excluded.signed_at,"
-        " cosignatures = CASE WHEN c.root = excluded.root THEN c.cosignatures ELSE '' END"
+        " cosignatures = CASE WHEN c.root = excluded.root THEN c.cosignatures ELSE '' END,"
+        " quorum = CASE WHEN c.root = excluded.root THEN c.quorum END"
         " WHERE c.signed_at <= excluded.signed_at",
         (due.collection_id, due.size, due.root, signed.note, datetime.fromtimestamp(signed.timestamp, UTC)),
     )

@@ -1,15 +1,17 @@
 """Signing keys: made, rotated and used. The public half is a row; the private half is in the signer process alone."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, Q
 
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from sharing.models import KeyPurpose, SigningKey
+from sharing.models import KeyPurpose, SigningKey, TrustFile
 from sharing.signing import keys
 from sharing.signing.keys import Signer
 from sharing.signing.remote import (
@@ -26,9 +28,10 @@ from sharing.signing.wire import Purpose
 
 __all__ = ["CheckpointRefused", "NoSigningKey", "SignerAway", "SignerRefused"]
 
-# trust.md, "Keys": a new key is published at least seven days before use.
+# trust.md, "Keys": a new key is published at least seven days before use, and the one before it overlaps.
 PUBLISHED_BEFORE_USE = timedelta(days=7)
 LIFETIME = timedelta(days=90)
+OVERLAP = timedelta(days=30)
 
 
 @transaction.atomic
@@ -36,15 +39,17 @@ def rotate(
     *, by: Actor, now: datetime, at_once: bool = False, purpose: KeyPurpose = KeyPurpose.OBJECT
 ) -> SigningKey:
     """Have the signer make a new key. It signs in seven days, or at once if there is none yet or `at_once`; the one
-    before it then retires. Raises NoSigningKey."""
+    before it stays for 30 days more. Where a trust root stands, both wait until it names the key. Raises NoSigningKey.
+    """
     same = SigningKey.objects.filter(purpose=purpose)
     first = not same.select_for_update().exists()
     use_from = now if first or at_once else now + PUBLISHED_BEFORE_USE
     held = signer().generate(Purpose(purpose))
-    same.exclude(retired_at__lte=use_from).update(retired_at=use_from)
     made = SigningKey.objects.create(
         kid=held.kid, purpose=purpose, jwk=held.jwk, created_at=now, use_from=use_from
     )
+    if not TrustFile.objects.exists():
+        _retire_before(made)
     record(
         by=by,
         now=now,
@@ -53,6 +58,40 @@ def rotate(
         detail={"purpose": str(purpose), "use_from": use_from.isoformat()},
     )
     return made
+
+
+def trust(*, kids: Collection[str], first: bool, now: datetime) -> list[str]:
+    """The trust root names these keys: those that it did not name before, which may sign from their time on.
+
+    A planned one signs seven days after that at the earliest, unless it is the `first` root and knows no verifier.
+    """
+    fresh = SigningKey.objects.select_for_update().filter(
+        kid__in=kids, trusted_at__isnull=True, revoked_at__isnull=True
+    )
+    named = list(fresh.order_by("use_from", "created_at"))
+    for key in named:
+        key.trusted_at = now
+        if key.purpose == KeyPurpose.TRUST:
+            # The root names one: what it signs from now on must be by this one.
+            key.use_from = now
+        elif key.use_from > key.created_at and not first:
+            key.use_from = max(key.use_from, now + PUBLISHED_BEFORE_USE)
+        key.save(update_fields=["trusted_at", "use_from"])
+        _retire_before(key)
+    return [key.kid for key in named]
+
+
+def use_at_once(key: SigningKey, *, now: datetime) -> None:
+    """Let a key that is published already sign before its time: the one before it is lost."""
+    SigningKey.objects.filter(kid=key.kid).update(use_from=now)
+
+
+def _retire_before(key: SigningKey) -> None:
+    """The keys before this one end 30 days after it begins."""
+    before = SigningKey.objects.filter(purpose=key.purpose, use_from__lt=key.use_from)
+    before.filter(Q(retired_at__isnull=True) | Q(retired_at__gt=key.use_from + OVERLAP)).update(
+        retired_at=key.use_from + OVERLAP
+    )
 
 
 def signer() -> SignerClient:
@@ -77,29 +116,55 @@ def trust_signer(*, now: datetime) -> TrustSigner:
     return TrustSigner(signer(), current.kid, current.jwk)
 
 
-def published_keys() -> list[keys.PublishedKey]:
-    """Every key that signed objects or will, for `/.well-known/jwks.json`."""
-    return [
-        keys.PublishedKey(
-            jwk=key.jwk,
-            not_before=int(key.use_from.timestamp()),
-            not_after=int((key.retired_at or key.use_from + LIFETIME).timestamp()),
+def published_keys(*, with_revoked: bool = False) -> list[keys.PublishedKey]:
+    """Every key that signed or will, for `/.well-known/jwks.json`: of objects and of logs.
+
+    `with_revoked` for the trust root, which says beside them from which entry on they count no more: who has
+    nothing but the key set is not shown what is revoked.
+    """
+    found = SigningKey.objects.filter(
+        purpose__in=(KeyPurpose.OBJECT, KeyPurpose.LOG, KeyPurpose.LOG_ML_DSA)
+    ).order_by("purpose", "use_from", "created_at")
+    published = []
+    for key in found:
+        is_object = key.purpose == KeyPurpose.OBJECT
+        if key.revoked_at is not None and not (with_revoked and is_object):
+            continue
+        # One that ended before its time never signed.
+        if key.retired_at is not None and key.retired_at <= key.use_from:
+            continue
+        published.append(
+            keys.PublishedKey(
+                jwk=key.jwk,
+                not_before=int(key.use_from.timestamp()),
+                # Log keys are replaced when they are, and outlive what they signed.
+                not_after=int((key.retired_at or key.use_from + LIFETIME).timestamp()) if is_object else None,
+                use=None if is_object else keys.LOG,
+            )
         )
-        for key in SigningKey.objects.filter(purpose=KeyPurpose.OBJECT).order_by("use_from", "created_at")
-        # One that was replaced before its time never signed.
-        if key.retired_at is None or key.retired_at > key.use_from
-    ]
+    # Objects' keys first, for readers that take the first one that they know.
+    return sorted(published, key=lambda key: key.use is not None)
 
 
 def _current(*purposes: KeyPurpose, now: datetime) -> dict[KeyPurpose, SigningKey]:
-    """By purpose the key that signs now: the newest whose time has come and is not over."""
+    """By purpose the key that signs now: the newest whose time has come and is not over, and that the trust root names,
+    where one stands: partners refuse what another one signs."""
     in_use = SigningKey.objects.filter(purpose__in=purposes, use_from__lte=now).exclude(retired_at__lte=now)
+    in_use = in_use.filter(Q(trusted_at__isnull=False) | ~Exists(TrustFile.objects.all()))
     # The newest comes last, and stays.
     current = {KeyPurpose(key.purpose): key for key in in_use.order_by("use_from", "created_at")}
     for purpose in purposes:
         if purpose not in current:
-            missing = f"there is no signing key for {purpose.label[:1].lower()}{purpose.label[1:]} yet"
-            raise NoSigningKey(f"{missing}: run `manage.py rotate_keys --if-none`")
+            what = f"{purpose.label[:1].lower()}{purpose.label[1:]}"
+            if SigningKey.objects.filter(
+                purpose=purpose, trusted_at__isnull=True, revoked_at__isnull=True
+            ).exists():
+                raise NoSigningKey(
+                    f"the trust root names no key for {what}: hold a ceremony (`manage.py trust_proposal`)"
+                )
+            raise NoSigningKey(
+                f"there is no signing key for {what} yet: run `manage.py rotate_keys --if-none`"
+            )
     return current
 
 

@@ -30,6 +30,7 @@ from sharing.tlog import page, statements
 from sharing.tlog.merkle import Range
 
 NO_VERSION = "-"
+_LABELS = {level.value: level.label for level in TLP}
 
 
 @dataclass(slots=True)
@@ -126,10 +127,7 @@ def _locked(condition: str, parameter: object) -> list[Log]:
         f" WHERE {condition} ORDER BY id FOR NO KEY UPDATE",
         (parameter,),
     )
-    return [
-        Log(*row, next_index, last_added, Range(next_index, edge))
-        for *row, next_index, last_added, edge in found
-    ]
+    return [Log(*row[:-1], Range(row[5], row[-1])) for row in found]
 
 
 def item_of(
@@ -274,6 +272,33 @@ def withdraw(
     return len(targets)
 
 
+def sign_anew(*, log: Log, start: int, end: int, kid: str, signer: Signer) -> int:
+    """Put the present key's signature in the place of those that `kid` made, at the indexes [start, end); how many.
+
+    Objects, salts, statements and the tree are not touched: only what an opening says of who signed (trust.md, "Keys").
+    """
+    beginning = page.signed_by(jws.encoded_header(kid, jws.OBJECT))
+    found = sql.rows(
+        "SELECT index, body, opening FROM sharing_entry WHERE collection_id = %s AND index >= %s AND index < %s"
+        " AND body IS NOT NULL AND substring(opening FROM 1 FOR %s) = %s ORDER BY index",
+        (log.id, start, end, len(beginning), beginning),
+    )
+    if not found:
+        return 0
+    made = jws.sign_objects(signer, [bytes(body) for _, body, _ in found])
+    openings = [
+        page.with_signature(bytes(opened), new) for (_, _, opened), new in zip(found, made, strict=True)
+    ]
+    sql.execute(
+        "UPDATE sharing_entry e SET opening = n.opening FROM unnest(%s::int8[], %s::bytea[]) AS n (index, opening)"
+        " WHERE e.collection_id = %s AND e.index = n.index",
+        ([index for index, _, _ in found], openings, log.id),
+    )
+    # Pages that were read before are no longer what the database would say.
+    sql.execute("UPDATE sharing_collection SET epoch = epoch + 1 WHERE id = %s", (log.id,))
+    return len(found)
+
+
 def revoke(*, log: Log, object_id: str, signatures: Signatures, now: datetime) -> bool:
     """Publish the revocation of an object of the service's own; False if it does not stand, or stands revoked."""
     found = sql.row(
@@ -398,7 +423,7 @@ def _copy(
             object_id=item.object_id,
             version=item.version,
             sha256=digest,
-            tlp=TLP(item.tlp).label,
+            tlp=_LABELS[item.tlp],
             added=added,
             sub=sub,
         )

@@ -20,10 +20,11 @@ from django.db import transaction
 
 from accounts import faults, sql
 from indicators.sources import web
+from sharing import log as trees
 from sharing.models import Checkpoint, Witnessed
 from sharing.models import Witness as Row
 from sharing.signing.jws import BadSignature
-from sharing.tlog import merkle, notes, quorum
+from sharing.tlog import notes, quorum
 from sharing.tlog.add_checkpoint import (
     PATH,
     SIZE_MEDIA_TYPE,
@@ -231,7 +232,7 @@ def _cosignatures(
 
 
 def _post(client: web.Client, witness: Witness, head: _Head, old: int) -> web.Answer:
-    proof = _consistency(head.collection_id, old, head.size) if 0 < old < head.size else []
+    proof = trees.consistency(head.collection_id, old, head.size) if 0 < old < head.size else []
     body = bytes(AddCheckpoint(old, tuple(proof), head.note.encode()))
     try:
         return client.post(
@@ -239,19 +240,6 @@ def _post(client: web.Client, witness: Witness, head: _Head, old: int) -> web.An
         )
     except web.WebError as error:
         raise _Away(error.sentence) from error
-
-
-def _consistency(collection_id: UUID, first: int, second: int) -> list[bytes]:
-    leaves = [
-        merkle.leaf_hash(bytes(one))
-        for (one,) in sql.rows(
-            "SELECT commitment FROM sharing_entry WHERE collection_id = %s AND index < %s ORDER BY index",
-            (collection_id, second),
-        )
-    ]
-    return merkle.consistency_proof(
-        first, second, lambda level, index: merkle.root_of(leaves[index << level : (index + 1) << level])
-    )
 
 
 def _told(answer: web.Answer, head: _Head) -> int:
@@ -315,13 +303,12 @@ def _store(
     keys = [one.key for one in found.policy.witnesses.values()]
     kept = tuple(line for line in kept if any(key.made(line) for key in keys))
     merged = notes.with_signatures(Note(note.text, kept), lines)
-    try:
-        # Verified against the row as it is now, under its lock.
-        met = found.policy.met_by(quorum.cosigners(merged, found.policy).keys())
-    except BadSignature:
-        raise _Declined("What it cosigned is no longer what the log signed.") from None
+    # Verified against the row as it is now, under its lock.
+    cosigners = quorum.cosigners(merged, found.policy).keys()
+    if witness.name not in cosigners:
+        raise _Declined("What it cosigned is no longer what the log signed.")
     row.cosignatures = "".join(map(notes.line, merged.signatures))
-    row.quorum = found.digest if met else None
+    row.quorum = found.digest if found.policy.met_by(cosigners) else None
     row.save(update_fields=["cosignatures", "quorum"])
     Witnessed.objects.update_or_create(
         witness_id=witness.name,

@@ -22,6 +22,7 @@ from sharing.admin import (
     sources,
     subjects,
     submitter_keys,
+    witnesses,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "sources",
     "subjects",
     "submitter_keys",
+    "witnesses",
 ]

@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts import sql
 from accounts.models import Member, Token
 from indicators.models import Detector, Source
-from sharing import desk, feeds
+from sharing import desk, feeds, vouched, witness_policy
 from sharing.actions.keys import LIFETIME
 from sharing.admin.sources import OVERDUE, state_of
 from sharing.models import LogRefusal, Proposal, ProposalState, SigningKey, Silence, Webhook, WebhookState
@@ -284,6 +284,39 @@ def webhooks(member: Member, now: datetime) -> Tile:
     )
 
 
+def witnesses(member: Member, now: datetime) -> Tile:
+    """Witnesses that do not answer or refuse, and whether every log has its quorum."""
+    link = reverse("admin:witnesses")
+    try:
+        found = witness_policy.current()
+    except witness_policy.PolicyUnusable as error:
+        return Tile("Witnesses", None, link, NOW, f"No witness is asked: {error}")
+    if found is None:
+        return Tile("Witnesses", 0, link, nothing="There are no witnesses.")
+    shown = vouched.witnesses(found)
+    troubled = [one for one in shown if one.state in {"away", "refuses"}]
+    overdue = sum(log.is_overdue(now) for log in vouched.logs(found))
+    said = {"away": "Does not answer", "refuses": "Refuses", "new": "Never answered", "behind": "Behind"}
+    return Tile(
+        "Witnesses",
+        len(troubled),
+        link,
+        NOW if overdue else SOON if troubled else CALM,
+        "The policy names no witness.",
+        ("Witness", "How it stands", "Last answer", "Logs behind"),
+        [
+            [
+                Cell(one.name, link),
+                Cell(said.get(one.state, "Up to date"), tone="sw-bad" if one in troubled else ""),
+                Cell(_when(one.answered_at)),
+                Cell(f"{one.behind:,}", is_number=True),
+            ]
+            for one in (*troubled, *(one for one in shown if one not in troubled))
+        ][: SHOWN * 2],
+        note=f"Without a quorum, so that readers get nothing newer: {overdue} of the logs." if overdue else "",
+    )
+
+
 def expiring(member: Member, now: datetime) -> Tile:
     """Indicators whose validity ends within a week, unless somebody sees them again."""
     return _fading(
@@ -437,6 +470,7 @@ TILES: dict[str, Callable[[Member, datetime], Tile]] = {
     "sources": sources,
     "feeds": consumers,
     "webhooks": webhooks,
+    "witnesses": witnesses,
     "expiring": expiring,
     "soon-low": soon_low,
     "credentials": credentials,

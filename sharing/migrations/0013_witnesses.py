@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sharing', '0011_log_refusals'),
+        ('sharing', '0012_trust_root'),
     ]
 
     operations = [

@@ -7,6 +7,7 @@
 What a signature covers, and by which key, is not known here (`sharing.signing.note_keys`).
 """
 
+import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ MAX_SIGNATURES = 64
 
 _KEY_ID_SIZE = 4
 _DASH = "— "
+_CONTROL = re.compile("[\0-\t\v-\x1f]")
+"""All below U+0020 but the newline."""
 
 
 class MalformedNote(ValueError):
@@ -51,7 +54,7 @@ def read(raw: bytes) -> Note:
         whole = raw.decode()
     except UnicodeDecodeError as error:
         raise MalformedNote("a note is UTF-8 text") from error
-    if any(character < " " and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         raise MalformedNote("a note holds no control characters but newlines")
     # The last empty line: the text may hold empty lines itself.
     end = whole.rfind("\n\n")

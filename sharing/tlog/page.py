@@ -24,6 +24,7 @@ from json.encoder import encode_basestring as _quoted
 from sharing.signing.base64url import encode_bytes as _b64u
 
 PROPERTY = "x_stillwatch_log"
+_SIGNED = b'{"jws":"'
 
 
 def opening(salt: bytes, statement: bytes, jws: str | None) -> bytes:
@@ -31,6 +32,19 @@ def opening(salt: bytes, statement: bytes, jws: str | None) -> bytes:
     opened = b'"salt":"%b","stmt":%b}' % (_b64u(salt), _quoted(statement.decode()).encode())
     # A compact JWS is base64url and dots (RFC 7515 §3.1), which JSON carries as they are.
     return b'{"jws":"%b",%b' % (jws.encode("ascii"), opened) if jws is not None else b"{" + opened
+
+
+def signed_by(header: bytes) -> bytes:
+    """How the opening of an object begins that was signed under this JWS header, `b64u`."""
+    return b'{"jws":"%b..' % header
+
+
+def with_signature(opened: bytes, jws: str) -> bytes:
+    """The opening of an object with another signature; salt, statement and whatever else it has stay as they are."""
+    start, separator, rest = opened[len(_SIGNED) :].partition(b'"')
+    if not opened.startswith(_SIGNED) or not separator or not start:
+        raise ValueError("the opening has no signature")
+    return _SIGNED + jws.encode("ascii") + separator + rest
 
 
 def withdrawn(commit: bytes, withdrawn_by: int) -> bytes:

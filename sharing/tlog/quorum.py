@@ -1,10 +1,11 @@
-"""Whether enough witnesses cosigned a checkpoint (C2SP tlog-policy, tlog-cosignature).
+"""Whether enough witnesses cosigned a checkpoint, and recently enough (C2SP tlog-policy, tlog-cosignature).
 
 A witness's line says that, at its time, no larger tree of the log was known to it. The log can sign an old tree anew as
 often as it likes, but its witnesses, who have seen a larger one, will not: so whoever asks for a fresh checkpoint asks
 for fresh cosignatures, too (`since`).
 """
 
+from sharing.signing import note_keys
 from sharing.signing.keys import SigningError
 from sharing.tlog import notes
 from sharing.tlog.notes import Note
@@ -18,20 +19,12 @@ class QuorumMissed(SigningError):
 def cosigners(note: Note | bytes, policy: Policy, *, since: int = 0) -> dict[str, int]:
     """The witnesses that cosigned, by their names in the policy, with the time of each's latest line, s since 1970.
 
-    Lines by keys that the policy does not name say nothing. Raises BadSignature if a line by a key that it names is
-    wrong, MalformedNote if `note` is none.
+    Lines by other keys say nothing, nor do wrong ones and those that say no time. Raises MalformedNote.
     """
     if isinstance(note, bytes):
         note = notes.read(note)
-    found: dict[str, int] = {}
-    for name, witness in policy.witnesses.items():
-        for signature in note.signatures:
-            if witness.key.made(signature):
-                # A timestamp of 0 says nothing about when.
-                at = witness.key.verify(note.text, signature.raw) or 0
-                if at and at >= since:
-                    found[name] = max(at, found.get(name, 0))
-    return found
+    found = note_keys.cosigners(note, policy.note_keys())
+    return {name: at for name, at in found.items() if at and at >= since}
 
 
 def require(note: Note | bytes, policy: Policy, *, since: int = 0) -> dict[str, int]:
@@ -39,10 +32,9 @@ def require(note: Note | bytes, policy: Policy, *, since: int = 0) -> dict[str, 
     found = cosigners(note, policy, since=since)
     if policy.met_by(found.keys()):
         return found
-    who = f"cosigned by {', '.join(map(_shown, sorted(found)))} only" if found else "cosigned by no witness"
-    if since and not found and cosigners(note, policy):
-        who = "its cosignatures are too old"
-    raise QuorumMissed(f"{who}; the policy asks for {policy.needed()}")
+    by = f"cosigned by {', '.join(map(_shown, sorted(found)))} only" if found else "cosigned by nobody"
+    lately = " since then" if since and cosigners(note, policy).keys() != found.keys() else ""
+    raise QuorumMissed(f"{by}{lately}; it takes {policy.needed()}")
 
 
 def _shown(name: str) -> str:

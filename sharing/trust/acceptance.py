@@ -3,7 +3,7 @@
 Pure: bytes in, what to store out, or NotAccepted with one sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -46,6 +46,8 @@ class Accepted:
     targets: Targets
     targets_raw: bytes | None
     documents: Documents
+    online_keyid: str
+    """Of the service's key, to which the root gives the online roles."""
 
     @property
     def fingerprint(self) -> str:
@@ -53,13 +55,14 @@ class Accepted:
         return sha256(self.roots[self.root.version]).hexdigest()
 
 
-def accept(package: Package, stood: Stood, *, online_keyid: str, now: datetime) -> Accepted:
-    """Raises NotAccepted. `online_keyid`: of the key that the service signs the online roles with."""
+def accept(package: Package, stood: Stood, *, online_keyids: Set[str], now: datetime) -> Accepted:
+    """Raises NotAccepted. `online_keyids`: of the keys that the service can sign the online roles with."""
     root = _follow_roots(package, stood)
     if root.is_expired(now):
         raise NotAccepted(f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it")
+    online_keyid = next(iter(root.roles[ONLINE_ROLES[0]].keyids), "")
     for role in ONLINE_ROLES:
-        if root.roles[role].keyids != [online_keyid]:
+        if root.roles[role].keyids != [online_keyid] or online_keyid not in online_keyids:
             raise NotAccepted(f"root {root.version} gives {role} to another key than the service's own")
     targets, is_new = _targets(package, stood, root, now)
     _check_delegation(targets, online_keyid)
@@ -74,6 +77,7 @@ def accept(package: Package, stood: Stood, *, online_keyid: str, now: datetime) 
         targets=targets,
         targets_raw=package.targets if is_new else None,
         documents=documents,
+        online_keyid=online_keyid,
     )
 
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, Targets, VerificationResult
 
 from sharing.signing import keys
 from sharing.signing.keys import Ed25519Signer
@@ -95,6 +95,8 @@ class MadeKey:
     path: Path
     signer: Ed25519Signer
 
+
+_Metadata = TypeVar("_Metadata", Metadata[Root], Metadata[Targets])
 
 Passphrase = Callable[[str], bytes]
 """The passphrase for the key of this name or file."""
@@ -254,6 +256,17 @@ class Ceremony:
             revoked=tuple(Revocations.read(documents.revocations).keys),
             drafts=tuple(self._waits()) if self._draft.exists() else (),
             changes=() if draft is None else tuple(draft.changes(documents)),
+        )
+
+    def follows(self, proposal: Proposal, *, now: datetime) -> bool:
+        """Whether what stands is what is proposed, and not near its end."""
+        root, stood = self._last_root().signed, self._last_targets()
+        return (
+            not self._draft.exists()
+            and self._documents_of(stood) == proposal.documents
+            and root.roles[roles.TIMESTAMP].keyids == [roles.tuf_key_of_jwk(proposal.online).keyid]
+            and root.expires - now > RENEWED_BEFORE
+            and stood.signed.expires - now > roles.LIFETIMES[TARGETS] / 2
         )
 
     def key_files(self) -> list[Path]:
@@ -422,7 +435,7 @@ class Ceremony:
     def _draft_targets(self) -> Metadata[Targets]:
         return self._read("draft/targets.json", read_targets)
 
-    def _read(self, path: str, read: Callable[[bytes], Any]) -> Any:
+    def _read(self, path: str, read: Callable[[bytes], _Metadata]) -> _Metadata:
         try:
             return read((self.folder / path).read_bytes())
         except FileNotFoundError as error:
@@ -443,7 +456,7 @@ def _names(root: Root) -> dict[str, str]:
     return {keyid: str(root.keys[keyid].unrecognized_fields.get(NAME, keyid[:16])) for keyid in held}
 
 
-def _waits(role: str, version: int, result: Any, names: Mapping[str, str]) -> Waits:
+def _waits(role: str, version: int, result: VerificationResult, names: Mapping[str, str]) -> Waits:
     return Waits(
         role=role,
         version=version,

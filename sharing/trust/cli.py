@@ -62,7 +62,7 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
     kinds = parser.add_subparsers(dest="what", required=True, metavar="init|rotate|revoke|sign|status")
 
     def command(name: str, help_: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        made = kinds.add_parser(
+        made: argparse.ArgumentParser = kinds.add_parser(
             name,
             help=help_,
             description=help_[0].upper() + help_[1:] + ".",

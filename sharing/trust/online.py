@@ -6,6 +6,7 @@ Each is signed anew long before it expires, and whenever what it names has chang
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, MetaFile, Signed, Snapshot, TargetFile, Targets, Timestamp
@@ -114,7 +115,7 @@ def _next(before: Signed | None, now: datetime) -> int:
     return max(int(now.timestamp()), 1 if before is None else before.version + 1)
 
 
-def _signed(signed: Signed, signer: Signer) -> bytes:
-    metadata = Metadata(signed)
+def _signed(signed: Targets | Snapshot | Timestamp, signer: Signer) -> bytes:
+    metadata: Metadata[Any] = Metadata(signed)
     metadata.sign(signer)
     return metadata.to_bytes()

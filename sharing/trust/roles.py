@@ -70,7 +70,8 @@ class OneKeySigner(TufSigner):
 def tuf_key(public: bytes) -> SSlibKey:
     """An Ed25519 key of 32 bytes as TUF writes it; its id is that of TUF 1.0 §4.2."""
     value = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public.hex()}}
-    canonical: str = encode_canonical(value)
+    canonical = encode_canonical(value)
+    assert canonical is not None  # it is, unless it is asked to write elsewhere
     return SSlibKey(sha256(canonical.encode()).hexdigest(), "ed25519", "ed25519", {"public": public.hex()})
 
 

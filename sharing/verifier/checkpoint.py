@@ -6,7 +6,7 @@ from sharing.signing import note_keys
 from sharing.signing.jws import BadSignature
 from sharing.signing.keys import MalformedKeySet
 from sharing.signing.note_keys import MalformedNoteKey
-from sharing.tlog import checkpoints, notes
+from sharing.tlog import checkpoints, notes, quorum
 from sharing.tlog.checkpoints import Checkpoint, MalformedCheckpoint
 from sharing.tlog.notes import MalformedNote, Note
 from sharing.verifier.failures import (
@@ -50,13 +50,13 @@ def origin_of(raw: bytes) -> str:
 def verify_checkpoint(
     raw: bytes, *, origin: str, trust: Trust, now: int, max_age: int | None = MAX_AGE
 ) -> SignedCheckpoint:
-    """Raises the first of Malformed, SignatureFailed, QuorumMissed and Stale.
+    """Raises the first of Malformed, SignatureFailed, QuorumMissed and Stale: the log's word is, or its witnesses' are.
 
     `now` and `max_age` are in seconds; a `max_age` of None is for checkpoints that may be old.
     """
     found = verify_signed(raw, origin=origin, trust=trust)
     checkpoint, evidence = found.checkpoint, {"checkpoint": raw}
-    cosigners = note_keys.cosigners(found.note, trust.policy.note_keys())
+    cosigners = quorum.cosigners(found.note, trust.policy)
     if not trust.policy.met_by(cosigners.keys()):
         by = ", ".join(map(shown, sorted(cosigners))) or "nobody"
         raise QuorumMissed(
@@ -74,6 +74,14 @@ def verify_checkpoint(
         if age < -_CLOCK_SKEW:
             raise Stale(
                 f"the checkpoint is dated {_ago(-age)} ahead of this machine's clock, so its age cannot be told",
+                evidence=evidence,
+            )
+        # The log alone can sign an old tree anew; witnesses that have seen a larger one will not.
+        lately = {name for name, at in cosigners.items() if at >= now - max_age}
+        if not trust.policy.met_by(lately):
+            raise Stale(
+                f"the checkpoint of {checkpoint.size} entries was signed anew, but too few witnesses did so in the last"
+                f" {_ago(max_age)}: there may be a larger one",
                 evidence=evidence,
             )
     return SignedCheckpoint(raw, checkpoint, found.timestamp, tuple(sorted(cosigners)))

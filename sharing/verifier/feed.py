@@ -70,6 +70,14 @@ _ERASE = (
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
 
 
+class AnotherEntry(Exception):
+    """A page has another entry at `index` than what is here."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"entry {index} is another than the one that is here")
+        self.index = index
+
+
 class Unusable(Exception):
     """The folder cannot be used; the sentence says why."""
 
@@ -148,7 +156,7 @@ class Feed:
     def stage(self, page: VerifiedPage, *, now: int) -> None:
         """Keep the page's entries; those that are here already must be the same ones.
 
-        Raises Altered or OutOfOrder if the page does not fit what is here. `now` in seconds.
+        Raises AnotherEntry or OutOfOrder if the page does not fit what is here. `now` in seconds.
         """
         end = self.end
         rows = list(_rows(page, now))
@@ -156,7 +164,7 @@ class Feed:
         for row in known:
             committed = self._one("SELECT committed FROM entry WHERE position = ?", (row[0],))
             if committed != row[1]:
-                raise Altered("not the entry that stood here before", index=int(row[0]))
+                raise AnotherEntry(row[0])
         new = rows[len(known) :]
         last = self.position().added
         first = next((row for row in new if row[2] is not None), None)

@@ -90,6 +90,14 @@ class Mirror:
     collection: str
     _pages: list[tuple[int, int]] = field(default_factory=list)
 
+    def exists(self) -> bool:
+        """Whether this is a mirror at all: a live service has no index of pages."""
+        try:
+            self.place.read(self._index)
+        except Missing:
+            return False
+        return True
+
     def checkpoint(self) -> bytes:
         raw = self.place.read(f"trust/log/{self.collection}/checkpoint")
         self._pages = []
@@ -109,9 +117,13 @@ class Mirror:
                     return None
         return None
 
+    @property
+    def _index(self) -> str:
+        return f"trust/log/{self.collection}/pages/index.json"
+
     def _read_index(self) -> list[tuple[int, int]]:
         try:
-            raw = self.place.read(f"trust/log/{self.collection}/pages/index.json")
+            raw = self.place.read(self._index)
         except Missing:
             return []
         index = strict_json.read_object(raw)

@@ -25,7 +25,7 @@ from sharing.verifier.failures import (
     VerificationFailed,
     shown,
 )
-from sharing.verifier.feed import Feed
+from sharing.verifier.feed import AnotherEntry, Feed
 from sharing.verifier.page import VerifiedPage, read_page
 from sharing.verifier.source import Position, Source, Unavailable
 from sharing.verifier.trust import Trust
@@ -89,6 +89,7 @@ class Sync:
         self._elsewhere = known
         self._progress = progress or _Silence()
         self._ceiling = ""
+        self._forgotten = False
 
     def run(self) -> tuple[SyncReport, SignedCheckpoint]:
         """Raises VerificationFailed, with evidence; Unavailable; Unusable."""
@@ -106,8 +107,13 @@ class Sync:
             _not_behind(new, known)
         new_objects = erased = 0
         for _ in range(_ROUNDS):
-            self._read_until(new)
-            added, gone = self._take_in(new)
+            try:
+                self._read_until(new)
+                added, gone = self._take_in(new)
+            except VerificationFailed:
+                # What was staged may be as untrue as what gave it away; an honest source must find no trace of it.
+                self._feed.drop_staged()
+                raise
             new_objects, erased = new_objects + added, erased + gone
             if self._feed.end == new.size:
                 break
@@ -150,6 +156,15 @@ class Sync:
                 self._in_order(page, at)
                 end = feed.end
                 feed.stage(page, now=self._now)
+            except AnotherEntry as error:
+                if not self._is_only_staged(error.index, new):
+                    raise Altered(
+                        "not the entry that was proved to stand here",
+                        index=error.index,
+                        evidence={"page.json": raw, "checkpoint": new.raw},
+                    ) from error
+                at = feed.position()
+                continue
             except VerificationFailed as failure:
                 failure.evidence.setdefault("page.json", raw)
                 failure.evidence.setdefault("checkpoint", new.raw)
@@ -169,7 +184,27 @@ class Sync:
                 evidence={"checkpoint": new.raw},
             )
         if (missed := feed.unmet(2**62)) is not None:
-            raise Dropped(f"erased, but entry {missed[1]} does not withdraw it", index=missed[0])
+            raise Dropped(
+                f"erased, but entry {missed[1]} does not withdraw it",
+                index=missed[0],
+                evidence={"checkpoint": new.raw},
+            )
+
+    def _is_only_staged(self, index: int, new: SignedCheckpoint) -> bool:
+        """Whether what is here of that entry was never proved: then it is forgotten, once, and read again.
+
+        Raises Fork if what was proved is no beginning of the new checkpoint's tree.
+        """
+        state = self._feed.state
+        assert state is not None
+        if index >= state.size and not self._forgotten:
+            self._forgotten = True
+            self._feed.drop_staged()
+            return True
+        for raw, known in self._known(state.origin):
+            if known.size < new.size:
+                divergence.compare(self._source, raw, known.size, known.root, new)
+        return False
 
     def _page(self, raw: bytes, new: SignedCheckpoint) -> VerifiedPage:
         origin = new.checkpoint.origin
@@ -209,7 +244,6 @@ class Sync:
             return self._feed.take_in(new.size, self._proved(new), new.raw)
         except VerificationFailed as failure:
             failure.evidence.setdefault("checkpoint", new.raw)
-            self._feed.drop_staged()
             raise
 
     def _proved(self, new: SignedCheckpoint) -> Range:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.models import Scope
 from accounts.queries import Caller
@@ -107,14 +108,14 @@ nothing = trust_resource(_nothing)
 
 
 def _head(collection_id: UUID) -> SignedHead:
-    found = log.checkpoint(collection_id)
+    found = log.checkpoint(collection_id, now=timezone.now())
     if found is None:
         raise errors.NotFound("The log has no checkpoint yet; the first one comes within a minute.")
     return found
 
 
 def _proof_at(collection_id: UUID, index: int) -> bytes:
-    """The way of an entry to the root of the latest checkpoint."""
+    """The way of an entry to the root of the checkpoint that is served."""
     head = _head(collection_id)
     if index >= head.size:
         raise errors.NotFound(f"No checkpoint covers entry {index} yet; the next one comes within a minute.")

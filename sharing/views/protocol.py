@@ -133,11 +133,11 @@ def _guarded(answer: View) -> Respond:
             error_id = str(uuid4())
             log.error("request_failed", error_id=error_id, fault=faults.summary(error))
             return failure(errors.InternalError(), error_id=error_id)
-        response: HttpResponseBase = HttpResponse(
+        response = HttpResponse(
             found.body, status=found.status, content_type=found.content_type, headers=found.headers
         )
         if "ETag" in response.headers:
-            response = (
+            return (
                 get_conditional_response(request, etag=response.headers["ETag"], response=response)
                 or response
             )

@@ -17,10 +17,9 @@ from typing import Any
 from sharing.witness import keys
 from sharing.witness.evidence import EvidenceFiles
 from sharing.witness.keys import UnusableKeys
-from sharing.witness.logs import LogFile, UnusableLogs
 from sharing.witness.memory import Cosigned, Memory, MemoryUnusable
 from sharing.witness.server import Bounds, Monitoring, WitnessServer
-from sharing.witness.witness import Witness
+from sharing.witness.witness import Logs, Witness
 
 EXIT_USAGE = 2
 EXIT_FORK = 15
@@ -32,8 +31,8 @@ partners who ask for the same cosignatures see the same feed. It learns origins,
 quick start:
   head -c 32 /dev/urandom | base64 > passphrase
   stillwatch witness keygen --home witness --name witness.lab-a.example/stillwatch --passphrase-file passphrase
-  stillwatch witness serve --home witness --passphrase-file passphrase --logs logs.txt --jwks jwks.json \\
-      --listen 127.0.0.1:8090
+  stillwatch verify init --root root.json --at https://intel.example.org --home trust
+  stillwatch witness serve --home witness --passphrase-file passphrase --trust trust --listen 127.0.0.1:8090
   stillwatch witness status --home witness
 
 Give the operator witness/vkeys.txt and the https URL under which a proxy of yours leads to the witness.
@@ -71,9 +70,15 @@ def register(commands: Any) -> None:
         help="ml-dsa-44 (which is what it is unless given), ed25519; may be given twice for both",
     )
     serve = what.add_parser("serve", help="answer the logs")
-    serve.add_argument(
+    which = serve.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--trust",
+        type=Path,
+        metavar="HOME",
+        help="cosign every log of the publisher that this home trusts (stillwatch verify init)",
+    )
+    which.add_argument(
         "--logs",
-        required=True,
         type=Path,
         metavar="FILE",
         help="verifier keys or origins of the logs, one a line",
@@ -128,7 +133,7 @@ def _safely(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.
     def run(arguments: argparse.Namespace) -> int:
         try:
             return command(arguments)
-        except (_WrongUse, UnusableKeys, UnusableLogs, MemoryUnusable) as error:
+        except (_WrongUse, UnusableKeys, MemoryUnusable) as error:
             sys.stderr.write(f"stillwatch: {error}\n")
             return EXIT_USAGE
 
@@ -164,7 +169,7 @@ def made(arguments: argparse.Namespace, tell: Callable[[str], None]) -> WitnessS
     if arguments.each_minute < 1:
         raise _WrongUse("--each-minute: at least 1")
     own = keys.load(arguments.home, passphrase=_secret(arguments.passphrase_file))
-    logs = LogFile(arguments.logs, jwks=arguments.jwks, tell=tell)
+    logs, which = _logs(arguments, tell)
     token = arguments.monitoring_token_file
     try:
         server = WitnessServer(
@@ -185,8 +190,26 @@ def made(arguments: argparse.Namespace, tell: Callable[[str], None]) -> WitnessS
         )
     except OSError as error:
         raise _WrongUse(f"--listen: cannot listen on {arguments.listen}: {error.strerror}") from None
-    tell(f"{own.name} answers on {arguments.listen} for {len(logs.origins)} logs")
+    tell(f"{own.name} answers on {arguments.listen} for {which}")
     return server
+
+
+def _logs(arguments: argparse.Namespace, tell: Callable[[str], None]) -> tuple[Logs, str]:
+    """What it cosigns, and in words."""
+    # Here, so that the other commands start without TUF.
+    from sharing.trust.store import TrustStore
+    from sharing.witness.logs import LogFile, TrustedLogs, UnusableLogs
+
+    try:
+        if arguments.trust is None:
+            listed = LogFile(arguments.logs, jwks=arguments.jwks, tell=tell)
+            return listed, f"{len(listed.origins)} logs"
+        trusted = TrustedLogs(TrustStore(arguments.trust), tell=tell)
+        trusted.refresh()
+    except UnusableLogs as error:
+        raise _WrongUse(str(error)) from error
+    threading.Thread(target=trusted.keep_fresh, daemon=True).start()
+    return trusted, "the logs of its publisher"
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -1,25 +1,68 @@
-"""Which logs a witness cosigns: a file that lists them, read again when it changes.
+"""Which logs a witness cosigns: those of a file that lists them, or all that a publisher's trust root has.
 
-A line is a verifier key of a log (C2SP signed-note), whose name is the log's origin; or an origin alone, whose keys are
-those that sign checkpoints in the publisher's JWK Set. A log has an Ed25519 key (0x01) and an ML-DSA-44 key (0x06), and
-both sign. Empty lines, and lines that begin with `#`, say nothing.
+The file is read again when it changes. A line is a verifier key of a log (C2SP signed-note), whose name is the log's
+origin; or an origin alone, whose keys are those that sign checkpoints in the publisher's JWK Set. A log has an Ed25519
+key (0x01) and an ML-DSA-44 key (0x06), and both sign. Empty lines, and lines that begin with `#`, say nothing.
 """
 
 import json
+import threading
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sharing.signing.keys import SigningError
 from sharing.signing.note_keys import LOG_TYPES, NoteKey, log_keys
 from sharing.tlog import notes
+from sharing.trust.store import TrustStore
+from sharing.verifier.failures import TrustRootFailed
 
 _MAX_BYTES = 16 * 1024 * 1024
+_FRESH_SECONDS, _PAUSE_SECONDS = 3600.0, 60.0
 
 Keys = dict[str, list[NoteKey]]
 
 
 class UnusableLogs(Exception):
     """The list cannot be used; the sentence names the file and the line."""
+
+
+class TrustedLogs:
+    """Every log of the publisher whose root is trusted in a home (`stillwatch verify init`); refreshed now and then."""
+
+    def __init__(self, store: TrustStore, *, tell: Callable[[str], None]) -> None:
+        self._store, self._tell = store, tell
+        self._asked = threading.Event()
+
+    def keys(self, origin: str) -> Sequence[NoteKey]:
+        """The keys of a log; none if the publisher has no such log, which is looked up again soon."""
+        try:
+            self._store.ceiling(origin)
+            return self._store.log_keys(origin)
+        except (TrustRootFailed, SigningError):
+            self._asked.set()
+            return ()
+
+    def refresh(self) -> None:
+        """Fetch what is new. Raises UnusableLogs."""
+        try:
+            found = self._store.refresh(datetime.now(UTC))
+        except TrustRootFailed as error:
+            raise UnusableLogs(error.sentence) from error
+        if found.offline:
+            self._tell(f"the trust root is as it was stored: {found.offline}")
+
+    def keep_fresh(self) -> None:
+        """For ever: every hour, and sooner where an unknown log was asked about."""
+        while True:
+            time.sleep(_PAUSE_SECONDS)
+            self._asked.wait(_FRESH_SECONDS)
+            self._asked.clear()
+            try:
+                self.refresh()
+            except UnusableLogs as error:
+                self._tell(f"the logs stay as they were: {error}")
 
 
 class LogFile:

@@ -1,4 +1,7 @@
-"""python -m tests.bench [--quick] [part ...]: patterns verify desk read deep crawl ingest findings growth …"""
+"""python -m tests.bench [--quick] [part ...]
+
+Parts: patterns verify desk read deep crawl ingest findings poison growth memory trust.
+"""
 
 import argparse
 import os
@@ -18,6 +21,7 @@ from tests.bench import (
     poison,
     read,
     servers,
+    trust,
     verify,
 )
 from tests.bench.bench import Bench
@@ -32,6 +36,7 @@ PARTS = {
     "findings": findings.run,
     "growth": growth.run,
     "memory": memory.run,
+    "trust": trust.run,
 }
 # These need no service, or one of their own.
 ALONE = {"patterns": patterns.run, "verify": verify.run, "desk": desk.run}

@@ -36,6 +36,9 @@ communities:
       - {alias: green, title: Green feed, kind: feed, ceiling: green}
       - {alias: small, title: Small, kind: open, ceiling: amber, write: [lab-a], read: [lab-a]}
       - {alias: large, title: Large, kind: open, ceiling: amber, write: [lab-a], read: [lab-a]}
+      - {alias: whole, title: Appended to, kind: open, ceiling: amber, write: [lab-a], read: [lab-a]}
+      - {alias: bare, title: Appended to without a tree, kind: open, ceiling: amber, write: [lab-a], read: [lab-a]}
+      - {alias: long, title: A long log, kind: open, ceiling: amber, write: [lab-a], read: [lab-a]}
 """
 
 

@@ -211,7 +211,7 @@ def pages() -> dict[str, Any]:
 
 def bundles() -> dict[str, Any]:
     cosigners = [WITNESSES["one"], WITNESSES["two"]]
-    checkpoint = LOG.checkpoint(timestamp=NOW, witnesses=cosigners)
+    checkpoint = LOG.signed_checkpoint(timestamp=NOW, witnesses=cosigners)
     text = LOG.bundle(3, checkpoint).decode()
 
     def changed(**members: Any) -> str:
@@ -221,14 +221,14 @@ def bundles() -> dict[str, Any]:
     record = rfc8785.dumps({"submitter": "identity--00000000-0000-4000-8000-00000000000a"})
     opened = LOG.fork()
     index = opened.publish(an_indicator(7), subsalt=seed("subsalt"), record=record)
-    disclosed = opened.bundle(index, opened.checkpoint(timestamp=NOW, witnesses=cosigners))
+    disclosed = opened.bundle(index, opened.signed_checkpoint(timestamp=NOW, witnesses=cosigners))
     with_sub = json.loads(disclosed)
     with_sub["opening"]["sub"] = {"salt": b64u(seed("subsalt")), "record": record.decode()}
     swapped = json.loads(json.dumps(with_sub))
     swapped["opening"]["sub"]["record"] = record.decode().replace("0a", "0b")
     forged = LOG.fork()
     forged_index = forged.publish(an_indicator(8))
-    not_logged = json.loads(forged.bundle(forged_index, forged.checkpoint(timestamp=NOW)))
+    not_logged = json.loads(forged.bundle(forged_index, forged.signed_checkpoint(timestamp=NOW)))
     not_logged["proof"] = bytes(proofs.TlogProof(3, LOG.proof(3, checkpoint).hashes, checkpoint)).decode()
     note = notes.read(checkpoint)
     stripped = bytes(Note(note.text, note.signatures[:1] + note.signatures[2:]))
@@ -244,9 +244,9 @@ def bundles() -> dict[str, Any]:
         "the proof of another entry": (11, changed(proof=bytes(LOG.proof(2, checkpoint)).decode())),
         "too few witnesses": (
             17,
-            LOG.bundle(3, LOG.checkpoint(timestamp=NOW, witnesses=cosigners[:1])).decode(),
+            LOG.bundle(3, LOG.signed_checkpoint(timestamp=NOW, witnesses=cosigners[:1])).decode(),
         ),
-        "no witnesses": (17, LOG.bundle(3, LOG.checkpoint(timestamp=NOW)).decode()),
+        "no witnesses": (17, LOG.bundle(3, LOG.signed_checkpoint(timestamp=NOW)).decode()),
         "no ML-DSA-44 line": (10, LOG.bundle(3, stripped).decode()),
         "another submitter": (11, json.dumps(swapped)),
         "another version of the format": (20, changed(v=2)),

@@ -74,7 +74,7 @@ def note_vectors() -> dict[str, Any]:
 
 
 def checkpoint_vectors() -> dict[str, Any]:
-    raw = LOG.checkpoint(timestamp=NOW, witnesses=WITNESSES.values())
+    raw = LOG.signed_checkpoint(timestamp=NOW, witnesses=WITNESSES.values())
     note = notes.read(raw)
     tree = LOG.tree()
     ed25519, ml_dsa_44, *cosigned = note.signatures
@@ -119,12 +119,12 @@ def checkpoint_vectors() -> dict[str, Any]:
             case("both lines in the other order", lines(ml_dsa_44, ed25519), tree) | {"cosigners": []},
             case("a wrong line of a witness", lines(ed25519, ml_dsa_44, cosigned[0],
                  NoteSignature(cosigned[2].name, cosigned[2].key_id, cosigned[0].raw)), tree) | {"cosigners": ["one"]},
-            case("the example of docs/trust.md", LOG.checkpoint(2, timestamp=NOW).decode(), LOG.tree(2)) | {
+            case("the example of docs/trust.md", LOG.signed_checkpoint(2, timestamp=NOW).decode(), LOG.tree(2)) | {
                 "cosigners": []},
-            case("an empty log", empty.checkpoint(timestamp=NOW).decode(), empty.tree()) | {"cosigners": []},
+            case("an empty log", empty.signed_checkpoint(timestamp=NOW).decode(), empty.tree()) | {"cosigners": []},
             *(bad(name, code, note=text) for name, (code, text) in faults.items()),
             bad("a checkpoint of another log under the same keys", 10, note=LogSimulator(
-                OBJECT_KEY, log_keys=LOG_KEYS, origin=elsewhere).checkpoint(timestamp=NOW).decode()),
+                OBJECT_KEY, log_keys=LOG_KEYS, origin=elsewhere).signed_checkpoint(timestamp=NOW).decode()),
         ],
     }  # fmt: skip
 
@@ -203,13 +203,13 @@ def policies() -> dict[str, Any]:
 
 
 def tlog_proofs() -> dict[str, Any]:
-    checkpoint = LOG.checkpoint(timestamp=NOW, witnesses=[WITNESSES["one"], WITNESSES["three"]])
+    checkpoint = LOG.signed_checkpoint(timestamp=NOW, witnesses=[WITNESSES["one"], WITNESSES["three"]])
     proof = LOG.proof(3, checkpoint)
     text, entry = bytes(proof).decode(), LOG.entries[3].commit.hex()
-    alone = LOG.checkpoint(timestamp=NOW)
-    few = LOG.checkpoint(timestamp=NOW, witnesses=[WITNESSES["one"]])
+    alone = LOG.signed_checkpoint(timestamp=NOW)
+    few = LOG.signed_checkpoint(timestamp=NOW, witnesses=[WITNESSES["one"]])
     hashes = [notes.to_base64(one) for one in proof.hashes]
-    only = LOG.checkpoint(1, timestamp=NOW, witnesses=[WITNESSES["one"], WITNESSES["two"]])
+    only = LOG.signed_checkpoint(1, timestamp=NOW, witnesses=[WITNESSES["one"], WITNESSES["two"]])
     note = notes.read(checkpoint)
     stripped = bytes(Note(note.text, tuple(one for one in note.signatures if len(one.raw) < 1000)))
     faults = {

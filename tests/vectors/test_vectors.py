@@ -3,6 +3,7 @@
 import json
 from binascii import unhexlify
 from contextlib import nullcontext
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from sharing.signing.jws import BadSignature
 from sharing.signing.keys import KeySet
-from sharing.signing.note_keys import NoteKey, cosigners, verify_checkpoint
+from sharing.signing.note_keys import NoteKey, cosigners, log_keys, verify_checkpoint
 from sharing.tlog import checkpoints, merkle, notes, proofs, statements, tiles
 from sharing.tlog.checkpoints import MalformedCheckpoint
 from sharing.tlog.merkle import BadProof
@@ -21,11 +22,12 @@ from sharing.tlog.policy import MalformedPolicy, Policy
 from sharing.tlog.proofs import MalformedProof
 from sharing.tlog.statements import MalformedStatement
 from sharing.tlog.tiles import Coordinate, MalformedPath, MalformedTile
+from sharing.verifier.bundle import verify_bundle
 from sharing.verifier.failures import VerificationFailed
 from sharing.verifier.object import verify_object
 from sharing.verifier.page import verify_page
 from tests.vectors.generate import FILES, written
-from tests.vectors.world import HERE
+from tests.vectors.world import HERE, NOW
 
 Case = dict[str, Any]
 
@@ -255,6 +257,41 @@ def test_pages(case: Case, file: Case) -> None:
     assert (report.objects, report.start, report.end) == (case["objects"], case["start"], case["end"])
     assert [*report.withdraws] == case["withdraws"]
     assert [[*owed] for owed in report.owed] == case["owed"]
+
+
+@dataclass
+class Told:
+    """The trust that a file of vectors comes with."""
+
+    file: Case
+
+    @property
+    def keys(self) -> KeySet:
+        return KeySet.from_jwks(self.file["jwks"])
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.read(self.file["policy"].encode())
+
+    def log_keys(self, origin: str) -> list[NoteKey]:
+        return log_keys(self.file["jwks"], origin)
+
+    def ceiling(self, origin: str) -> str:
+        return str(self.file["ceiling"])
+
+    def revoked(self, kid: str, origin: str) -> None:
+        return None
+
+
+@cases("bundles.json")
+def test_bundles(case: Case, file: Case) -> None:
+    if not case["ok"]:
+        with pytest.raises(VerificationFailed) as caught:
+            verify_bundle(case["bundle"].encode(), Told(file), now=NOW)
+        assert caught.value.exit_code == case["exit"]
+        return
+    report = verify_bundle(case["bundle"].encode(), Told(file), now=NOW)
+    assert (report.index, report.object_id) == (case["index"], case["object_id"])
 
 
 @cases("ml-dsa-44.json")

@@ -20,11 +20,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
+from django.utils import timezone
 
 from config import embedded, env
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE
 from config.supervisor import Child, Supervisor
-from sharing.actions import keys
+from sharing.actions import keys, trust
+from sharing.management.commands.demo_ceremony import FOLDER
 from sharing.management.commands.load_demo import SECOND_FACTORS
 
 WEB_WORKERS = 2
@@ -87,11 +89,13 @@ class Command(BaseCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
         self._wait_for_signer(supervisor, stopping)
         call_command("rotate_keys", "--if-none", verbosity=0)
+        call_command("demo_ceremony", verbosity=0)
         stopping.check()
         if _demo_wanted() and not (home / "demo-tokens.json").exists():
             self.tell("loading the demo community")
             os.environ.setdefault("ANALYST_PASSWORD", _demo_password(home))
             call_command("load_demo", verbosity=0)
+        trust.refresh(now=timezone.now())
         connections.close_all()
         stopping.check()
 
@@ -276,6 +280,7 @@ def _banner(url: str, home: Path) -> str:
         f"  REST          {url}/api/v1/docs/",
         f"  Admin desk    {url}/admin/",
         f"  Health        {url}/health/ready",
+        f"  Trust root    {home / FOLDER / 'root.json'} (signed here, for trying only)",
         f"  State, logs   {home}",
     ]
     tokens = home / "demo-tokens.json"

@@ -44,11 +44,9 @@ def reached(arguments: argparse.Namespace) -> Iterator[Reached]:
     with client_for(arguments, location) as client:
         place = place_of(location, client, insecure=arguments.insecure_http)
         store.refresh(datetime.now(UTC), location=place.name, client=client)
-        source: Source
-        if isinstance(place, Folder) or arguments.mirror:
-            source = Mirror(place, collection)
-        else:
-            assert isinstance(place, Web)
+        mirrored = Mirror(place, collection)
+        source: Source = mirrored
+        if isinstance(place, Web) and not arguments.mirror and (api_root or not mirrored.exists()):
             source = Service(place, collection, api_root)
         yield Reached(at, store, place.name, place, source, collection)
 

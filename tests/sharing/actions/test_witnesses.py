@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts import sql
+from accounts.models import Member, Organization
+from sharing import log as trees
 from sharing import tasks, witness_policy
 from sharing.actions import witnesses
+from sharing.admin import tiles
 from sharing.models import Checkpoint, Collection, Kind, Witness, Witnessed
 from tests.sharing.actions.conftest import Shop
+from tests.sharing.admin.people import signed_in
 from tests.sharing.witness import by_hand
 from tests.sharing.witness.by_hand import Log
 from tests.sharing.witness.running import Running
@@ -92,9 +97,9 @@ class Room:
 
     def served(self, log: Log) -> int:
         """The size of the checkpoint that readers get."""
-        found = witness_policy.served(self.logs[log.origin][0].id, now=self.now)
+        found = trees.checkpoint(self.logs[log.origin][0].id, now=self.now)
         assert found is not None
-        return found[0]
+        return found.size
 
     def error(self, name: str, log: Log | None = None) -> str:
         if log is None:
@@ -128,9 +133,10 @@ def test_every_new_checkpoint_is_cosigned_and_served_once_the_quorum_is_met(room
     assert room.served(log) == 5
     room.ask("two")
     assert room.served(log) == 14
-    size, root, note = witness_policy.served(room.logs[log.origin][0].id, now=room.now) or (0, b"", b"")
-    assert (size, root) == (14, by_hand.tree(log.leaves))
-    assert note.decode() == room.row(log).note + room.row(log).cosignatures
+    head = trees.checkpoint(room.logs[log.origin][0].id, now=room.now)
+    assert head is not None
+    assert (head.size, head.root) == (14, by_hand.tree(log.leaves))
+    assert head.note.decode() == room.row(log).note + room.row(log).cosignatures
     assert room.served(other) == 300
     # The size that each had cosigned was known: nobody was asked twice.
     assert [len(one.requests) for one in room.witnesses] == [3, 3, 2]
@@ -426,3 +432,63 @@ def test_three_witnesses_of_partners_vouch_and_a_fork_convinces_none(
         done = one.status()
         assert "no-proof" in done.out
     assert hashlib.sha256(log.origin.encode()).hexdigest() not in three[0].said
+
+
+# ------------------------------------------------------------------------------------------------- the desk
+
+
+@pytest.fixture
+def operators(room: Room) -> Client:
+    operator = Organization.objects.create(slug="hub", name="Hub", sector="operator", created_at=room.now)
+    return signed_in(operator, "analyst")
+
+
+def test_the_desk_says_who_lags_who_refuses_and_which_log_is_without_a_quorum(
+    room: Room, operators: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = room.log(5)
+    room.log(6)
+    room.ask()
+    analyst = Member.objects.get(role="analyst")
+    calm = tiles.TILES["witnesses"](analyst, room.now)
+    assert (calm.count, calm.urgency) == (0, tiles.CALM)
+    room.witnesses[0].behaviour = 503
+    room.witnesses[1].latest[log.origin] = (5, bytes(32))
+    room.later(minutes=1)
+    room.grow(log, 2)
+    room.ask()
+    soon = tiles.TILES["witnesses"](analyst, room.now)
+    assert (soon.count, soon.urgency) == (2, tiles.SOON)
+    assert [[cell.text for cell in row][:2] for row in soon.rows] == [
+        ["one", "Does not answer"],
+        ["two", "Refuses"],
+        ["three", "Up to date"],
+    ]
+    room.later(minutes=25)
+    now = tiles.TILES["witnesses"](analyst, room.now)
+    assert now.urgency == tiles.NOW
+    assert "nothing newer: 1 of the logs" in now.note
+    monkeypatch.setattr(timezone, "now", lambda: room.now)
+    page = operators.get("/admin/witnesses/").text
+    for said in (
+        "2 of one, two, three",
+        "It answered 503.",
+        "It says that this log does not continue",
+        "without a quorum",
+    ):
+        assert said in page
+
+
+def test_the_desk_says_that_there_are_no_witnesses_or_that_the_policy_is_unusable(
+    room: Room, operators: Client, settings: Any
+) -> None:
+    room.path.write_text("witness\n")
+    assert "line 1: not as many words as a witness line has" in operators.get("/admin/witnesses/").text
+    assert "No witness is asked" in operators.get("/admin/home/tiles/witnesses/").text
+    settings.WITNESS_POLICY = None
+    assert "There are no witnesses" in operators.get("/admin/witnesses/").text
+    assert "There are no witnesses" in operators.get("/admin/home/tiles/witnesses/").text
+
+
+def test_the_desks_page_on_witnesses_is_the_operators_alone(room: Room) -> None:
+    assert signed_in(room.shop.lab_a, "admin").get("/admin/witnesses/").status_code == 404

@@ -246,7 +246,8 @@ def test_a_larger_tree_that_does_not_continue_the_last_is_refused(signer: Signer
 
 
 @pytest.mark.parametrize(
-    "origin", ["", "intel.example.org", "a b/log/6f1b7d3e-0c55-4d0a-9b1e-2f6c8a7d9e10", f"{ORIGIN}\n", ORIGIN.upper()]
+    "origin",
+    ["", "intel.example.org", "a b/log/6f1b7d3e-0c55-4d0a-9b1e-2f6c8a7d9e10", f"{ORIGIN}\n", ORIGIN.upper()],
 )
 def test_a_log_key_signs_for_logs_only(signer: Signer, origin: str) -> None:
     log = signer.log_signer()

@@ -49,7 +49,7 @@ class Service:
         """As trust_accept; what it took then stands."""
         signer = OneKeySigner(self.online.public_bytes(), self.online.sign)
         accepted = acceptance.accept(
-            Package.read(package.read_bytes()), self.stood, online_keyid=signer.public_key.keyid, now=now
+            Package.read(package.read_bytes()), self.stood, online_keyids={signer.public_key.keyid}, now=now
         )
         self.stood = Stood(
             accepted.roots,
@@ -243,7 +243,7 @@ def test_what_does_not_follow_is_not_accepted(tmp_path: Path, service: Service, 
 
     def refused(package: Package, sentence: str, at: datetime = NOW) -> None:
         with pytest.raises(NotAccepted, match=sentence):
-            acceptance.accept(package, stood, online_keyid=keyid, now=at)
+            acceptance.accept(package, stood, online_keyids={keyid}, now=at)
 
     refused(first, "not newer than those that stand")
     refused(

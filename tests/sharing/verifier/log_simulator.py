@@ -11,7 +11,7 @@
 
 The tree over it, as it is served:
 
-    note = log.checkpoint(timestamp=1_795_305_600)  # both lines of the log; size=2 for its first two entries
+    note = log.signed_checkpoint(timestamp=NOW)      # both lines of the log; size=2 for its first two entries
     log.tile(tiles.parse("tile/0/000.p/3"))         # the bytes of a tile, of hashes or of entries
     log.proof(1, note), log.bundle(1, note)         # a C2SP tlog-proof, and the JSON of /trust/objects/…
 
@@ -21,8 +21,8 @@ What a hostile mirror makes of an honest page:
         envelope["objects"][0]["name"] = "another"
     verify_page(rewritten(), log.keys())
 
-The log is deterministic but for its keys: salts are counted, not random. `log.fork()` is another log that says the same
-so far, under the same keys.
+The log is deterministic but for its keys: salts are counted, not random, and entries are `stride` µs apart.
+`log.fork()` is another log that says the same so far, under the same keys.
 """
 
 import json
@@ -93,6 +93,7 @@ class _Entry:
     commit: bytes
     opening: bytes
     body: bytes | None
+    added: int
     withdrawn_by: int | None = None
 
 
@@ -111,6 +112,8 @@ class LogSimulator:
         self.origin = origin
         self.entries: list[_Entry] = []
         self.now = 1_767_225_600_000_000
+        self.branch = ""
+        self.stride = 1
         self._nodes: dict[tuple[int, int], bytes] = {}
 
     def fork(self) -> Self:
@@ -196,7 +199,7 @@ class LogSimulator:
             root = merkle.node_hash(hashes.pop(), root)
         return Checkpoint(self.origin, size, root)
 
-    def checkpoint(
+    def signed_checkpoint(
         self, size: int | None = None, *, timestamp: int, witnesses: Iterable[NoteSigner] = ()
     ) -> bytes:
         """The note, with the lines of the log and of these witnesses."""
@@ -227,14 +230,16 @@ class LogSimulator:
     def _append(self, statement: bytes, body: bytes | None) -> int:
         salt = self._salt("entry")
         jws = None if body is None else sign_object(self.signer, body)
-        self.entries.append(_Entry(entry(salt, statement), pages.opening(salt, statement, jws), body))
+        self.entries.append(
+            _Entry(entry(salt, statement), pages.opening(salt, statement, jws), body, self.now)
+        )
         return len(self.entries) - 1
 
     def _salt(self, purpose: str) -> bytes:
-        return sha256(f"{purpose} {len(self.entries)}".encode()).digest()
+        return sha256(f"{purpose} {len(self.entries)}{self.branch}".encode()).digest()
 
     def _tick(self) -> int:
-        self.now += 1
+        self.now += self.stride
         return self.now
 
 

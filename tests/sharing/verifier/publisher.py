@@ -5,24 +5,28 @@
     publisher.write()                       # the mirror's files, with a checkpoint of all entries
     publisher.write(size=1)                 # or of fewer
 
-What is changed in `publisher.folder` afterwards is a hostile mirror's work; `publisher.forked()` is a hostile publisher.
+What is changed in `publisher.folder` afterwards is a hostile mirror's work; what `forked()` publishes, a hostile log's.
 """
 
 import copy
 import json
+import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sharing.signing import keys
+from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.signing.note_keys import NoteSigner, SignatureType
 from sharing.tlog import notes, tiles
 from sharing.tlog.checkpoints import Checkpoint
-from sharing.tlog.merkle import Range, leaf_hash, node_hash, root_of
+from sharing.tlog.merkle import leaf_hash, node_hash, root_of
 from sharing.tlog.notes import Note, NoteSignature
 from sharing.tlog.tiles import Coordinate
+from sharing.verifier.cli import main
 from tests.sharing.verifier.log_simulator import ORIGIN, LogSimulator
 from tests.trust_repository import NO_WITNESSES, TrustRepository
 
@@ -45,7 +49,7 @@ class Publisher(LogSimulator):
         super().__init__()
         self.folder, self.page_size = folder, page_size
         self.clock = int(time.time() if now is None else now)
-        self.log_signers = [keys.generate(), keys.generate_ml_dsa_44()]
+        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
         self.witnesses = [
             NoteSigner(name, SignatureType.COSIGNATURE_V1, keys.generate()) for name in witnesses
         ]
@@ -106,9 +110,18 @@ class Publisher(LogSimulator):
             self.put(f"pages/{start}.json", self.page(start, end))
             index.append([start, end])
         self.put("pages/index.json", json.dumps({"v": 1, "pages": index}).encode())
+        self.write_tiles(size)
+        self.put("checkpoint", self.checkpoint(size) if checkpoint is None else checkpoint)
+
+    def write_tiles(self, size: int) -> None:
+        """Those of the tree of `size`."""
         for coordinate, raw in self.tiles(size).items():
             self.put(tiles.path(coordinate.level, coordinate.index, coordinate.width), raw)
-        self.put("checkpoint", self.checkpoint(size) if checkpoint is None else checkpoint)
+
+    def republish_trust(self) -> None:
+        """What was changed in `trust` is served from now on."""
+        self._served = getattr(self, "_served", self.clock) + 1
+        self.trust.publish(datetime.fromtimestamp(self._served, UTC))
 
     def path(self, name: str) -> Path:
         return self.folder / "trust/log" / COLLECTION / name
@@ -122,6 +135,7 @@ class Publisher(LogSimulator):
         """The same publisher, keys and all, whose log may now go another way."""
         other = copy.copy(self)
         other.entries = copy.deepcopy(self.entries)
+        other.branch = " of another history"
         return other
 
 
@@ -131,16 +145,41 @@ def lines_of(checkpoint: bytes) -> tuple[str, list[str]]:
     return note.text, [notes.line(one) for one in note.signatures]
 
 
-def edge_of(publisher: Publisher, size: int) -> Range:
-    """The right edge of the tree of the first `size` entries."""
-    edge = Range()
-    edge.extend(publisher.leaves()[:size])
-    return edge
-
-
 def changed(publisher: Publisher, start: int, change: Any) -> None:
     """Changes the page that begins at `start` in the mirror: `change(envelope, entries)`."""
     path = publisher.path(f"pages/{start}.json")
     envelope = json.loads(path.read_bytes())
     change(envelope, envelope["x_stillwatch_log"]["entries"])
     path.write_bytes(json.dumps(envelope).encode())
+
+
+class Reader:
+    """A partner's machine: a home that trusts the publisher, and a copy of the feed. Commands run in this process."""
+
+    def __init__(self, publisher: Publisher, folder: Path, *, at: Path | str | None = None) -> None:
+        self.folder, self.home, self.out = folder, folder / "home", folder / "feed"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "root.json").write_bytes(publisher.trust.root_json)
+        self.at = str(at or publisher.folder)
+
+    def init(self) -> int:
+        return self.run("verify", "init", "--root", str(self.folder / "root.json"), "--at", self.at)
+
+    def sync(self, *options: str) -> int:
+        return self.run("verify", "sync", COLLECTION, "--out", str(self.out), *options)
+
+    def run(self, *arguments: str) -> int:
+        return main([*arguments, "--home", str(self.home)])
+
+    def objects(self, view: str = "latest") -> list[dict[str, Any]]:
+        """What a reader of the database sees."""
+        with closing(sqlite3.connect(self.out / "feed.sqlite3")) as database:
+            return [
+                json.loads(text)
+                for (text,) in database.execute(f"SELECT object FROM {view} ORDER BY position")
+            ]
+
+    def evidence(self) -> dict[str, bytes]:
+        """Of the last failure, by file name."""
+        folders = sorted((self.out / "evidence").iterdir())
+        return {path.name: path.read_bytes() for path in folders[-1].iterdir()}

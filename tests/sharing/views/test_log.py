@@ -419,6 +419,7 @@ def test_a_bundle_proves_one_object_offline(shop: Shop, reader: Client) -> None:
     assert bytes(entry.body or b"") in answer.content
     value = answer.json()
     assert set(value) == {"v", "object", "opening", "proof"}
+    assert isinstance(shop.signer, keys.Ed25519Signer)
     key_set = keys.KeySet.from_jwks(keys.jwks([keys.PublishedKey(shop.signer.public_jwk(), 0, 2**40)]))
     verify.verify_object(bytes(entry.body or b""), value["opening"]["jws"], key_set)
     statement = statements.read_statement(value["opening"]["stmt"].encode())

@@ -80,7 +80,8 @@ class Running:
     @property
     def serve(self) -> list[str]:
         return [
-            *("witness", "serve", "--home", str(self.home), "--logs", str(self.home / "logs.txt")),
+            *("witness", "serve", "--home", str(self.home)),
+            *(() if "--trust" in self.options else ("--logs", str(self.home / "logs.txt"))),
             *("--passphrase-file", str(self.home.parent / "passphrase")),
             *("--listen", f"127.0.0.1:{self.port}", *self.options),
         ]

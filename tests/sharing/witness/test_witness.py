@@ -8,14 +8,19 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
+from sharing.trust.store import TrustStore
+from sharing.witness import logs
 from tests.sharing.witness import by_hand
 from tests.sharing.witness.by_hand import Log, request
 from tests.sharing.witness.running import Running, running, stillwatch
+from tests.trust_repository import TrustRepository
 
 
 @pytest.fixture(scope="module")
@@ -475,9 +480,48 @@ def test_a_list_of_logs_that_cannot_be_used_is_said_in_a_sentence(
 
 def test_a_list_that_breaks_while_it_runs_stays_as_it_was(witness: Running, log: Log) -> None:
     assert witness.add(log.request(0)).status == 200
-    logs = witness.home / "logs.txt"
-    good = logs.read_text()
-    logs.write_text("two words\n")
+    listed = witness.home / "logs.txt"
+    good = listed.read_text()
+    listed.write_text("two words\n")
     assert witness.add(log.request(7)).status == 200
     assert "stays as it was" in witness.said
-    logs.write_text(good)
+    listed.write_text(good)
+
+
+def test_with_a_trust_root_it_knows_every_log_of_the_publisher_and_new_ones_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_PAUSE_SECONDS", 0.01)
+    log = Log().grow(3)
+    other = Log(f"{log.origin}/other", [], log.ed25519, log.ml_dsa).grow(4)
+    now = datetime.now(UTC)
+    publisher = TrustRepository(
+        tmp_path / "published",
+        now=now,
+        log_signers=[Ed25519Signer(log.ed25519), MlDsa44Signer(log.ml_dsa)],
+        ceilings={log.origin: "amber"},
+    )
+    TrustStore.init(tmp_path / "trusted", publisher.root_json, str(publisher.folder))
+    witness = Running.make(tmp_path, "w.example/trusting")
+    witness.options = ("--trust", str(tmp_path / "trusted"))
+    witness.start()
+    try:
+        assert witness.add(log.request(0)).status == 200
+        assert witness.add(other.request(0)).status == 404
+        publisher.ceilings[other.origin] = "green"
+        publisher.publish(now)
+        deadline = time.monotonic() + 60
+        while witness.add(other.request(0)).status != 200:
+            assert time.monotonic() < deadline, witness.said
+            time.sleep(0.05)
+        assert witness.add(Log(log.origin).grow(9).request(0)).status == 403
+    finally:
+        witness.stop()
+
+
+def test_without_a_trusted_root_it_says_how_to_get_one(tmp_path: Path) -> None:
+    witness = Running.make(tmp_path, "w.example/trusting")
+    witness.options = ("--trust", str(tmp_path / "nothing"))
+    done = stillwatch(*witness.serve[1:])
+    assert done.code == 2
+    assert "stillwatch verify init --root" in done.err
