@@ -28,7 +28,7 @@ from indicators.models import BodyFormat, Outcome
 from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
 from indicators.privacy.check import check, may_hold
-from indicators.sources import formats
+from indicators.sources import formats, signed
 from indicators.sources.items import Item, further_on
 from indicators.stix import json
 from indicators.stix.canonical import canonical
@@ -268,6 +268,9 @@ def _holds_personal_data(submission: ClaimedSubmission, lines: Sequence[_Line], 
     """
     if house.takes_personal_data:
         return False
+    # What stands where a signature should is nobody's to read: it may be anything.
+    if any(line.reason in {signed.MALFORMED, signed.MISALIGNED} for line in lines):
+        return True
     if any(
         line.reason in PERSONAL_CODES or may_hold(line.raw, prompt_text=house.takes_prompt_text)
         for line in lines
@@ -316,7 +319,7 @@ def _append(
             line.observed.object,
             tlp=line.observed.tlp,
             organization_id=submission.organization_id,
-            record=record(jws=signed) if (signed := line.observed.sender_signature) else unsigned,
+            record=record(jws=theirs) if (theirs := line.observed.sender_signature) else unsigned,
             signature=line.observed.signature,
         )
         for line in accepted
