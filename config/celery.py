@@ -80,6 +80,7 @@ app.conf.update(
         "link-audit": {"task": "accounts.tasks.link_audit", "schedule": 5.0},
         "tell-audit-head": {"task": "accounts.tasks.tell_audit_head", "schedule": 600.0},
         "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
+        "watch_withdrawals": {"task": "sharing.tasks.watch_withdrawals", "schedule": 3600.0},
         "watch_sources": {"task": "sharing.tasks.watch_sources", "schedule": 600.0},
     },
 )

@@ -236,7 +236,8 @@ class DeliveryBodyView(_Own):
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> HttpResponse:
         found = self.delivery(webhook_id, delivery_id)
-        if found.body is None:
+        # Empty: something that it told of was erased since.
+        if not found.body:
             raise exceptions.NotFound
         return HttpResponse(
             bytes(found.body),
