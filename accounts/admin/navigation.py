@@ -70,6 +70,8 @@ SECTIONS = (
             Item("Allow-list entries", "playlist_add_check", "admin:indicators_allowlistentry_changelist"),
             Item("Webhooks", "webhook", "admin:sharing_webhook_changelist"),
             Item("Deliveries", "outgoing_mail", "admin:sharing_delivery_changelist"),
+            Item("Withdrawals", "delete_history", "admin:withdrawals"),
+            Item("Legal orders", "gavel", "admin:erasures"),
             Item("Signing keys", "key", "admin:sharing_signingkey_changelist"),
         ),
     ),

@@ -182,6 +182,7 @@ def _write(
 ) -> None:
     sql.execute(
         "INSERT INTO sharing_given"
-        " (collection_id, organization_id, token_id, member, way, from_added, to_added, at, until) VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s)",
+        " (collection_id, organization_id, token_id, member, way, from_added, to_added, at, until)"
+        " SELECT %s, %s, %s, '', %s, %s, %s, %s, %s",
         (collection_id, organization_id, token_id, str(way), first, last, at, until),
     )

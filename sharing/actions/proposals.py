@@ -101,7 +101,7 @@ def propose_erasure(
     `NotPossible`, `ReasonMissing`, `NotAllowed`.
     """
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     reference = reference.strip()
     if not reference:
         raise NotPossible("reference: say which order it is")
@@ -128,7 +128,7 @@ def propose_erasure(
 def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: datetime) -> int:
     """Propose to let in again what a legal order erased; the proposal's id. `NotPossible`, …"""
     moderation.may_decide(member)
-    reason = moderation.said(reason)
+    reason = stated(reason)
     found = Proposal.objects.filter(erasure_id=erasure_id, kind=ProposalKind.ERASE).first()
     if found is None or found.erasure is None or found.erasure.state != ErasureState.DONE:
         raise NotPossible("only what is erased can be let in again")

@@ -214,7 +214,8 @@ def withdraw(
     """
     targets = sql.rows(
         "SELECT index, commitment, added, version, organization_id FROM sharing_entry"
-        " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
+        " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL"
+        " AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
         (
             log.id,
             object_id,

@@ -336,6 +336,12 @@ def report(
     ]
 
 
+@transaction.atomic
+def note_report(*, by: Actor, target: str, lines: int, now: datetime) -> None:
+    """Record that somebody took a report with them."""
+    record(by=by, now=now, action="withdrawal.report", target=target, detail={"lines": lines})
+
+
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """Who would be told if entries were erased now: an organisation, and from when to when it may have had them."""

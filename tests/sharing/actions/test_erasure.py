@@ -31,7 +31,7 @@ CANARY = "Wq7canaryZx"
 
 
 @pytest.fixture(autouse=True)
-def no_traces() -> Iterator[None]:
+def no_traces(desk: Desk) -> Iterator[None]:
     assert tables_with(CANARY) == {}
     yield
     assert files_with(CANARY, Path(settings.STILLWATCH_HOME)) == []
@@ -146,7 +146,7 @@ def test_what_came_again_after_it_was_deleted_stays(desk: Desk) -> None:
 def test_of_a_deleted_indicator_the_claim_says_nothing_and_the_feeds_say_that_it_is_revoked(
     desk: Desk,
 ) -> None:
-    one = indicator(GREEN, description=CANARY)
+    one = indicator(GREEN, labels=[CANARY])
     desk.submit(one)
 
     delete(desk, one)
@@ -194,7 +194,7 @@ def test_of_two_sources_the_other_still_stands_when_one_deletes(desk: Desk) -> N
 
 
 def test_a_raised_tlp_erases_every_version_below(desk: Desk) -> None:
-    one = indicator(GREEN, description=CANARY)
+    one = indicator(GREEN, labels=[CANARY])
     desk.submit(one)
     desk.submit(one | {"modified": stix.VERSIONS[2], "name": "Another name"})
 
@@ -207,7 +207,7 @@ def test_a_raised_tlp_erases_every_version_below(desk: Desk) -> None:
 
 
 def test_what_others_say_below_is_said_again_without_the_raised_words(desk: Desk) -> None:
-    one, other = indicator(GREEN, description=CANARY), indicator(GREEN, description="Seen here too")
+    one, other = indicator(GREEN, labels=[CANARY]), indicator(GREEN, labels=["seen-here-too"])
     desk.submit(one)
     desk.submit(other, organization=desk.shop.lab_b)
 
@@ -219,7 +219,7 @@ def test_what_others_say_below_is_said_again_without_the_raised_words(desk: Desk
 
 
 def test_a_new_version_with_a_higher_marking_erases_below_too(desk: Desk) -> None:
-    one = indicator(GREEN, description=CANARY)
+    one = indicator(GREEN, labels=[CANARY])
     desk.submit(one)
 
     desk.submit(one | {"modified": stix.VERSIONS[2], "object_marking_refs": [stix_marking(AMBER)]})
