@@ -33,7 +33,7 @@ run: $(STAMP) ## Start everything with demo content; Ctrl-C stops it
 	@exec $(BIN)/python manage.py serve
 
 test: $(STAMP) ## Run the test suite on an embedded PostgreSQL and Redis
-	$(BIN)/python -m pytest -m "not slow and not faults and not bench and not browser"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not faults and not bench and not browser"
 
 slow: $(STAMP) ## Run the long tests: ten thousand malformed bodies, twenty thousand objects
 	$(BIN)/python -m pytest -m "slow and not faults and not bench and not browser"

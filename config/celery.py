@@ -18,16 +18,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 INGEST_QUEUE = "ingest"
 PUBLISH_QUEUE = "publish"
 OUTBOUND_QUEUE = "outbound"
+TRUST_QUEUE = "trust"
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     """A task's queue: a flood of submissions never delays a publication, and a slow server elsewhere delays neither.
 
-    What calls other servers runs in a worker that holds no signing key and alone needs a way out.
+    What calls other servers runs in a worker that alone needs a way out. Checkpoints are signed while others publish.
     """
+    if name.startswith("sharing.tasks.sign"):
+        return {"queue": TRUST_QUEUE}
     if name.startswith("sharing.tasks.ingest"):
         return {"queue": INGEST_QUEUE}
-    outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver"))
+    outbound = name.startswith(("sharing.tasks.pull", "sharing.tasks.deliver", "sharing.tasks.ask"))
     return {"queue": OUTBOUND_QUEUE if outbound else PUBLISH_QUEUE}
 
 
@@ -75,12 +78,17 @@ app.conf.update(
         "sweep": {"task": "sharing.tasks.sweep", "schedule": 5.0},
         "discard-drafts": {"task": "sharing.tasks.discard_drafts", "schedule": 3600.0},
         "pull": {"task": "sharing.tasks.pull_due", "schedule": 30.0},
+        # A checkpoint without its cosignatures is not served yet.
+        "ask-witnesses": {"task": "sharing.tasks.ask_witnesses", "schedule": 5.0},
         # Confidence is published in steps of five and reckoned to the hour.
         "age": {"task": "sharing.tasks.age", "schedule": 300.0},
         "link-audit": {"task": "accounts.tasks.link_audit", "schedule": 5.0},
         "tell-audit-head": {"task": "accounts.tasks.tell_audit_head", "schedule": 600.0},
         "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
         "watch_withdrawals": {"task": "sharing.tasks.watch_withdrawals", "schedule": 3600.0},
+        # A log is signed within seconds of its growth.
+        "sign-checkpoints": {"task": "sharing.tasks.sign_checkpoints", "schedule": 10.0},
+        "forget-checkpoints": {"task": "sharing.tasks.forget_checkpoints", "schedule": 3600.0},
         "watch_sources": {"task": "sharing.tasks.watch_sources", "schedule": 600.0},
     },
 )

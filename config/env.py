@@ -129,6 +129,14 @@ def url_of(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
+def uids(name: str) -> list[int]:
+    """A comma-separated list of numeric user ids."""
+    found = names(name)
+    if not all(one.isascii() and one.isdigit() for one in found):
+        raise Misconfigured(name, f"{text(name)!r} is not a comma-separated list of numeric user ids")
+    return [int(one) for one in found]
+
+
 def names(name: str, default: Iterable[str] = ()) -> list[str]:
     """A comma-separated list."""
     return [item.strip() for item in text(name).split(",") if item.strip()] or list(default)

@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from config.celery import app
+from sharing.actions.keys import NoSigningKey, SignerRefused, signer
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,8 @@ def live(request: HttpRequest) -> JsonResponse:
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when requests can be served; else 503 and, by name, what is missing."""
+    """200 when requests can be served, with what waits for the signer if it is away; else 503 and, by name, what is
+    missing."""
     missing: dict[str, str] = {}
     checks: dict[str, Callable[[], object]] = {
         "database": _database_answers,
@@ -42,6 +44,11 @@ def ready(request: HttpRequest) -> JsonResponse:
             log.warning("health_check_failed", check=name, error=type(error).__name__)
     if missing:
         return JsonResponse({"status": "not ready", "missing": missing}, status=503)
+    try:
+        signer().held_keys()
+    except (NoSigningKey, SignerRefused) as error:
+        # Feeds are read and submissions taken without it: no reason to send anybody elsewhere.
+        return JsonResponse({"status": "ready", "waiting": {"signer": str(error)}})
     return JsonResponse({"status": "ready"})
 
 

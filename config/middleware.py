@@ -7,6 +7,7 @@ view.
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, cast
 
 from django.conf import settings
@@ -44,7 +45,7 @@ class DeskOnly:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         desk = request.path_info.startswith(self.paths)
         response = self.chain(request) if desk else self.get_response(request)
-        if not response.streaming:
+        if not response.streaming and response.status_code != HTTPStatus.NOT_MODIFIED:
             # Without a length the server would send the body in chunks.
             response.headers.setdefault("Content-Length", str(len(cast(HttpResponse, response).content)))
         return response

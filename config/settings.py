@@ -63,8 +63,22 @@ DATABASE_URL = env.secret("DATABASE_URL")
 CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
 
 SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
-SIGNING_PASSPHRASE = env.secret("SIGNING_PASSPHRASE")
-"""Opens the signing keys. Only processes that sign have it: the web server, ingest and publish."""
+SIGNER_SOCKET = env.path("SIGNER_SOCKET", embedded.socket_dir(STILLWATCH_HOME) / "signer.sock")
+"""Where the signer listens, and everybody else asks it."""
+SIGNER_CLIENT_UIDS = frozenset(env.uids("SIGNER_CLIENT_UIDS") or {os.geteuid()})
+"""Whose processes the signer answers."""
+
+
+def READ_SIGNING_PASSPHRASE() -> str:  # noqa: N802 - a setting
+    """Opens the signing keys: read by the signer, when it starts, and by nobody else."""
+    passphrase = env.secret("SIGNING_PASSPHRASE")
+    return passphrase if passphrase or MODE == "production" else _generated("signing-passphrase")
+
+
+WITNESS_POLICY = env.path("WITNESS_POLICY", Path()) if env.text("WITNESS_POLICY") else None
+"""The policy (C2SP tlog-policy) whose witnesses are asked to cosign checkpoints; None: there are no witnesses."""
+WITNESS_INTERNAL = frozenset(env.names("WITNESS_INTERNAL"))
+"""Witnesses of the policy, by name, that may be inside the operator's own network, where others are refused."""
 READ_SECRET = env.secret
 """Reads what a source's credential names, when it is needed: SOURCE_SECRET_<NAME> and its like, or their files."""
 
@@ -84,7 +98,6 @@ if MODE == "production":
         raise env.Misconfigured("SECRET_KEY", "is shorter than 40 characters")
 else:
     SECRET_KEY = SECRET_KEY or _generated("secret-key")
-    SIGNING_PASSPHRASE = SIGNING_PASSPHRASE or _generated("signing-passphrase")
 
 EMBEDDED_DATABASE = not DATABASE_URL
 EMBEDDED_BROKER = not CELERY_BROKER_URL

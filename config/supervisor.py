@@ -91,15 +91,19 @@ class Supervisor:
         self.others: dict[str, int] = {}
         """Processes that somebody else looks after, for the pid file."""
 
-    def start(self) -> None:
+    def start(self, *names: str) -> None:
+        """Start what does not run yet, or only those of these names."""
         for child in self.children:
-            child.start()
+            if child.process is None and (not names or child.name in names):
+                child.start()
         self.write_pids()
 
-    def tend(self) -> None:
-        """Restart what has died; call it often."""
+    def tend(self, *names: str) -> None:
+        """Restart what has died, or only those of these names; call it often."""
         changed = False
         for child in self.children:
+            if names and child.name not in names:
+                continue
             if child.ended():
                 assert child.process is not None
                 how, pid = child.process.returncode, child.process.pid

@@ -438,6 +438,11 @@ class Claim(models.Model):
     references = ArrayField(models.TextField())
     body = models.BinaryField(help_text="RFC 8785 bytes.")
     signature = models.TextField(help_text="Detached JWS over `body`, made when it came in.")
+    sender_signature = models.TextField(
+        default="",
+        db_default="",
+        help_text="Its sender's own detached JWS over `body`; empty where it did not sign.",
+    )
     first_received_at = models.DateTimeField()
     received_at = models.DateTimeField()
     revoked = models.BooleanField(default=False, help_text="What its source's latest version says.")

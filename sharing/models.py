@@ -5,7 +5,8 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, Value
+from django.db.models.lookups import Exact
 
 from accounts.models import Community, Member, Notice, Organization, Tlp, Token
 from indicators.models import Channel, Claim, Subject, Submission
@@ -58,6 +59,11 @@ class Collection(models.Model):
         editable=False,
         help_text="The right edge of its Merkle tree at `next_index` (tlog.merkle).",
     )
+    epoch = models.IntegerField(
+        default=0,
+        editable=False,
+        help_text="Counts what changed openings that stand, such as new signatures, and did not lengthen the log.",
+    )
 
     class Meta:
         constraints = [
@@ -77,6 +83,18 @@ class Collection(models.Model):
                 condition=~Q(kind="feed") | Q(ceiling__lt=Tlp.RED), name="collection_feed_never_red"
             ),
             models.CheckConstraint(condition=Q(profile__in=Profile.values), name="collection_profile_known"),
+            models.CheckConstraint(
+                # One hash of 32 bytes for each perfect subtree of the tree, and so for each 1 in its size.
+                condition=Exact(
+                    Func(F("edge"), function="octet_length", output_field=models.BigIntegerField()),
+                    Func(
+                        F("next_index"),
+                        template="32 * bit_count(%(expressions)s::bit(64))",
+                        output_field=models.BigIntegerField(),
+                    ),
+                ),
+                name="collection_edge_fits",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -183,6 +201,20 @@ class Tile(models.Model):
     hashes = models.BinaryField(max_length=8192)
     root = models.BinaryField(max_length=32)
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Exact(
+                    Func(F("hashes"), function="octet_length", output_field=models.IntegerField()),
+                    Value(8192),
+                )
+                & Exact(
+                    Func(F("root"), function="octet_length", output_field=models.IntegerField()), Value(32)
+                ),
+                name="tile_full",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"{self.collection_id}/{self.level}/{self.index}"
 
@@ -199,9 +231,73 @@ class Checkpoint(models.Model):
         blank=True, default="", help_text="Witnesses' signature lines over this note."
     )
     signed_at = models.DateTimeField()
+    quorum = models.BinaryField(
+        null=True, max_length=32, help_text="SHA-256 of the witness policy that its cosignatures meet."
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["collection", "quorum", "-size"],
+                condition=Q(quorum__isnull=False),
+                name="checkpoint_with_quorum",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.collection_id} at {self.size}"
+
+
+class LogRefusal(models.Model):
+    """A log that the signer refuses, for as long as it does: it does not continue what was signed of it before."""
+
+    collection = models.OneToOneField(Collection, on_delete=models.PROTECT, primary_key=True)
+    sentence = models.TextField()
+    refused_at = models.DateTimeField(help_text="When it began.")
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Witness(models.Model):
+    """A witness that the policy names with a URL, and how it fares; the rows follow the policy."""
+
+    name = models.TextField(primary_key=True, help_text="As in the policy.")
+    next_at = models.DateTimeField(help_text="It is not asked before.")
+    answered_at = models.DateTimeField(null=True, help_text="When it last answered at all.")
+    failures = models.IntegerField(default=0, help_text="Turns in a row in which it did not answer.")
+    last_error = models.TextField(blank=True, help_text="Why it did not, as long as it does not.")
+
+    class Meta:
+        verbose_name_plural = "witnesses"
+        constraints = [
+            models.CheckConstraint(condition=Q(failures__gte=0), name="witness_failures_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Witnessed(models.Model):
+    """How far one witness has cosigned one log."""
+
+    pk = models.CompositePrimaryKey("witness_id", "collection_id")
+    witness = models.ForeignKey(Witness, on_delete=models.CASCADE, db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT)
+    size = models.BigIntegerField(default=0, help_text="Of the tree that it cosigned last.")
+    cosigned_at = models.DateTimeField(null=True, help_text="When it was last asked and cosigned.")
+    next_at = models.DateTimeField(help_text="It is not asked about this log before.")
+    refusals = models.IntegerField(default=0, help_text="In a row.")
+    last_error = models.TextField(blank=True, help_text="Why it refuses, as long as it does.")
+
+    class Meta:
+        verbose_name_plural = "witnessed"
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gte=0, refusals__gte=0), name="witnessed_counted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id} at {self.size} by {self.witness_id}"
 
 
 class Release(models.Model):
@@ -634,6 +730,60 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class SubmitterKey(models.Model):
+    """The public half of a key that an organisation signs with what it submits; shown to that organisation alone.
+
+    Two organisations may register the same key without hearing of each other: a signature counts for its sender only.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="submitter_keys", db_index=False
+    )
+    kid = models.CharField(max_length=43, help_text="RFC 7638 thumbprint.")
+    jwk = models.JSONField()
+    name = models.CharField(max_length=100, help_text="What it is for, as its organisation says.")
+    registered_at = models.DateTimeField()
+    registered_by = models.TextField(help_text="The actor, as in the audit trail.")
+    retired_at = models.DateTimeField(
+        null=True, help_text="What came in from here on is not taken as signed by it; what came before stays."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "kid"], name="submitter_key_once"),
+            models.CheckConstraint(
+                condition=Q(kid__regex=r"^[A-Za-z0-9_-]{43}$"), name="submitter_key_thumbprint"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="submitter_key_named"),
+            models.CheckConstraint(
+                condition=Q(retired_at__isnull=True) | Q(retired_at__gte=F("registered_at")),
+                name="submitter_key_retires_later",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kid
+
+
+class Disclosure(models.Model):
+    """An entry whose submitter commitment was opened to an organisation, by a proposal that two people decided."""
+
+    id = models.BigAutoField(primary_key=True)
+    proposal = models.ForeignKey("Proposal", on_delete=models.PROTECT)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_index=False)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    index = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "collection", "index"], name="disclosure_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id}/{self.index} to {self.organization_id}"
 
 
 class WebhookState(models.TextChoices):

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from accounts import secrets, sql
+from accounts.models import Scope
 from accounts.queries import CALLER, Caller, caller_of
 from indicators.stix.json import MAX_OBJECT_BYTES
 from sharing.access import MAY
@@ -44,6 +45,7 @@ class Readable:
     next_index: int
     last_added: int
     largest: int
+    epoch: int
     can_read: bool
     can_write: bool
 
@@ -102,15 +104,17 @@ def api_root(organization_id: UUID, slug: str) -> ApiRoot | None:
 
 _READABLE = (
     "SELECT k.id, k.community_id, k.alias, k.title, k.description, k.kind, k.ceiling, k.next_index, k.last_added,"
-    " k.largest, g.can_read, g.can_write"
-    f" FROM {MAY} WHERE m.organization_id = %(organization)s AND c.slug = %(slug)s"
+    " k.largest, k.epoch, g.can_read, g.can_write"
+    f" FROM {MAY} WHERE m.organization_id = %(organization)s AND {{}}"
 )
+_READABLE_THERE = _READABLE.format("c.slug = %(slug)s")
 
 
 def collections(organization_id: UUID, slug: str) -> list[Readable]:
     """The collections of an API root that the organisation may see."""
     found = sql.rows(
-        _READABLE + " ORDER BY k.kind, k.ceiling, k.alias", {"organization": organization_id, "slug": slug}
+        _READABLE_THERE + " ORDER BY k.kind, k.ceiling, k.alias",
+        {"organization": organization_id, "slug": slug},
     )
     return [Readable(*row) for row in found]
 
@@ -140,13 +144,45 @@ def seat(
     return known, Readable(*found[5:])
 
 
+class Ambiguous(LookupError):
+    """Several collections that an organisation may read have this alias."""
+
+
+def log_seat(
+    *, secret: str, token_id: str | None, now: datetime, reference: str
+) -> tuple[Caller | None, Readable | None]:
+    """As `seat`, but in whatever community, and only if the organisation may read it.
+
+    Raises Ambiguous if an alias names one in several communities.
+    """
+    if not secrets.looks_like_secret(secret):
+        return None, None
+    by_id = _uuid(reference)
+    found = sql.rows(
+        _LOG_SEAT_BY_ALIAS if by_id is None else _LOG_SEAT_BY_ID,
+        {
+            "digest": secrets.digest(secret),
+            "now": now,
+            "reference": reference if by_id is None else by_id,
+        },
+    )
+    known = caller_of(found[0] if found else None, token_id=token_id, now=now)
+    if known is None or found[0][5] is None or Scope.FEED_READ not in known.scopes:
+        return known, None
+    if len(found) > 1:
+        raise Ambiguous(f"Several collections that you may read are called {reference}; name one by its id.")
+    return known, Readable(*found[0][5:])
+
+
 _SEAT = (
     f"WITH token AS ({CALLER}) SELECT token.*, seen.* FROM token LEFT JOIN LATERAL ("
     + _READABLE.replace("%(organization)s", "token.token_organization_id")
-    + " AND {}) AS seen ON TRUE"
+    + ") AS seen ON TRUE"
 )
-_SEAT_BY_ID = _SEAT.format("k.id = %(reference)s")
-_SEAT_BY_ALIAS = _SEAT.format("k.alias = %(reference)s")
+_SEAT_BY_ID = _SEAT.format("c.slug = %(slug)s AND k.id = %(reference)s")
+_SEAT_BY_ALIAS = _SEAT.format("c.slug = %(slug)s AND k.alias = %(reference)s")
+_LOG_SEAT_BY_ID = _SEAT.format("g.can_read AND k.id = %(reference)s")
+_LOG_SEAT_BY_ALIAS = _SEAT.format("g.can_read AND k.alias = %(reference)s LIMIT 2")
 
 
 def inbox(organization_id: UUID, community_id: UUID) -> UUID:
@@ -169,7 +205,7 @@ def objects_page(collection: Readable, filters: Filters, position: int | None) -
         return _EMPTY
     return _pages.recall(
         collection.id,
-        collection.next_index,
+        (collection.next_index, collection.epoch),
         (filters, position),
         lambda: _objects_page(collection, filters, position),
         lambda page: len(page.joined),
@@ -180,7 +216,7 @@ def proof_page(collection: Readable, filters: Filters, position: int | None) -> 
     """A page with what proves it. Unfiltered it is a page of the log and holds every version (docs/taxii.md)."""
     return _proofs.recall(
         collection.id,
-        collection.next_index,
+        (collection.next_index, collection.epoch),
         (filters, position),
         lambda: _proof_page(collection, filters, position),
         lambda proof: len(proof.page.joined) + len(proof.openings),

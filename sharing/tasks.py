@@ -22,6 +22,7 @@ from indicators.sources import web
 from sharing import queries
 from sharing.actions import (
     ageing,
+    checkpoints,
     deliveries,
     erasure,
     giving,
@@ -30,6 +31,7 @@ from sharing.actions import (
     tallies,
     triage,
     withdrawals,
+    witnesses,
 )
 from sharing.actions.keys import NoSigningKey, current_signer
 
@@ -216,11 +218,46 @@ def deliver_next() -> bool:
     return True
 
 
+@shared_task(name="sharing.tasks.ask_witnesses")
+def ask_witnesses() -> None:
+    """A task for each witness that has something to cosign, so that none waits for another."""
+    for name in witnesses.due(now=timezone.now()):
+        _send(ask_witness, name)
+
+
+@shared_task(name="sharing.tasks.ask_witness")
+def ask_witness(name: str) -> None:
+    """Ask one witness to cosign what is new."""
+    witnesses.ask(
+        name=name,
+        clock=timezone.now,
+        jitter=random.random(),  # noqa: S311 - it spreads attempts in time
+        tls=_tls(),
+    )
+
+
 @shared_task(name="sharing.tasks.watch_sources")
 def watch_sources() -> None:
     """Tell of sources that fell silent or speak again; forget what was delivered long ago."""
     silence.watch(now=timezone.now())
     deliveries.forget(now=timezone.now())
+
+
+@shared_task(name="sharing.tasks.sign_checkpoints")
+def sign_checkpoints() -> None:
+    """Sign the logs that grew, and those whose checkpoint is about to grow old."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    try:
+        while checkpoints.sign_due(now=timezone.now()) == checkpoints.MOST and time.monotonic() < deadline:
+            pass
+    except NoSigningKey as error:
+        log.warning("checkpoints_not_signed", reason=str(error))
+
+
+@shared_task(name="sharing.tasks.forget_checkpoints")
+def forget_checkpoints() -> None:
+    """Let old checkpoints go but the last of each day."""
+    checkpoints.forget(now=timezone.now())
 
 
 @shared_task(name="sharing.tasks.tally")

@@ -1,12 +1,24 @@
-"""TAXII, keys, schemas and REST. Each TAXII URL stands with and without its final slash (clients.md 2)."""
+"""TAXII, logs and keys, schemas and REST. Each TAXII URL stands with and without its final slash (clients.md 2)."""
 
 from django.urls import path, re_path
 
-from sharing.views import detectors, metrics, rest, schemas, taxii, trust, uploads, webhooks
+from sharing.views import (
+    detectors,
+    log,
+    metrics,
+    rest,
+    schemas,
+    submitter_keys,
+    taxii,
+    trust,
+    uploads,
+    webhooks,
+)
 
 _ROOT = r"^taxii2/(?P<community>[^/]+)"
 _COLLECTION = rf"{_ROOT}/collections/(?P<collection>[^/]+)"
 _OBJECT = rf"{_COLLECTION}/objects/(?P<object_id>[^/]+)"
+_LOG = r"^trust/log/(?P<collection>[^/]+)"
 _DELIVERY = "api/v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>"
 
 urlpatterns = [
@@ -21,6 +33,12 @@ urlpatterns = [
     re_path(r"^taxii2/?$", taxii.discovery),
     re_path(r"^taxii2/.*$", taxii.nothing),
     path(".well-known/jwks.json", trust.jwks),
+    re_path(rf"{_LOG}/checkpoint$", log.checkpoint),
+    re_path(rf"{_LOG}/(?P<tile>tile/.+)$", log.tile),
+    re_path(rf"{_LOG}/openings$", log.openings),
+    re_path(rf"{_LOG}/proof/(?P<index>[^/]+)$", log.proof),
+    re_path(r"^trust/objects/(?P<object_id>[^/]+)/(?P<version>[^/]+)$", log.bundle),
+    re_path(r"^trust/(?:log|objects)(?:/.*)?$", log.nothing),
     path("schemas/", schemas.index),
     path("schemas/<str:name>", schemas.schema),
     path("metrics", metrics.metrics),
@@ -37,6 +55,9 @@ urlpatterns = [
     path(f"{_DELIVERY}/", webhooks.DeliveryView.as_view()),
     path(f"{_DELIVERY}/body/", webhooks.DeliveryBodyView.as_view()),
     path(f"{_DELIVERY}/resend/", webhooks.ResendView.as_view()),
+    path("api/v1/keys/", submitter_keys.KeysView.as_view()),
+    path("api/v1/keys/<str:kid>/", submitter_keys.KeyView.as_view()),
+    path("api/v1/keys/<str:kid>/retire/", submitter_keys.KeyRetirementView.as_view()),
     path("api/v1/detectors/", detectors.DetectorsView.as_view()),
     path("api/v1/detectors/<int:detector_id>/", detectors.DetectorView.as_view()),
 ]

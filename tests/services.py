@@ -1,13 +1,15 @@
-"""A pytest plugin: the suite has a PostgreSQL and a Redis of its own.
+"""A pytest plugin: the suite has a PostgreSQL, a Redis and a signer of its own.
 
 It is loaded by `-p` (pyproject.toml), which is before Django's settings are read: they find a temporary
 STILLWATCH_HOME and so the sockets of services that need not run yet. The fixture `services` starts them when
 the first test asks.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ for _name in (
     "SECRET_KEY",
     "SIGNING_PASSPHRASE",
     "SIGNING_KEYS_DIR",
+    "SIGNER_SOCKET",
+    "SIGNER_CLIENT_UIDS",
     "PUBLIC_URL",
     "STILLWATCH_MODE",
     "HOST",
@@ -42,5 +46,26 @@ def services() -> Iterator[None]:
 
     postgres, redis = not env.secret("DATABASE_URL"), not env.secret("CELERY_BROKER_URL")
     running = embedded.start(HOME, postgres=postgres, redis=redis, durable=False)
-    yield
+    with _signer():
+        yield
     embedded.stop(running)
+
+
+@contextlib.contextmanager
+def _signer() -> Iterator[None]:
+    """The signer on its socket, as `manage.py signer` runs it, but in a thread: that costs no second."""
+    from django.conf import settings
+
+    from sharing.signing import server
+
+    with server.opened(
+        socket_path=settings.SIGNER_SOCKET,
+        keys_directory=settings.SIGNING_KEYS_DIR,
+        passphrase=settings.READ_SIGNING_PASSPHRASE().encode(),
+        uids=settings.SIGNER_CLIENT_UIDS,
+    ) as signer:
+        thread = threading.Thread(target=signer.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield
+        signer.shutdown()
+        thread.join()

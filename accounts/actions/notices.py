@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from accounts.models import Notice, Organization, Sector
 
 
@@ -41,6 +43,17 @@ def tell_with_operator(
     detail: dict[str, object] | None = None,
 ) -> None:
     """As `tell`; the operator is told the same, once if it is the operator's own."""
-    operators = Organization.objects.filter(sector=Sector.OPERATOR).values_list("id", flat=True)
-    for told in {organization_id, *operators}:
+    for told in {organization_id, *_operators()}:
         tell(organization_id=told, kind=kind, target=target, sentence=sentence, now=now, detail=detail)
+
+
+def tell_operator(
+    *, kind: str, target: str, sentence: str, now: datetime, detail: dict[str, object] | None = None
+) -> None:
+    """As `tell`, of what is nobody's but the service's own."""
+    for told in _operators():
+        tell(organization_id=told, kind=kind, target=target, sentence=sentence, now=now, detail=detail)
+
+
+def _operators() -> "QuerySet[Organization, UUID]":
+    return Organization.objects.filter(sector=Sector.OPERATOR).values_list("id", flat=True)

@@ -105,6 +105,7 @@ SECTIONS = (
                 "Notices", "campaign", "admin:portal_notices", _sees_portal(lambda asked: own(asked).is_told)
             ),
             Item("Tokens", "vpn_key", "admin:own_tokens", _sees_portal()),
+            Item("Our signing keys", "signature", "admin:own_keys", _sees_portal()),
             Item("Members", "person", "admin:own_members", _sees_portal(may_administer_own)),
         ),
     ),

@@ -13,8 +13,8 @@ from accounts import sql
 from indicators.actions import detectors
 from indicators.actions.detectors import Found
 from indicators.actions.submissions import ClaimedSubmission
-from indicators.models import BodyFormat
-from indicators.sources import csv, formats, misp, ocsf
+from indicators.models import BodyFormat, Channel
+from indicators.sources import csv, formats, misp, ocsf, signed
 from indicators.sources.items import Item, not_understood
 from indicators.sources.known import Known, Technique
 from indicators.stix.json import Refused
@@ -37,13 +37,17 @@ def items_of(
     `most` items, where only the beginning of a file is looked at.
     """
     body = submission.body
+    if submission.format in _SIGNED:
+        # What another server says beside its envelopes is not the word of whoever had it pulled.
+        heeded = submission.channel != Channel.PULL
+        return [
+            Item(f"objects/{number}", (part,), signature=signature if heeded else None)
+            for number, (part, signature) in enumerate(islice(_SIGNED[submission.format](body), most))
+        ]
     parts = formats.split(body, submission.format, max_bytes=len(body))
     if submission.format == BodyFormat.OCSF:
         return _findings(submission, parts[:most], campaigns, now)
-    adapter = _ADAPTERS.get(submission.format)
-    if adapter is None:
-        return [Item(f"objects/{number}", (part,)) for number, part in enumerate(parts[:most])]
-    found = adapter(
+    found = _ADAPTERS[submission.format](
         parts,
         organization_id=str(submission.organization_id),
         # When it came, not when it is ingested: what is tried again becomes the same again.
@@ -53,6 +57,7 @@ def items_of(
     return [*islice(found, most)]
 
 
+_SIGNED = {"stix": signed.in_envelope, "ndjson": signed.in_lines}
 _ADAPTERS = {"misp": misp.items, "csv": csv.items}
 
 

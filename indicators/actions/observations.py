@@ -21,10 +21,10 @@ IS_LIMITED = "coalesce(d.tier = 'review' OR d.limited_at IS NOT NULL, false)"
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An accepted object, the TLP that it counts as, the key of what it is about, and the JWS over its body.
+    """An accepted object, the TLP that it counts as, the key of what it is about, and the service's JWS over its body.
 
     `detector_id` where a detector's finding says it; `stated_tlp` is what its source marked it, where an analyst said
-    otherwise (`overridden`).
+    otherwise (`overridden`). `sender_signature` is the sender's own JWS, verified; empty where it did not sign.
     """
 
     object: StixObject
@@ -33,6 +33,7 @@ class Observed:
     signature: str
     detector_id: int | None = None
     stated_tlp: int | None = None
+    sender_signature: str = ""
 
     @property
     def marked(self) -> int:
@@ -75,13 +76,16 @@ def absorb(
     newest: dict[str, Observed] = {}
     for item in observed:
         rival = newest.get(item.object.id)
+        if rival is not None and rival.sender_signature and rival.object.body == item.object.body:
+            continue
         if rival is None or (item.object.version_key or "") >= (rival.object.version_key or ""):
             newest[item.object.id] = item
     places = _places(community_id, observed)
     held = {
-        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id, tlp)
-        for object_id, claim_id, version, digest, withdrawn, detector_id, tlp, *place in sql.rows(
+        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id, tlp, is_signed)
+        for object_id, claim_id, version, digest, withdrawn, detector_id, tlp, is_signed, *place in sql.rows(
             "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL, detector_id, tlp,"
+            " sender_signature <> '',"
             " coalesce(home_id, subject_id), subject_id FROM indicators_claim"
             f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
             (community_id, organization_id, sql.joined(newest)),
@@ -93,16 +97,19 @@ def absorb(
     moved: list[str] = []
     raised: list[tuple[int, int, int]] = []
     echoed: dict[int, int | None] = {}
+    signed_since: dict[int, str] = {}
     for object_id, item in newest.items():
         before = held.get(object_id)
         place = places[item.key]
         if before is None:
             fresh.append(item)
         else:
-            claim_id, version, digest, stood, withdrawn, detector_id, tlp = before
+            claim_id, version, digest, stood, withdrawn, detector_id, tlp, is_signed = before
             if not _supersedes(item.object, version, digest, withdrawn):
                 if detector_id not in {None, item.detector_id} and not version:
                     echoed[claim_id] = item.detector_id
+                if item.sender_signature and not is_signed and _has_digest(item.object, digest):
+                    signed_since[claim_id] = item.sender_signature
                 continue
             place = _next_place(stood, place)
             changed.append((claim_id, item, place))
@@ -115,6 +122,7 @@ def absorb(
     _insert(community_id, organization_id, submission_id, fresh, places, now)
     _update(submission_id, changed, now)
     note_raised(raised)
+    _keep_signatures(signed_since)
     stale |= dict.fromkeys(_vouch(echoed))
     said = [*fresh, *(item for _, item, _ in changed)]
     _remark(community_id, organization_id, said, now)
@@ -194,7 +202,7 @@ def erase(*, claim_ids: Sequence[int], now: datetime) -> None:
     """Destroy what claims say: body, signature and references. Each stays as a row of type and id that says nothing."""
     sql.execute(
         "UPDATE indicators_claim SET withdrawn_at = %(now)s, erased_at = %(now)s,"
-        " received_at = greatest(received_at, %(now)s), signature = '', \"references\" = '{}', body = convert_to("
+        " received_at = greatest(received_at, %(now)s), signature = '', sender_signature = '', \"references\" = '{}', body = convert_to("
         " json_build_object('type', split_part(object_id, '--', 1), 'id', object_id)::text, 'UTF8')"
         " WHERE id = ANY(%(claims)s) AND erased_at IS NULL",
         {"claims": list(claim_ids), "now": now},
@@ -444,8 +452,22 @@ def queue_all_folds(*, community_id: UUID) -> None:
 def _supersedes(stix: StixObject, version: str, digest: bytes, withdrawn: bool) -> bool:
     offered = stix.version_key or ""
     if offered == version:
-        return withdrawn or (not version and hashlib.sha256(stix.body).digest() != digest)
+        return withdrawn or (not version and not _has_digest(stix, digest))
     return offered > version
+
+
+def _has_digest(stix: StixObject, digest: bytes) -> bool:
+    return hashlib.sha256(stix.body).digest() == digest
+
+
+def _keep_signatures(signed_since: Mapping[int, str]) -> None:
+    """Keep with claims what their senders signed after they had sent it; by the claims' ids."""
+    if signed_since:
+        sql.execute(
+            "UPDATE indicators_claim c SET sender_signature = s.jws"
+            " FROM unnest(%s::int8[], %s::text[]) AS s(claim_id, jws) WHERE c.id = s.claim_id",
+            (list(signed_since), list(signed_since.values())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -605,6 +627,7 @@ def _insert(
             "references",
             "body",
             "signature",
+            "sender_signature",
             "first_received_at",
             "received_at",
             "revoked",
@@ -622,6 +645,7 @@ def _insert(
             "int2",
             "text[]",
             "bytea",
+            "text",
             "text",
             "timestamptz",
             "timestamptz",
@@ -642,6 +666,7 @@ def _insert(
                 list(item.object.references),
                 item.object.body,
                 item.signature,
+                item.sender_signature,
                 now,
                 now,
                 item.object.revoked,
@@ -657,7 +682,8 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
         cursor.executemany(
             b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
             b' stated_tlp = %s, "references" = %s, body = %s, signature = %s,'
-            b" received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL, erased_at = NULL,"
+            b" sender_signature = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL,"
+            b" erased_at = NULL,"
             b" detector_id = %s WHERE id = %s",
             [
                 (
@@ -670,6 +696,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
                     list(item.object.references),
                     item.object.body,
                     item.signature,
+                    item.sender_signature,
                     now,
                     item.object.revoked,
                     item.detector_id,

@@ -208,6 +208,7 @@ class ClaimedSubmission:
     format: str
     body: bytes
     received_at: datetime
+    channel: str
     offset: int = 0
 
 
@@ -229,7 +230,8 @@ def format_of(submission_id: UUID) -> str | None:
 def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done, not its turn, or another's."""
     found = sql.row(
-        "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format, s.body, s.received_at, s.offset"
+        "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format, s.body, s.received_at,"
+        " s.channel, s.offset"
         f" FROM indicators_submission s WHERE s.id = %s AND s.state = 'received' AND {_IN_TURN}"
         " FOR UPDATE SKIP LOCKED",
         (submission_id,),

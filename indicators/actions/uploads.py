@@ -238,16 +238,25 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
     """The first parts of an upload's file, as a submission of their own would be claimed; `NoDraft` if it is none."""
     found = sql.row(
         "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format,"
-        " s.received_at, s.body FROM indicators_submission s JOIN indicators_upload u ON u.id = s.upload_id"
+        " s.received_at, s.channel, s.body FROM indicators_submission s JOIN indicators_upload u ON u.id = s.upload_id"
         " WHERE u.id = %s AND u.is_draft AND s.part = 1",
         (upload_id,),
     )
     if found is None:
         raise NoDraft("it was submitted already, or let go")
-    submission_id, community_id, organization_id, collection_id, body_format, received_at, body = found
+    submission_id, community_id, organization_id, collection_id, body_format, received_at, channel, body = (
+        found
+    )
     first = next(stream.split(body_format, [body], sizes=stream.Sizes(part_elements=count)))
     return ClaimedSubmission(
-        submission_id, community_id, organization_id, collection_id, body_format, first.body, received_at
+        submission_id,
+        community_id,
+        organization_id,
+        collection_id,
+        body_format,
+        first.body,
+        received_at,
+        channel,
     )
 
 

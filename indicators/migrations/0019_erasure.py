@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0008_acknowledgement"),
-        ("indicators", "0017_submissions_by_age"),
+        ("indicators", "0018_sender_signatures"),
     ]
 
     operations = [

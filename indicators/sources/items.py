@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from accounts import faults
+from indicators.sources.signed import Signature
 from indicators.stix.json import Refused
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,7 @@ class Item:
     `place` says where it stands, as its sender would look for it (`findings/3`, `row 7`); `objects` are JSON texts of
     STIX 2.1 objects. An item is either refused whole, with its reason, or becomes objects. `notes` are sentences on
     what was left out or is worth knowing, and refuse nothing. A finding's `detector_id` is that of the register.
+    `signature` is the sender's own over its one object.
     """
 
     place: str
@@ -27,6 +29,7 @@ class Item:
     refusal: Refused | None = None
     notes: tuple[str, ...] = ()
     detector_id: int | None = None
+    signature: Signature = None
 
 
 def not_understood(error: Exception, place: str) -> Refused:

@@ -13,7 +13,7 @@ from itertools import islice
 
 import msgspec
 
-from indicators.sources import csv
+from indicators.sources import csv, signed
 from indicators.stix import json
 from indicators.stix.json import Refused
 
@@ -401,7 +401,12 @@ def _stix(text: _Text, sizes: Sizes) -> Iterator[Part]:
     _start_of_object(text, "the body is not a JSON object, as an envelope or a bundle is")
     part = _Gathering(sizes, b'{"objects":[', b",", b"]}")
     around, _ = yield from _members(
-        text, "objects", part, limit=sizes.element_bytes, limit_around=MAX_ENVELOPE_BYTES
+        text,
+        "objects",
+        part,
+        limit=sizes.element_bytes,
+        limit_around=MAX_ENVELOPE_BYTES,
+        but=signed.PROPERTY,
     )
     outer = json.parse(around, max_bytes=2 * MAX_ENVELOPE_BYTES)
     json.check_container(outer)
@@ -501,11 +506,17 @@ def _start_of_object(text: _Text, otherwise: str) -> None:
 
 
 def _members(
-    text: _Text, name: str, part: _Gathering, *, limit: int, limit_around: int
+    text: _Text,
+    name: str,
+    part: _Gathering,
+    *,
+    limit: int,
+    limit_around: int,
+    but: str | None = None,
 ) -> Generator[Part, None, tuple[bytes, bool]]:
     """The parts of the list that is the member `name` of the object at hand, which ends the text.
 
-    Returns the object's text with that list emptied, and whether there is one.
+    Returns the object's text with that list emptied, and whether there is one. A member named as `but` is refused.
     """
     around = bytearray(b"{")
     text.position += 1
@@ -522,6 +533,10 @@ def _members(
             text.position += 1
             around += key + b":"
             named = _is_named(key, name)
+            if but is not None and _is_named(key, but):
+                # They would have to be held until the objects come, or the objects until they do.
+                reason = "a file may be too long for them; send it as NDJSON, where each line bears its own"
+                raise Refused(signed.NOT_TAKEN, f"/{but}", reason)
             if named and seen:
                 raise Refused("duplicate-key", f"/{name}", f'the key "{name}" stands twice in one object')
             seen = seen or named

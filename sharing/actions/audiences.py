@@ -25,6 +25,7 @@ from sharing.actions.publication import NO_VERSION, Item
 from sharing.release import closure, core, reissue
 from sharing.release.attribution import attributes
 from sharing.release.policy import Unaided
+from sharing.tlog import submitters
 from sharing.tlog.statements import Reason
 
 
@@ -48,6 +49,7 @@ class Claim:
     references: list[str]
     body: bytes
     signature: str
+    sender_signature: str
     first_received_at: datetime
     received_at: datetime
     revoked: bool
@@ -200,8 +202,9 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
     weighing = [claim_id for (claim_id,) in (sql.rows(_WEIGHING, (crowded, MOST_CLAIMS)) if crowded else ())]
     for row in sql.rows(
         "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c.stated_tlp, c."references", c.body, c.signature, c.first_received_at, c.received_at, c.revoked,'
-        " c.withdrawn_at, c.home_id, s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
+        ' c.tlp, c.stated_tlp, c."references", c.body, c.signature, c.sender_signature,'
+        " c.first_received_at, c.received_at, c.revoked, c.withdrawn_at, c.home_id,"
+        " s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
         f" c.detector_id, {IS_LIMITED}, c.erased_at IS NOT NULL"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
@@ -622,8 +625,10 @@ def _unchanged(standing: Standing, speaker: Claim, seen: Sequence[Claim], erases
         speaker.tlp,
         speaker.version or None,
         signature=speaker.signature,
-        record=canonical(
-            {"organization": str(speaker.organization_id), "submission": str(speaker.submission_id), "v": 1}
+        record=submitters.record(
+            organization=str(speaker.organization_id),
+            submission=str(speaker.submission_id),
+            jws=speaker.sender_signature or None,
         ),
     )
     return _partners_view(

@@ -13,6 +13,7 @@ from accounts.actor import Actor
 from indicators.actions import observations, raw
 from indicators.stix.objects import read
 from sharing.actions import publication
+from sharing.tlog import submitters
 from sharing.tlog.statements import Reason
 
 
@@ -88,7 +89,7 @@ def _follow(
 ) -> None:
     """Let the claim say what the newest version left says, or withdraw it."""
     left = sql.row(
-        "SELECT body, tlp, opening FROM sharing_entry"
+        "SELECT body, tlp, opening, submitter FROM sharing_entry"
         " WHERE collection_id = %s AND object_id = %s AND organization_id = %s AND is_last",
         (collection_id, object_id, organization_id),
     )
@@ -102,7 +103,11 @@ def _follow(
         community_id=community_id,
         organization_id=organization_id,
         observed=observations.Observed(
-            stix, left[1], observations.subject_key(stix), json.loads(left[2])["jws"]
+            stix,
+            left[1],
+            observations.subject_key(stix),
+            json.loads(left[2])["jws"],
+            sender_signature=submitters.read_record(bytes(left[3])).jws or "",
         ),
         now=now,
     )

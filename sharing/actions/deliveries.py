@@ -24,6 +24,7 @@ from indicators.sources import web
 from indicators.stix import timestamps
 from indicators.stix.canonical import canonical
 from sharing import receipts
+from sharing.actions.keys import NoSigningKey
 from sharing.models import Attempt, Delivery, DeliveryKind, DeliveryState, Webhook, WebhookState
 from sharing.signing import jws
 from sharing.signing.keys import Signer
@@ -207,7 +208,7 @@ def write_next(*, signer: Signer, now: datetime) -> bool:
     try:
         with transaction.atomic():
             _write(*found, signer=signer, now=now)
-    except (OperationalError, psycopg.OperationalError):
+    except (OperationalError, psycopg.OperationalError, NoSigningKey):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the others are written
         log.error("delivery_not_written", delivery=str(found[0]), fault=faults.summary(error))

@@ -333,6 +333,17 @@ def _forget_names(reached: Scope) -> None:
         f" WHERE object_id = {sql.ONE_OF}",
         (ids,),
     )
+    # What opened a submitter's commitment may hold their signature.
+    told = (
+        "SELECT id FROM accounts_notice WHERE kind = 'submitter.disclosed'"
+        f" AND target IN (SELECT 'object:' || one FROM unnest({sql.LIST}) AS one)"
+    )
+    sql.execute(
+        f"UPDATE sharing_delivery SET signature = '', body = CASE WHEN state = 'pending' THEN NULL ELSE ''::bytea END"
+        f" WHERE notice_id IN ({told})",
+        (ids,),
+    )
+    sql.execute(f"UPDATE accounts_notice SET detail = detail - 'openings' WHERE id IN ({told})", (ids,))
     for table, column in (
         ("sharing_waiting", "subject_id"),
         ("indicators_likeness", "first_id"),

@@ -1,6 +1,7 @@
 """Intake: a received submission becomes entries of its collection, claims, and lines of a receipt, in one transaction.
 
-claim the row → its items (indicators.actions.adapters) → per object: strict read, identity, privacy, ceiling
+claim the row → its items (indicators.actions.adapters) → per object: strict read, identity, privacy, its sender's
+  own signature, ceiling
 → accepted or rejected with a reason
 → publication.append to the inbox or open collection → claims (absorb) → prompt templates compared (likeness)
 → what is on an allow-list → receipt lines → deliveries due → done
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -33,13 +35,15 @@ from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing import queries
-from sharing.actions import barring, deliveries, publication
+from sharing.actions import barring, deliveries, publication, submitter_keys
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
+from sharing.actions.submitter_keys import SubmitterKeys
 from sharing.models import Kind
 from sharing.release import policy
 from sharing.signing import jws
 from sharing.signing.keys import Signer
+from sharing.tlog import submitters
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +75,7 @@ class _House:
     takes_prompt_text: bool
     kind: str
     ceiling: int
+    keys: SubmitterKeys
 
 
 def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None:
@@ -84,7 +89,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         sql.lock(f"claims:{submission.community_id}:{submission.organization_id}")
         house = _house(submission)
         items = further_on(_items_of(submission, now), submission.offset)
-        lines = [line for item in items for line in _lines_of(item, house, signer)]
+        lines = [line for item in items for line in _lines_of(item, house)]
+        _sign(lines, signer)
         _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
@@ -140,13 +146,13 @@ class Foreseen:
     tlp: str
 
 
-def foresee(*, submission: ClaimedSubmission, signer: Signer, now: datetime, most: int) -> list[Foreseen]:
+def foresee(*, submission: ClaimedSubmission, now: datetime, most: int) -> list[Foreseen]:
     """What a submission's first items would become, as far as its own text decides; nothing is stored."""
     adapters.make_ready(submission.format)
     with transaction.atomic():
         house = _house(submission)
         items = _items_of(submission, now, most=most)
-        lines = [line for item in items for line in _lines_of(item, house, signer)]
+        lines = [line for item in items for line in _lines_of(item, house)]
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         # Findings make their detectors known: not before they are submitted.
@@ -174,7 +180,7 @@ def _items_of(submission: ClaimedSubmission, now: datetime, most: int | None = N
     )
 
 
-def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
+def _lines_of(item: Item, house: _House) -> list[_Line]:
     """A line for each object of an item, or one for the item where it became none; the first bears its notes."""
     if item.refusal is not None:
         code, sentence = item.refusal.code, item.refusal.sentence
@@ -183,7 +189,7 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
         said = "Read; there is nothing in it to share."
         lines = [_Line(b"", item.place, item.place, "", Outcome.DUPLICATE, "nothing-to-share", said)]
     else:
-        lines = [_examine(item.place, raw, house, signer) for raw in item.objects]
+        lines = [_examine(item, raw, house) for raw in item.objects]
     lines[0].note = " ".join(item.notes)
     if item.detector_id is not None:
         for line in lines:
@@ -192,8 +198,9 @@ def _lines_of(item: Item, house: _House, signer: Signer) -> list[_Line]:
     return lines
 
 
-def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
+def _examine(item: Item, raw: bytes, house: _House) -> _Line:
     """Read one object; every refusal becomes a line, never an exception."""
+    place = item.place
     try:
         stix = read(raw)
         key = subject_key(stix)
@@ -201,6 +208,8 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
             likeness.sketch_of(stix.value)
         if not house.takes_personal_data:
             check(stix, prompt_text=house.takes_prompt_text)
+        # Last: of an object that is refused for something else, nothing is said of its signature.
+        signature = house.keys.verified(item.signature, stix.body)
     except (json.Refused, PatternError, Unreadable) as refusal:
         object_id, modified, created = json.head(raw)
         code = "invalid-sketch" if isinstance(refusal, Unreadable) else "invalid-pattern"
@@ -227,8 +236,16 @@ def _examine(place: str, raw: bytes, house: _House, signer: Signer) -> _Line:
         counts, takes = TLP(tlp).label.upper(), TLP(house.ceiling).label.upper()
         line.sentence = f"It counts as TLP:{counts}; this collection takes TLP:{takes} at most."
         return line
-    line.observed = Observed(stix, tlp, key, jws.sign_object(signer, stix.body))
+    line.observed = Observed(stix, tlp, key, "", sender_signature=signature)
     return line
+
+
+def _sign(lines: Sequence[_Line], signer: Signer) -> None:
+    """Sign what was accepted, all at once: the signer is another process."""
+    observed = [(line, line.observed) for line in lines if line.observed is not None]
+    signatures = jws.sign_objects(signer, [one.object.body for _, one in observed])
+    for (line, one), signature in zip(observed, signatures, strict=True):
+        line.observed = replace(one, signature=signature)
 
 
 def _log_faults(submission_id: UUID, lines: Sequence[_Line]) -> None:
@@ -293,15 +310,16 @@ def _append(
     log: Log, submission: ClaimedSubmission, accepted: Sequence[_Line], signer: Signer, now: datetime
 ) -> None:
     """Put the accepted objects into the collection they were posted to; what stands there already is said so."""
-    record = canonical(
-        {"organization": str(submission.organization_id), "submission": str(submission.id), "v": 1}
+    record = partial(
+        submitters.record, organization=str(submission.organization_id), submission=str(submission.id)
     )
+    unsigned = record()
     items = [
         publication.item_of(
             line.observed.object,
             tlp=line.observed.tlp,
             organization_id=submission.organization_id,
-            record=record,
+            record=record(jws=signed) if (signed := line.observed.sender_signature) else unsigned,
             signature=line.observed.signature,
         )
         for line in accepted
@@ -399,7 +417,8 @@ def _house(submission: ClaimedSubmission) -> _House:
     )
     if found is None:
         raise LookupError(f"community, organization or collection of submission {submission.id}")
-    return _House(*found)
+    keys = submitter_keys.of(organization_id=submission.organization_id, at=submission.received_at)
+    return _House(*found, keys)
 
 
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:

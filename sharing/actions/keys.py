@@ -1,6 +1,5 @@
-"""Signing keys: made, rotated and loaded. The public half is a row, the private half an encrypted PKCS#8 file."""
+"""Signing keys: made, rotated and used. The public half is a row; the private half is in the signer process alone."""
 
-import os
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -10,87 +9,100 @@ from django.db import transaction
 
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from sharing.models import SigningKey
+from sharing.models import KeyPurpose, SigningKey
 from sharing.signing import keys
 from sharing.signing.keys import Signer
+from sharing.signing.remote import (
+    CheckpointRefused,
+    LogSigner,
+    NoSigningKey,
+    ObjectSigner,
+    SignerAway,
+    SignerClient,
+    SignerRefused,
+    TrustSigner,
+)
+from sharing.signing.wire import Purpose
+
+__all__ = ["CheckpointRefused", "NoSigningKey", "SignerAway", "SignerRefused"]
 
 # trust.md, "Keys": a new key is published at least seven days before use.
 PUBLISHED_BEFORE_USE = timedelta(days=7)
 LIFETIME = timedelta(days=90)
 
 
-class NoSigningKey(RuntimeError):
-    """No key may sign now, or its file cannot be read; the sentence says which."""
-
-
 @transaction.atomic
-def rotate(*, by: Actor, now: datetime, at_once: bool = False) -> SigningKey:
-    """Make a new key. It signs in seven days, or at once if there is none yet or `at_once`; the one before it then
-    retires."""
-    signer = keys.generate()
-    first = not SigningKey.objects.select_for_update().exists()
+def rotate(
+    *, by: Actor, now: datetime, at_once: bool = False, purpose: KeyPurpose = KeyPurpose.OBJECT
+) -> SigningKey:
+    """Have the signer make a new key. It signs in seven days, or at once if there is none yet or `at_once`; the one
+    before it then retires. Raises NoSigningKey."""
+    same = SigningKey.objects.filter(purpose=purpose)
+    first = not same.select_for_update().exists()
     use_from = now if first or at_once else now + PUBLISHED_BEFORE_USE
-    _write(signer.kid, signer.to_pem(_passphrase()))
-    SigningKey.objects.exclude(retired_at__lte=use_from).update(retired_at=use_from)
+    held = signer().generate(Purpose(purpose))
+    same.exclude(retired_at__lte=use_from).update(retired_at=use_from)
     made = SigningKey.objects.create(
-        kid=signer.kid, jwk=signer.public_jwk(), created_at=now, use_from=use_from
+        kid=held.kid, purpose=purpose, jwk=held.jwk, created_at=now, use_from=use_from
     )
     record(
         by=by,
         now=now,
         action="key.rotate",
         target=f"key:{made.kid}",
-        detail={"use_from": use_from.isoformat()},
+        detail={"purpose": str(purpose), "use_from": use_from.isoformat()},
     )
     return made
 
 
+def signer() -> SignerClient:
+    """What asks the signer process."""
+    return _client(Path(settings.SIGNER_SOCKET))
+
+
 def current_signer(*, now: datetime) -> Signer:
-    """The key that signs now: the newest whose time has come and is not over."""
-    in_use = SigningKey.objects.filter(use_from__lte=now).exclude(retired_at__lte=now)
-    key = in_use.order_by("-use_from", "-created_at").first()
-    if key is None:
-        raise NoSigningKey("there is no signing key yet: run `manage.py rotate_keys`")
-    return _load(str(_directory() / f"{key.kid}.pem"))
+    """What signs objects, receipts and deliveries now. It raises NoSigningKey, here or when it signs."""
+    return ObjectSigner(signer(), _current(KeyPurpose.OBJECT, now=now)[KeyPurpose.OBJECT].kid)
+
+
+def log_signer(*, now: datetime) -> LogSigner:
+    """What signs checkpoints now. It raises NoSigningKey, here or when it signs."""
+    current = _current(KeyPurpose.LOG, KeyPurpose.LOG_ML_DSA, now=now)
+    return LogSigner(signer(), ed25519=current[KeyPurpose.LOG].kid, ml_dsa=current[KeyPurpose.LOG_ML_DSA].kid)
+
+
+def trust_signer(*, now: datetime) -> TrustSigner:
+    """What signs metadata of the trust root's online roles now. It raises NoSigningKey, here or when it signs."""
+    current = _current(KeyPurpose.TRUST, now=now)[KeyPurpose.TRUST]
+    return TrustSigner(signer(), current.kid, current.jwk)
 
 
 def published_keys() -> list[keys.PublishedKey]:
-    """Every key that signed or will, for `/.well-known/jwks.json`."""
+    """Every key that signed objects or will, for `/.well-known/jwks.json`."""
     return [
         keys.PublishedKey(
             jwk=key.jwk,
             not_before=int(key.use_from.timestamp()),
             not_after=int((key.retired_at or key.use_from + LIFETIME).timestamp()),
         )
-        for key in SigningKey.objects.order_by("use_from", "created_at")
+        for key in SigningKey.objects.filter(purpose=KeyPurpose.OBJECT).order_by("use_from", "created_at")
         # One that was replaced before its time never signed.
         if key.retired_at is None or key.retired_at > key.use_from
     ]
 
 
+def _current(*purposes: KeyPurpose, now: datetime) -> dict[KeyPurpose, SigningKey]:
+    """By purpose the key that signs now: the newest whose time has come and is not over."""
+    in_use = SigningKey.objects.filter(purpose__in=purposes, use_from__lte=now).exclude(retired_at__lte=now)
+    # The newest comes last, and stays.
+    current = {KeyPurpose(key.purpose): key for key in in_use.order_by("use_from", "created_at")}
+    for purpose in purposes:
+        if purpose not in current:
+            missing = f"there is no signing key for {purpose.label[:1].lower()}{purpose.label[1:]} yet"
+            raise NoSigningKey(f"{missing}: run `manage.py rotate_keys --if-none`")
+    return current
+
+
 @lru_cache(maxsize=8)
-def _load(path: str) -> Signer:
-    try:
-        pem = Path(path).read_bytes()
-    except OSError as error:
-        raise NoSigningKey(f"the signing key's file cannot be read: {error.strerror}") from error
-    return keys.load(pem, _passphrase())
-
-
-def _passphrase() -> bytes:
-    return str(settings.SIGNING_PASSPHRASE).encode()
-
-
-def _directory() -> Path:
-    return Path(settings.SIGNING_KEYS_DIR)
-
-
-def _write(kid: str, pem: bytes) -> None:
-    """Durable before the row that names it; readable by its owner only."""
-    directory = _directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / f"{kid}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(descriptor)
+def _client(path: Path) -> SignerClient:
+    return SignerClient(path)

@@ -20,6 +20,7 @@ from indicators.actions import detectors, drafts, populations
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
 from sharing.actions.audiences import load_claims
+from sharing.actions.keys import NoSigningKey
 from sharing.models import ReviewState
 from sharing.signing.keys import Signer
 
@@ -88,7 +89,7 @@ def decide_many(
         batch = ids[start : start + BATCH]
         try:
             outcomes.add(_decide(batch, state, member, reason, signer, now))
-        except (OperationalError, psycopg.OperationalError, NotAllowed, ReasonMissing):
+        except (OperationalError, psycopg.OperationalError, NotAllowed, ReasonMissing, NoSigningKey):
             raise
         except Exception as error:  # noqa: BLE001 - one of them fails, and is found below
             log.error("decisions_failed", cases=len(batch), fault=faults.summary(error))
@@ -102,7 +103,7 @@ def _alone(
 ) -> Outcomes:
     try:
         return _decide([review_id], state, member, reason, signer, now)
-    except (OperationalError, psycopg.OperationalError):
+    except (OperationalError, psycopg.OperationalError, NoSigningKey):
         raise
     except Exception as error:  # noqa: BLE001 - it stays pending, and is told of
         log.error("decision_failed", case=review_id, fault=faults.summary(error))

@@ -21,7 +21,7 @@ from indicators.actions.observations import Marked
 from indicators.models import Subject
 from sharing.access import MAY
 from sharing.actions import erasure, moderation
-from sharing.models import ErasureState, Proposal, ProposalKind, ProposalState
+from sharing.models import Disclosure, ErasureState, Proposal, ProposalKind, ProposalState
 from sharing.signing.keys import Signer
 
 
@@ -337,6 +337,18 @@ def _disclose(proposal: Proposal, claim: Marked, member: Member, now: datetime) 
     """Tell the organisation who made the claim, and the submitter that it was told."""
     assert proposal.organization_id is not None
     seen = _seen_as(claim, proposal.organization_id)
+    Disclosure.objects.bulk_create(
+        [
+            Disclosure(
+                proposal=proposal,
+                organization_id=proposal.organization_id,
+                collection_id=opening["collection"],
+                index=opening["index"],
+            )
+            for opening in seen.openings
+        ],
+        ignore_conflicts=True,
+    )
     names = dict(
         Organization.objects.filter(id__in=[claim.organization_id, proposal.organization_id]).values_list(
             "id", "name"

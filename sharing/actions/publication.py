@@ -1,7 +1,8 @@
 """Publish and withdraw: the only writer of collections.
 
 A collection is an append-only log (decision 0005). Whoever writes holds its row lock, so indexes have no gaps and
-`added` strictly increases in the order in which readers come to see it.
+`added` strictly increases in the order in which readers come to see it. Entries and their Merkle tree are written
+together, so that no checkpoint can be of a tree that the entries do not come to.
 """
 
 import hashlib
@@ -21,10 +22,12 @@ from indicators.stix import timestamps
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import StixObject
+from sharing.actions import tree
 from sharing.release import reissue
 from sharing.signing import jws
 from sharing.signing.keys import Signer
 from sharing.tlog import page, statements
+from sharing.tlog.merkle import Range
 
 NO_VERSION = "-"
 
@@ -40,6 +43,7 @@ class Log:
     profile: str
     next_index: int
     last_added: int
+    edge: Range
 
     @property
     def origin(self) -> str:
@@ -96,32 +100,36 @@ class Signatures:
     signer: Signer
     _made: dict[bytes, str] = field(default_factory=dict)
 
-    def of(self, item: Item, digest: bytes) -> str:
-        """The detached JWS over an item's body, whose SHA-256 is `digest`."""
-        if item.signature is not None:
-            return item.signature
-        made = self._made.get(digest)
-        if made is None:
-            made = self._made[digest] = jws.sign_object(self.signer, item.body)
-        return made
+    def of(self, items: Sequence[tuple[Item, bytes]]) -> list[str]:
+        """The detached JWS over each item's body, whose SHA-256 stands beside it; the signer is asked once."""
+        new = {
+            digest: item.body for item, digest in items if item.signature is None and digest not in self._made
+        }
+        if new:
+            self._made.update(zip(new, jws.sign_objects(self.signer, list(new.values())), strict=True))
+        return [item.signature or self._made[digest] for item, digest in items]
 
 
 def lock(collection_ids: Iterable[UUID]) -> list[Log]:
     """Lock collections for this transaction, in one order for everybody."""
-    return [Log(*row) for row in sql.rows(_LOCK.format("id = ANY(%s)"), (list(collection_ids),))]
+    return _locked("id = ANY(%s)", list(collection_ids))
 
 
 def lock_feeds(community_id: UUID) -> list[Log]:
     """Lock all feeds of a community for this transaction."""
+    return _locked("community_id = %s AND kind = 'feed'", community_id)
+
+
+def _locked(condition: str, parameter: object) -> list[Log]:
+    found = sql.rows(
+        "SELECT id, community_id, kind, ceiling, profile, next_index, last_added, edge FROM sharing_collection"
+        f" WHERE {condition} ORDER BY id FOR NO KEY UPDATE",
+        (parameter,),
+    )
     return [
-        Log(*row) for row in sql.rows(_LOCK.format("community_id = %s AND kind = 'feed'"), (community_id,))
+        Log(*row, next_index, last_added, Range(next_index, edge))
+        for *row, next_index, last_added, edge in found
     ]
-
-
-_LOCK = (
-    "SELECT id, community_id, kind, ceiling, profile, next_index, last_added FROM sharing_collection"
-    " WHERE {} ORDER BY id FOR NO KEY UPDATE"
-)
 
 
 def item_of(
@@ -193,8 +201,8 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
         versions.first = version if versions.first is None else min(versions.first, version)
         versions.last = version if versions.last is None else max(versions.last, version)
     _unmark(log.id, marks, held)
-    _copy(log, fresh, times, versions_of, held, signatures)
-    _advance(log, len(fresh), times[-1], largest=max(len(item.body) for item, _ in fresh))
+    commitments = _copy(log, fresh, times, versions_of, held, signatures)
+    _advance(log, commitments, times[-1], largest=max(len(item.body) for item, _ in fresh))
     return placed
 
 
@@ -226,17 +234,18 @@ def withdraw(
     if not targets:
         return 0
     times = _times(_start(log, now), len(targets))
-    rows = []
+    rows, commitments = [], []
     for number, ((target, *_), added) in enumerate(zip(targets, times, strict=True)):
         salt = os.urandom(32)
         statement = statements.withdraw_statement(target=target, reason=reason, added=added)
+        commitments.append(statements.entry(salt, statement))
         rows.append(
             (
                 log.id,
                 log.next_index + number,
                 added,
                 page.opening(salt, statement, None),
-                statements.entry(salt, statement),
+                commitments[-1],
                 False,
                 False,
             )
@@ -278,7 +287,7 @@ def withdraw(
             for number, (target, _, added, version, organization_id) in enumerate(targets)
         ],
     )
-    _advance(log, len(targets), times[-1])
+    _advance(log, commitments, times[-1])
     _remark(log.id, object_id)
     return len(targets)
 
@@ -395,9 +404,11 @@ def _copy(
     versions: Sequence[str],
     held: dict[str, _Versions],
     signatures: Signatures,
-) -> None:
+) -> list[bytes]:
+    """Store the entries; what each commits to its statement by."""
+    signed = signatures.of(fresh)
     noise = os.urandom(64 * len(fresh))
-    rows = []
+    rows, commitments = [], []
     for number, ((item, digest), added, version) in enumerate(zip(fresh, times, versions, strict=True)):
         salt, blind = noise[64 * number : 64 * number + 32], noise[64 * number + 32 : 64 * number + 64]
         sub = blind if item.record is None else statements.submitter_commitment(blind, item.record)
@@ -409,6 +420,7 @@ def _copy(
             added=added,
             sub=sub,
         )
+        commitments.append(statements.entry(salt, statement))
         ends = held[item.object_id]
         rows.append(
             (
@@ -423,8 +435,8 @@ def _copy(
                 item.tlp,
                 item.organization_id,
                 item.body,
-                page.opening(salt, statement, signatures.of(item, digest)),
-                statements.entry(salt, statement),
+                page.opening(salt, statement, signed[number]),
+                commitments[-1],
                 None if item.record is None else blind,
                 item.record,
                 version == ends.first,
@@ -432,6 +444,7 @@ def _copy(
             )
         )
     sql.copy("sharing_entry", _COLUMNS, _TYPES, rows)
+    return commitments
 
 
 _COLUMNS = (
@@ -459,10 +472,13 @@ _TYPES = (
 )
 
 
-def _advance(log: Log, count: int, last_added: int, *, largest: int = 0) -> None:
-    log.next_index += count
+def _advance(log: Log, commitments: Sequence[bytes], last_added: int, *, largest: int = 0) -> None:
+    """The log's new end, and its tree's."""
+    tree.extend(log.id, log.edge, commitments)
+    log.next_index += len(commitments)
     log.last_added = last_added
     sql.execute(
-        "UPDATE sharing_collection SET next_index = %s, last_added = %s, largest = greatest(largest, %s) WHERE id = %s",
-        (log.next_index, log.last_added, largest, log.id),
+        "UPDATE sharing_collection SET next_index = %s, last_added = %s, edge = %s, largest = greatest(largest, %s)"
+        " WHERE id = %s",
+        (log.next_index, log.last_added, bytes(log.edge), largest, log.id),
     )

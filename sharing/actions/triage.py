@@ -37,6 +37,7 @@ from sharing.actions.audiences import (
     views_at,
 )
 from sharing.actions.introduction import introduce, publisher_id, service_ids
+from sharing.actions.keys import NoSigningKey
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.models import Profile
 from sharing.release import closure, policy
@@ -63,7 +64,7 @@ def publish_pending(*, community_id: UUID, signer: Signer, now: datetime) -> int
                 publish(
                     feeds=feeds, community_id=community_id, subject_ids=subject_ids, signer=signer, now=now
                 )
-        except (OperationalError, psycopg.OperationalError):
+        except (OperationalError, psycopg.OperationalError, NoSigningKey):
             raise
         except Exception as error:  # noqa: BLE001 - one of them fails, and is found below
             log.error(
@@ -90,7 +91,7 @@ def _publish_one_by_one(
                     signer=signer,
                     now=now,
                 )
-        except (OperationalError, psycopg.OperationalError):
+        except (OperationalError, psycopg.OperationalError, NoSigningKey):
             raise
         except Exception as error:  # noqa: BLE001 - it is set aside
             log.error("subject_set_aside", subject=subject_id, fault=faults.summary(error))

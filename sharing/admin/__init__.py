@@ -22,6 +22,7 @@ from sharing.admin import (
     sending,
     sources,
     subjects,
+    submitter_keys,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "sending",
     "sources",
     "subjects",
+    "submitter_keys",
 ]

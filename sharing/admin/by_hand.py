@@ -19,7 +19,6 @@ from indicators.sources import csv, formats, text
 from indicators.stix.json import Refused
 from indicators.stix.markings import TLP
 from sharing.actions import intake
-from sharing.actions.keys import current_signer
 from sharing.models import Collection, Kind
 from sharing.tasks import nudge_ingest
 
@@ -242,8 +241,7 @@ def listed_again(request: HttpRequest) -> list[text.Found]:
 def foresee(upload: Upload) -> list[intake.Foreseen]:
     """What the first rows or objects of a draft would become."""
     beginning = uploads.beginning(upload_id=upload.id, count=PREVIEWED)
-    now = timezone.now()
-    return intake.foresee(submission=beginning, signer=current_signer(now=now), now=now, most=PREVIEWED)
+    return intake.foresee(submission=beginning, now=timezone.now(), most=PREVIEWED)
 
 
 def _title(value: dict[str, Any]) -> str:

@@ -20,7 +20,6 @@ from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from indicators.actions import uploads
 from indicators.models import Submission, SubmissionState, Upload
 from indicators.sources import formats, text
-from sharing.actions.keys import NoSigningKey
 from sharing.admin.by_hand import (
     MAX_VALUES,
     TextForm,
@@ -130,11 +129,6 @@ class UploadAdmin(ReadOnly):
             foreseen = foresee(upload) if upload.part_count else []
         except uploads.NoDraft:
             return redirect("admin:indicators_upload_change", upload_id)
-        except NoSigningKey:
-            self.message_user(
-                request, "There is no signing key yet; try again in a moment.", messages.WARNING
-            )
-            foreseen = []
         title = f"What {upload} would become"
         return self._page(request, "preview", title, **foreseen_context(upload, foreseen))
 

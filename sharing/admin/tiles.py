@@ -5,7 +5,7 @@ A new one is a function under a new name in `TILES`; the home page loads each by
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
@@ -17,7 +17,7 @@ from indicators.models import Detector, Source
 from sharing import desk, feeds
 from sharing.actions.keys import LIFETIME
 from sharing.admin.sources import OVERDUE, state_of
-from sharing.models import Proposal, ProposalState, SigningKey, Silence, Webhook, WebhookState
+from sharing.models import LogRefusal, Proposal, ProposalState, SigningKey, Silence, Webhook, WebhookState
 from sharing.notices import unseen
 from sharing.queue import Filters
 
@@ -27,6 +27,7 @@ MOST_COUNTED = 2000
 EXPIRES_WITHIN = timedelta(days=7)
 CREDENTIALS_WITHIN = timedelta(days=14)
 LATE_READER = timedelta(days=1)
+UNSIGNED_AFTER = timedelta(minutes=2)
 
 CALM, SOON, NOW = "calm", "soon", "now"
 
@@ -388,6 +389,47 @@ def notices(member: Member, now: datetime) -> Tile:
     )
 
 
+def signing(member: Member, now: datetime) -> Tile:
+    """Logs that the signer refuses, and logs that grew and have had no checkpoint since."""
+    refused = LogRefusal.objects.select_related("collection__community").order_by("refused_at")
+    late = sql.rows(
+        "SELECT c.slug, k.alias, k.last_added FROM sharing_collection k"
+        " JOIN accounts_community c ON c.id = k.community_id"
+        " LEFT JOIN LATERAL (SELECT size, signed_at FROM sharing_checkpoint WHERE collection_id = k.id"
+        " ORDER BY size DESC LIMIT 1) AS p ON TRUE LEFT JOIN sharing_logrefusal r ON r.collection_id = k.id"
+        " WHERE r.collection_id IS NULL AND p.size IS DISTINCT FROM k.next_index AND k.next_index > 0"
+        " AND k.last_added < %s ORDER BY k.last_added LIMIT %s",
+        (int((now - UNSIGNED_AFTER).timestamp() * 1_000_000), MOST_COUNTED),
+    )
+    rows = [
+        [
+            Cell(f"{one.collection.community.slug}, {one.collection.alias}"),
+            Cell(one.sentence),
+            Cell(_when(one.refused_at), tone="sw-bad"),
+        ]
+        for one in refused[:SHOWN]
+    ]
+    rows += [
+        [
+            Cell(f"{community}, {alias}"),
+            Cell("It grew and was not signed since; is the signer running?"),
+            Cell(_when(datetime.fromtimestamp(added / 1_000_000, UTC)), tone="sw-warn"),
+        ]
+        for community, alias, added in late[: SHOWN - len(rows)]
+    ]
+    count = refused.count() + len(late)
+    return Tile(
+        "Logs that are not signed",
+        min(count, MOST_COUNTED),
+        reverse("admin:sharing_collection_changelist"),
+        NOW if count else CALM,
+        "Every log has a checkpoint of what it holds.",
+        ("Log", "Why", "Since"),
+        rows,
+        is_more=count > MOST_COUNTED,
+    )
+
+
 TILES: dict[str, Callable[[Member, datetime], Tile]] = {
     "reviews": reviews,
     "proposals": proposals,
@@ -398,6 +440,7 @@ TILES: dict[str, Callable[[Member, datetime], Tile]] = {
     "expiring": expiring,
     "soon-low": soon_low,
     "credentials": credentials,
+    "signing": signing,
     "notices": notices,
 }
 

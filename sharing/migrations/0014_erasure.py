@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0008_acknowledgement"),
         ("indicators", "0019_erasure"),
-        ("sharing", "0009_merkle_tree"),
+        ("sharing", "0015_submitters"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,6 +8,7 @@ The type says what the bytes are, so that no receipt can be taken for an object 
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +26,10 @@ RECEIPT = "stillwatch-receipt+jws"
 """A receipt: what became of each object of a submission."""
 DELIVERY = "stillwatch-delivery+jws"
 """The body of a webhook's delivery."""
+SUBMITTER_KEY = "stillwatch-submitter-key+jws"
+"""The registration of a key that an organisation signs with what it submits."""
+TYPES = frozenset({OBJECT, RECEIPT, DELIVERY})
+"""All that an object key signs: the signer refuses whatever else (`sharing.signing.service`)."""
 
 
 class MalformedSignature(SigningError):
@@ -40,9 +45,18 @@ def sign_object(signer: Signer, body: bytes) -> str:
     return sign(signer, body, typ=OBJECT)
 
 
+def sign_objects(signer: Signer, bodies: Sequence[bytes]) -> list[str]:
+    """As `sign_object`, of many at once: a signer in another process is asked once."""
+    header = encoded_header(signer.kid, OBJECT)
+    encode = base64url.encode_bytes
+    signatures = signer.sign_many([b"%b.%b" % (header, encode(body)) for body in bodies])
+    start = header.decode("ascii")
+    return [f"{start}..{base64url.encode(signature)}" for signature in signatures]
+
+
 def sign(signer: Signer, body: bytes, *, typ: str) -> str:
     """The detached compact JWS over `body`, which is of the type `typ` and is not looked at."""
-    header = _encoded_header(signer.kid, typ)
+    header = encoded_header(signer.kid, typ)
     signature = signer.sign(b"%b.%b" % (header, base64url.encode_bytes(body)))
     return (b"%b..%b" % (header, base64url.encode_bytes(signature))).decode("ascii")
 
@@ -57,10 +71,8 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
 
     Raises MalformedSignature, UnknownKey or BadSignature, looked for in this order.
     """
-    header, separator, encoded = jws.partition("..")
-    if not separator:
-        raise MalformedSignature("a signature is a header and a signature with '..' between them")
-    kid = _kid(header, typ)
+    kid = kid_of(jws, typ=typ)
+    header, _, encoded = jws.partition("..")
     try:
         signature = base64url.decode(encoded)
     except base64url.NotBase64url as error:
@@ -75,14 +87,24 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
     return kid
 
 
+def kid_of(jws: str, *, typ: str) -> str:
+    """The `kid` that a detached JWS names, before anything of it is verified. Raises MalformedSignature."""
+    header, separator, _ = jws.partition("..")
+    if not separator:
+        raise MalformedSignature("a signature is a header and a signature with '..' between them")
+    return _kid(header, typ)
+
+
 @lru_cache(maxsize=64)
-def _encoded_header(kid: str, typ: str) -> bytes:
+def encoded_header(kid: str, typ: str) -> bytes:
+    """What a signing input begins with, up to its dot."""
     header = f'{{"alg":"{ALGORITHM}","kid":"{kid}","typ":"{typ}"}}'
     if not _HEADER.fullmatch(header):
         raise MalformedSignature("the signer's kid is not an RFC 7638 thumbprint")
     return base64url.encode_bytes(header.encode("ascii"))
 
 
+@lru_cache(maxsize=64)
 def _kid(encoded_header: str, typ: str) -> str:
     """Matched, not parsed: a header that must be known to the byte leaves a JSON parser nothing to decide."""
     try:

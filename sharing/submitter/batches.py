@@ -6,13 +6,15 @@ import select
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 BATCH_LINES = 500
 BATCH_BYTES = 2_000_000
 _CHUNK = 1 << 16
 _TICK = 0.2
 _BOM = b"\xef\xbb\xbf"
+SIGNATURES = "x_stillwatch_signatures"
+"""Beside the objects of an envelope or bundle: the signature of each, or null."""
 
 
 class Unreadable(ValueError):
@@ -92,7 +94,8 @@ def _checked(number: int, text: bytes) -> Line:
 def objects_of(text: str) -> Iterator[Line]:
     """The objects of one JSON text, as they stand there: of its list `objects`, of a list, or itself.
 
-    `Unreadable` if it is none of these.
+    Those that bear signatures beside them (`SIGNATURES`) have them around themselves, as a line has. `Unreadable` if
+    it is none of these.
     """
     try:
         slices = _slices(text.removeprefix("\ufeff"))
@@ -106,7 +109,7 @@ def objects_of(text: str) -> Iterator[Line]:
 
 
 def _slices(text: str) -> list[str]:
-    decoder, found = json.JSONDecoder(), None
+    decoder, found, signatures = json.JSONDecoder(), None, None
     start = _skip(text, 0)
     if text[start] == "[":
         found, end = _elements(decoder, text, start)
@@ -118,7 +121,8 @@ def _slices(text: str) -> list[str]:
             if key == "objects" and text[end] == "[":
                 found, end = _elements(decoder, text, end)
             else:
-                _, end = decoder.raw_decode(text, end)
+                value, end = decoder.raw_decode(text, end)
+                signatures = value if key == SIGNATURES else signatures
             end = _skip(text, end)
             if text[end] != "}":
                 end = _expect(text, end, ",")
@@ -128,7 +132,18 @@ def _slices(text: str) -> list[str]:
         raise json.JSONDecodeError("an object or a list is expected", text, start)
     if text[end:].strip(" \t\r\n"):
         raise json.JSONDecodeError("something follows the JSON text", text, _skip(text, end))
-    return found
+    return found if signatures is None else _bearing(found, signatures)
+
+
+def _bearing(objects: list[str], signatures: Any) -> list[str]:
+    if not isinstance(signatures, list) or len(signatures) != len(objects):
+        raise Unreadable(
+            f"{SIGNATURES} has no entry for each of the {len(objects):,} objects, null where none is signed"
+        )
+    return [
+        text if signature is None else f'{{"jws":{json.dumps(signature)},"object":{text}}}'
+        for signature, text in zip(signatures, objects, strict=True)
+    ]
 
 
 def _elements(decoder: json.JSONDecoder, text: str, start: int) -> tuple[list[str], int]:

@@ -3,9 +3,7 @@
 import argparse
 import codecs
 import hashlib
-import ipaddress
 import os
-import ssl
 import stat
 import sys
 import time
@@ -14,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from sharing.submitter import batches
+from sharing.signing.keys import Signer
+from sharing.submitter import batches, key_files
 from sharing.submitter.batches import Batch, Line, Unreadable
+from sharing.submitter.connection import WrongUse, certificates, is_loopback, server_url, token_secret
 from sharing.submitter.journal import Acknowledged, Journal, Task, Unusable
 from sharing.submitter.progress import Events, Progress
+from sharing.submitter.signing import signed
 
 if TYPE_CHECKING:
     from sharing.submitter.delivery import Delivery
@@ -42,7 +42,7 @@ examples:
   export STILLWATCH_URL=https://intel.example.org STILLWATCH_TOKEN_FILE=/etc/stillwatch/token
   stillwatch submit detections.ndjson --wait
   detector | stillwatch submit - --format ocsf --community frontier --json
-  stillwatch submit bundle.json
+  stillwatch submit bundle.json --sign acme.pem --passphrase-file /etc/stillwatch/passphrase
 
 exit codes:
     0  everything was taken (with --wait: and nothing of it was rejected)
@@ -52,10 +52,6 @@ exit codes:
     4  delivered, but --wait ended before every receipt was complete
   130  interrupted; the same command goes on
 """
-
-
-class _WrongUse(Exception):
-    """The sentence says what is wrong."""
 
 
 @dataclass(slots=True)
@@ -101,6 +97,18 @@ def register(commands: Any) -> None:
         help="ndjson: STIX objects, one a line; stix: one bundle, envelope or list of them; ocsf: Detection Findings,"
         " one a line. Unless given, a file that begins with a whole object on its first line is ndjson, any other stix,"
         " and standard input ndjson",
+    )
+    form.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY.pem",
+        help="sign each object with a key of your own, made by `stillwatch keys` and registered",
+    )
+    form.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="of the key, its first line; asked for unless given",
     )
     form.add_argument("--batch-lines", type=_positive, metavar="N", default=batches.BATCH_LINES)
     form.add_argument("--batch-bytes", type=_positive, metavar="N", default=batches.BATCH_BYTES)
@@ -151,9 +159,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     progress = Progress(size=0, quiet=arguments.quiet)
     try:
-        url = _url(arguments.url or os.environ.get("STILLWATCH_URL", ""), arguments.insecure_http)
-        token = _token(arguments)
+        url = server_url(
+            arguments.url or os.environ.get("STILLWATCH_URL", ""), insecure=arguments.insecure_http
+        )
+        token = token_secret(arguments.token_file, in_sight=arguments.token_in_sight)
         source = _Source.of(arguments)
+        signer = _signer(arguments, source.format)
         progress = Progress(size=source.size, quiet=arguments.quiet)
         task = Task(
             url,
@@ -162,6 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
             source.digest,
             arguments.batch_lines,
             arguments.batch_bytes,
+            "" if signer is None else signer.kid,
         )
         with (
             Journal.open(source.state, task) as journal,
@@ -169,9 +181,9 @@ def run(arguments: argparse.Namespace) -> int:
                 base_url=url,
                 headers={"Authorization": f"Bearer {token}", "User-Agent": "stillwatch-submit"},
                 timeout=httpx.Timeout(60, connect=10),
-                verify=_trust(arguments.ca_file),
+                verify=certificates(arguments.ca_file),
                 # A proxy of the environment is for others' machines.
-                trust_env=not _is_loopback(urlsplit(url).hostname or ""),
+                trust_env=not is_loopback(url),
             ) as client,
         ):
             delivery = Delivery(
@@ -189,6 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _Result(),
                 source.noun,
                 arguments.patience if arguments.wait else None,
+                signer,
             )
             try:
                 return submit.all(source, arguments)
@@ -197,12 +210,12 @@ def run(arguments: argparse.Namespace) -> int:
             except KeyboardInterrupt:
                 return submit.broke_off("interrupted", 130, source)
             except Unreadable as error:
-                raise _WrongUse(f"{arguments.file}: {error}") from None
+                raise WrongUse(f"{arguments.file}: {error}") from None
             except BrokenPipeError:
                 raise
             except OSError as error:
                 return submit.broke_off(f"{arguments.file}: {error.strerror or error}", EXIT_USAGE, source)
-    except (_WrongUse, Unusable) as error:
+    except (WrongUse, Unusable, key_files.NoKey) as error:
         progress.say(str(error))
         return EXIT_USAGE
     except BrokenPipeError:
@@ -234,7 +247,7 @@ class _Source:
         try:
             with path.open("rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise _WrongUse(f"{path} is no file; give it to standard input and name -")
+                    raise WrongUse(f"{path} is no file; give it to standard input and name -")
                 first = b""
                 while not first and (line := file.readline(batches.BATCH_BYTES)):
                     first = line.removeprefix(codecs.BOM_UTF8).strip()
@@ -244,7 +257,7 @@ class _Source:
                     digest.update(block)
                     size += len(block)
         except OSError as error:
-            raise _WrongUse(f"cannot read {path}: {error.strerror}") from None
+            raise WrongUse(f"cannot read {path}: {error.strerror}") from None
         lines = path.suffix in {".ndjson", ".jsonl"} or not first or _is_object(first)
         found = arguments.format or ("ndjson" if lines else "stix")
         state = arguments.state or path.with_name(path.name + STATE_SUFFIX)
@@ -277,12 +290,16 @@ class _Submit:
     result: _Result
     noun: str
     wait: float | None
+    signer: Signer | None = None
     outstanding: deque[Acknowledged] = field(default_factory=deque)
 
     def all(self, source: _Source, arguments: argparse.Namespace) -> int:
         """Send every batch that is not acknowledged, and wait for receipts if asked to."""
+        lines = source.lines(arguments)
+        if (signer := self.signer) is not None:
+            lines = (line and signed(line, signer) for line in lines)
         for batch in batches.cut(
-            source.lines(arguments),
+            lines,
             max_lines=arguments.batch_lines,
             max_bytes=arguments.batch_bytes,
             linger=arguments.linger if source.path is None and source.state is None else None,
@@ -422,66 +439,14 @@ def _is_object(first: bytes) -> bool:
     return len(found) == 1 and found[0].text == first
 
 
-def _url(text: str, insecure: bool) -> str:
-    text = text.strip().rstrip("/")
-    if not text:
-        raise _WrongUse("--url or STILLWATCH_URL is needed: https://HOST of the server")
-    try:
-        parts = urlsplit(text)
-        host, usable = parts.hostname or "", parts.port != 0
-    except ValueError:
-        host, usable = "", False
-    if (
-        not usable
-        or not host
-        or parts.scheme not in {"http", "https"}
-        or parts.path
-        or parts.query
-        or "@" in parts.netloc
-    ):
-        raise _WrongUse(f"--url: {text!r} is not of the form https://HOST or https://HOST:PORT")
-    if parts.scheme == "http" and not insecure and not _is_loopback(host):
-        raise _WrongUse(
-            "--url: without TLS anybody on the way can read the token; use https, or --insecure-http"
+def _signer(arguments: argparse.Namespace, body_format: str) -> Signer | None:
+    if arguments.sign is None:
+        return None
+    if body_format == "ocsf":
+        raise WrongUse(
+            "--sign: what findings become is written by the service, so their sender cannot sign it"
         )
-    return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _token(arguments: argparse.Namespace) -> str:
-    if arguments.token_in_sight is not None:
-        raise _WrongUse("a token on the command line can be seen by others; put it into a --token-file")
-    named = arguments.token_file or os.environ.get("STILLWATCH_TOKEN_FILE", "").strip()
-    token = os.environ.get("STILLWATCH_TOKEN", "").strip()
-    if named and token and arguments.token_file is None:
-        raise _WrongUse("set either STILLWATCH_TOKEN or STILLWATCH_TOKEN_FILE, not both")
-    if named:
-        try:
-            token = Path(named).read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise _WrongUse(f"cannot read the token file {named}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise _WrongUse(f"the token file {named} holds no token") from None
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise _WrongUse(
-            "a token is needed: the secret in --token-file, STILLWATCH_TOKEN_FILE or STILLWATCH_TOKEN"
-        )
-    return token
-
-
-def _trust(file: Path | None) -> ssl.SSLContext | bool:
-    if file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=file)
-    except (OSError, ssl.SSLError) as error:
-        raise _WrongUse(f"--ca-file: cannot use {file}: {error}") from None
+    return key_files.load(arguments.sign, key_files.passphrase(arguments.passphrase_file))
 
 
 def _positive(text: str) -> int:

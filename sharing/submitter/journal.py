@@ -32,6 +32,7 @@ class Task:
     input: str
     batch_lines: int
     batch_bytes: int
+    signed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,10 @@ class Journal:
             return journal
         first, *rest = (_parsed(line, path) for line in whole.splitlines())
         for name, value in {"stillwatch_submit": _FORM, **asdict(task)}.items():
-            if first.get(name) != value:
-                raise Unusable(_differs(path, name, first.get(name), value))
+            # What was begun before there were signatures was not signed.
+            before = first.get(name, "")
+            if before != value:
+                raise Unusable(_differs(path, name, before, value))
         try:
             known = [Acknowledged(**{**one, "runs": tuple(map(tuple, one["runs"]))}) for one in rest]
             return cls(str(first["run"]), {one.batch: one for one in known}, descriptor, path)
@@ -143,4 +146,7 @@ def _differs(path: Path, name: str, before: object, now: object) -> str:
         case "batch_lines" | "batch_bytes":
             option = "--" + name.replace("_", "-")
             return f"the state {path} was begun with {option} {before}; go on with that, or {remove}"
+        case "signed_by":
+            how = f"signed by {before}" if before else "without --sign"
+            return f"the state {path} was begun {how}; go on so, or {remove}"
     return f"the state {path} was begun with {name} {before!r}, not {now!r}; {remove}"

@@ -98,6 +98,7 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[byte
     §2.1.3.2)."""
     if not 0 <= index < size:
         raise BadProof(f"there is no leaf {index} in a tree of {size}")
+    _check_sizes(leaf, root, *proof)
     at, last, found = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
@@ -143,13 +144,15 @@ def verify_consistency(
     """Raises BadProof unless the first tree is the beginning of the second (RFC 9162 §2.1.4.2)."""
     if not 0 <= first <= second:
         raise BadProof(f"a tree of {first} is not the beginning of one of {second}")
-    if first == 0:
-        if proof or first_root != EMPTY_ROOT:
-            raise BadProof("an empty tree has the empty root, and needs no proof")
-        return
+    _check_sizes(first_root, second_root, *proof)
     if first == second:
         if proof or first_root != second_root:
             raise BadProof("two roots at the same size")
+        return
+    if first == 0:
+        # Every tree begins with the empty one; what the second root is, this cannot tell.
+        if proof or first_root != EMPTY_ROOT:
+            raise BadProof("an empty tree has the empty root, and needs no proof")
         return
     # A first tree that is perfect is its own first node, which the proof leaves out.
     path = [first_root, *proof] if first & (first - 1) == 0 else list(proof)
@@ -199,6 +202,12 @@ def _fold(hashes: Sequence[bytes]) -> bytes:
     for left in reversed(hashes[:-1]):
         folded = node_hash(left, folded)
     return folded
+
+
+def _check_sizes(*hashes: bytes) -> None:
+    # Two hashes that are not 32 bytes each could be divided elsewhere and join to the same bytes.
+    if any(len(one) != HASH_SIZE for one in hashes):
+        raise BadProof(f"a hash is not {HASH_SIZE} bytes")
 
 
 def _split(count: int) -> int:

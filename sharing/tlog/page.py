@@ -8,7 +8,8 @@ opening, of an erased one its commitment. Filtered, there is one opening for eve
 objects of a page stand in the order of their entries.
 
     opening     {"jws":"<detached JWS>","salt":"<b64u, 32 bytes>","stmt":"<JCS text of the statement>"}
-                a `withdraw` statement has no object and so no "jws"
+                a `withdraw` statement has no object and so no "jws"; a bundle that discloses the submitter
+                has one more, "sub":{"record":"<JCS text of the record>","salt":"<b64u, 32 bytes>"}
     withdrawn   {"commit":"<b64u of the 33 entry bytes>","withdrawn_by":<index of the `withdraw` statement>}
 
 `stmt` is the statement's text inside a JSON string, not a JSON object: the entry commits to those exact
@@ -38,16 +39,32 @@ def withdrawn(commit: bytes, withdrawn_by: int) -> bytes:
 
 
 def proof_bytes(entries: Iterable[bytes]) -> bytes:
-    """The `joined` of the two functions below."""
+    """The `joined` of the functions below."""
     return b",".join(entries)
+
+
+def log_value(origin: str, start: int, end: int, joined: bytes) -> bytes:
+    """What opens the indexes [start, end): the property's value."""
+    head = b'{"v":1,"origin":%b,' % _quoted(origin).encode()
+    return b'%b"start":%d,"end":%d,"entries":[%b]}' % (head, start, end, joined)
 
 
 def log_property(origin: str, start: int, end: int, joined: bytes) -> bytes:
     """`"x_stillwatch_log":{…}`, name and value, for an unfiltered page over the indexes [start, end)."""
-    head = b'"%b":{"v":1,"origin":%b,' % (PROPERTY.encode(), _quoted(origin).encode())
-    return b'%b"start":%d,"end":%d,"entries":[%b]}' % (head, start, end, joined)
+    return b'"%b":%b' % (PROPERTY.encode(), log_value(origin, start, end, joined))
 
 
 def filtered_log_property(origin: str, joined: bytes) -> bytes:
     """`"x_stillwatch_log":{…}`, name and value, for a filtered page: signatures, no claim of completeness."""
     return b'"%b":{"v":1,"origin":%b,"entries":[%b]}' % (PROPERTY.encode(), _quoted(origin).encode(), joined)
+
+
+def disclosed(opening: bytes, subsalt: bytes, record: bytes) -> bytes:
+    """An opening with what opens its statement's `sub`, for whom its submitter was disclosed to."""
+    said = _quoted(record.decode()).encode()
+    return b'%b,"sub":{"record":%b,"salt":"%b"}}' % (opening[:-1], said, _b64u(subsalt))
+
+
+def bundle(body: bytes, opening: bytes, proof: bytes) -> bytes:
+    """What proves one object offline: its bytes as signed, the opening of its entry, and a C2SP tlog-proof."""
+    return b'{"v":1,"object":%b,"opening":%b,"proof":%b}' % (body, opening, _quoted(proof.decode()).encode())

@@ -9,6 +9,7 @@ A statement is JCS (RFC 8785) text: no white space, members sorted by name, one 
 """
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256 as _sha256
@@ -17,6 +18,7 @@ from typing import cast
 
 from sharing.signing import base64url
 from sharing.signing.base64url import encode as _b64u
+from sharing.tlog import merkle
 
 TLP_LEVELS = ("clear", "green", "amber", "amber+strict", "red")
 """From the least to the most restrictive (TLP 2.0)."""
@@ -29,6 +31,12 @@ SALT_SIZE = 32
 
 _TLP = frozenset(TLP_LEVELS)
 _MAX_INTEGER = 2**53 - 1
+_PLAIN_ADD = re.compile(
+    rb'\{"added":(?P<added>0|[1-9][0-9]{0,15}),"id":"(?P<id>[ !#-\[\]-~]*)","op":"add","sha256":"(?P<sha256>[\w-]{43})",'
+    rb'"sub":"(?P<sub>[\w-]{43})","tlp":"(?P<tlp>clear|green|amber|amber\+strict|red)","v":1,"ver":"(?P<ver>[ !#-\[\]-~]*)"\}',
+    re.ASCII,
+)
+"""Nearly every statement there is: no text in it needs an escape. Many thousands are read in a second."""
 
 
 class Reason(StrEnum):
@@ -104,6 +112,16 @@ def withdraw_statement(*, target: int, reason: str, added: int) -> bytes:
 
 def read_statement(raw: bytes) -> AddStatement | WithdrawStatement:
     """Reads what the two functions above write, to the byte; anything else raises MalformedStatement."""
+    if (plain := _PLAIN_ADD.fullmatch(raw)) and int(plain["added"]) <= _MAX_INTEGER:
+        digest, sub = plain["sha256"].decode(), plain["sub"].decode()
+        return AddStatement(
+            object_id=plain["id"].decode(),
+            version=plain["ver"].decode(),
+            sha256=_decoded(digest, "sha256"),
+            tlp=plain["tlp"].decode(),
+            added=int(plain["added"]),
+            sub=_decoded(sub, "sub"),
+        )
     try:
         members = json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
@@ -153,7 +171,7 @@ def leaf_hash(entry: bytes) -> bytes:
     """The Merkle leaf of an entry (RFC 6962 §2.1)."""
     if len(entry) != ENTRY_SIZE or entry[0] != 1:
         raise MalformedStatement("an entry is 0x01 and 32 bytes")
-    return _sha256(b"\x00" + entry).digest()
+    return merkle.leaf_hash(entry)
 
 
 def submitter_commitment(subsalt: bytes, record: bytes) -> bytes:
@@ -177,7 +195,11 @@ def _integer(members: dict[str, object], name: str) -> int:
 
 
 def _digest(members: dict[str, object], name: str) -> bytes:
+    return _decoded(_text(members, name), name)
+
+
+def _decoded(text: str, name: str) -> bytes:
     try:
-        return base64url.decode(_text(members, name))
+        return base64url.decode(text)
     except base64url.NotBase64url as error:
         raise MalformedStatement(f"{name} is {error}") from error

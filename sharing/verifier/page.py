@@ -1,49 +1,24 @@
 """Verifies one TAXII page that was asked for with `proof=1`; its format is in `sharing.tlog.page`.
 
-Proved: every object was signed, as it stands, by a key of the key set; on an unfiltered page, objects and
-entries fit together one to one and the page holds what it says it holds. Not proved until checkpoints
-exist: that the publisher wrote these statements (only objects are signed). A mirror that leaves out an
-object *and* its entry *and* counts anew is found out only by the next page's `start`.
+Proved: every object was signed, as it stands, by a key of the key set; on an unfiltered page, objects and entries fit
+together one to one and the page holds what it says it holds. Not proved by a page alone: that the publisher wrote
+these statements, for only objects are signed. A mirror that leaves out an object *and* its entry *and* counts anew is
+found out by the checkpoint (`sync`).
 """
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import TypeGuard
 
-from sharing.signing import base64url
 from sharing.signing.keys import KeySet
-from sharing.tlog.page import PROPERTY
-from sharing.tlog.statements import (
-    ENTRY_SIZE,
-    SALT_SIZE,
-    TLP_LEVELS,
-    UNVERSIONED,
-    AddStatement,
-    MalformedStatement,
-    WithdrawStatement,
-    read_statement,
-)
-from sharing.verifier import markings, strict_json
-from sharing.verifier.failures import (
-    AboveCeiling,
-    Altered,
-    Dropped,
-    Malformed,
-    OutOfOrder,
-    SignatureFailed,
-    shown,
-)
-from sharing.verifier.object import identify, verify_signature
-from sharing.verifier.strict_json import JsonObject
+from sharing.tlog.statements import TLP_LEVELS, UNVERSIONED, submitter_commitment
+from sharing.verifier import envelope, markings
+from sharing.verifier.envelope import Add, Entry, Envelope, Erased, Object, Withdraw
+from sharing.verifier.failures import AboveCeiling, Altered, Dropped, OutOfOrder, shown
+from sharing.verifier.object import verify_signature
 
-_ORIGIN = re.compile(r"[^\s/]+/log/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ENVELOPE_LEVELS = 2
-_OPENING = {"jws", "salt", "stmt"}
-_ERASED = {"commit", "withdrawn_by"}
-_NO_SIGNATURE = object()
+Revoked = Callable[[str], int | None]
+"""From which index on entries signed by this `kid` are refused; None where it is not revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +42,22 @@ class PageReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Object:
-    stix: JsonObject
-    object_id: str
-    version: str
-    body: bytes
-    digest: bytes
+class VerifiedPage:
+    """The page itself: `objects` are those of its `Add`s, in order; `kids` says who signed each."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Add:
-    index: int | None
-    salt: bytes
-    statement: AddStatement
-    jws: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Withdraw:
-    index: int
-    salt: bytes
-    statement: WithdrawStatement
-
-
-@dataclass(frozen=True, slots=True)
-class _Erased:
-    index: int
-    withdrawn_by: int
-
-
-_Entry = _Add | _Withdraw | _Erased
-
-
-@dataclass(frozen=True, slots=True)
-class _Log:
-    origin: str
-    start: int | None
-    end: int | None
-    entries: list[_Entry]
+    report: PageReport
+    envelope: Envelope
+    kids: tuple[str, ...]
 
 
 def verify_page(page: bytes, keys: KeySet, *, ceiling: str | None = None) -> PageReport:
+    """As `read_page`, for the report alone."""
+    return read_page(page, keys, ceiling=ceiling).report
+
+
+def read_page(
+    page: bytes, keys: KeySet, *, ceiling: str | None = None, revoked: Revoked | None = None
+) -> VerifiedPage:
     """Verifies an envelope in any JSON layout. Raises the first VerificationFailed in this order:
 
     1. the page is in the format, no signature is missing                   Malformed, SignatureFailed
@@ -121,128 +71,48 @@ def verify_page(page: bytes, keys: KeySet, *, ceiling: str | None = None) -> Pag
         raise ValueError(f"ceiling must be one of {', '.join(TLP_LEVELS)}")
 
     # 1.
-    envelope = strict_json.read_object(page, depth=strict_json.MAX_DEPTH + _ENVELOPE_LEVELS)
-    log = _read_log(envelope)
-    objects = _read_objects(envelope)
-    adds = [entry for entry in log.entries if isinstance(entry, _Add)]
+    found = envelope.read(page)
+    adds = [entry for entry in found.entries if isinstance(entry, Add)]
 
     # 2.
-    _verify_count(log)
-    _verify_order(log.entries)
+    _verify_count(found)
+    _verify_order(found.entries)
 
     # 3.
-    withdraws, owed = _verify_withdrawals(log)
+    withdraws, owed = _verify_withdrawals(found)
 
     # 4.
-    _verify_digests(objects, adds)
-    for stix, add in zip(objects, adds, strict=True):
-        _verify_description(stix, add)
+    _verify_digests(found.objects, adds)
+    for stix, add in zip(found.objects, adds, strict=True):
+        verify_description(stix, add)
 
     # 5.
-    kids = {
-        verify_signature(stix.body, add.jws, keys, object_id=stix.object_id, index=add.index)
-        for stix, add in zip(objects, adds, strict=True)
-    }
+    kids = tuple(
+        verify_signature(stix.body, add.jws, keys, object_id=stix.object_id, index=add.index, revoked=revoked)
+        for stix, add in zip(found.objects, adds, strict=True)
+    )
 
     # 6.
     if ceiling is not None:
-        for stix, add in zip(objects, adds, strict=True):
-            _verify_ceiling(stix, add, ceiling)
+        for stix, add in zip(found.objects, adds, strict=True):
+            verify_ceiling(stix, add, ceiling)
 
-    return PageReport(
-        origin=log.origin,
-        start=log.start,
-        end=log.end,
-        objects=len(objects),
+    report = PageReport(
+        origin=found.origin,
+        start=found.start,
+        end=found.end,
+        objects=len(found.objects),
         signatures=len(adds),
-        withdrawn=sum(isinstance(entry, _Erased) for entry in log.entries),
-        complete=log.start is not None,
-        kids=tuple(sorted(kids)),
+        withdrawn=sum(isinstance(entry, Erased) for entry in found.entries),
+        complete=found.start is not None,
+        kids=tuple(sorted(set(kids))),
         withdraws=withdraws,
         owed=owed,
     )
+    return VerifiedPage(report, found, kids)
 
 
-def _read_log(envelope: JsonObject) -> _Log:
-    log = envelope.get(PROPERTY)
-    if log is None:
-        raise Malformed(f"the page has no {PROPERTY}; was it asked for with proof=1?")
-    if not isinstance(log, dict) or type(log.get("v")) is not int or log["v"] != 1:
-        raise Malformed(f"{PROPERTY} is not an object of version 1; a newer verifier may read it")
-    if log.keys() not in ({"v", "origin", "start", "end", "entries"}, {"v", "origin", "entries"}):
-        raise Malformed(f"{PROPERTY} must have v, origin and entries, and both or neither of start and end")
-    origin, entries = log["origin"], log["entries"]
-    if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
-        raise Malformed(f"the origin in {PROPERTY} is not <host>/log/<collection-uuid>")
-    if not isinstance(entries, list):
-        raise Malformed(f"the entries in {PROPERTY} are not an array")
-    if "start" not in log:
-        return _Log(origin, None, None, [_read_entry(entry, None, k) for k, entry in enumerate(entries)])
-    start, end = log["start"], log["end"]
-    if not _is_index(start) or not _is_index(end) or start > end:
-        raise Malformed(f"start and end in {PROPERTY} are not indexes in ascending order")
-    return _Log(origin, start, end, [_read_entry(entry, start + k, k) for k, entry in enumerate(entries)])
-
-
-def _read_entry(entry: object, index: int | None, place: int) -> _Entry:
-    # On a filtered page an entry has no index of its own to be called by.
-    where = "" if index is not None else f"entries[{place}]: "
-    names = entry.keys() if isinstance(entry, dict) else None
-    if not isinstance(entry, dict) or names not in (_OPENING, _OPENING - {"jws"}, _ERASED):
-        raise Malformed(f"{where}an entry has jws, salt and stmt, or commit and withdrawn_by", index=index)
-    if names == _ERASED:
-        commit = _decode(entry["commit"], f"{where}commit", index)
-        if len(commit) != ENTRY_SIZE or commit[0] != 1:
-            raise Malformed(f"{where}commit is not the 33 bytes of an entry", index=index)
-        if index is None:
-            raise Malformed(f"{where}a filtered page holds entries of its objects only")
-        withdrawn_by = entry["withdrawn_by"]
-        if not _is_index(withdrawn_by):
-            raise Malformed("withdrawn_by is not an index", index=index)
-        return _Erased(index, withdrawn_by)
-
-    salt = _decode(entry["salt"], f"{where}salt", index)
-    if len(salt) != SALT_SIZE:
-        raise Malformed(f"{where}salt is not {SALT_SIZE} bytes", index=index)
-    text, jws = entry["stmt"], entry.get("jws", _NO_SIGNATURE)
-    if not isinstance(text, str):
-        raise Malformed(f"{where}stmt is not a string holding the statement's text", index=index)
-    try:
-        statement = read_statement(text.encode())
-    except MalformedStatement as error:
-        raise Malformed(f"{where}stmt: {error}", index=index) from error
-    if isinstance(statement, WithdrawStatement):
-        if index is None:
-            raise Malformed(f"{where}a filtered page holds entries of its objects only")
-        if jws is not _NO_SIGNATURE:
-            raise Malformed("a withdraw statement carries a signature", index=index)
-        return _Withdraw(index, salt, statement)
-    if jws is _NO_SIGNATURE:
-        raise SignatureFailed("the object's signature is missing", index=index, object_id=statement.object_id)
-    if not isinstance(jws, str):
-        raise Malformed("jws is not a string", index=index, object_id=statement.object_id)
-    return _Add(index, salt, statement, jws)
-
-
-def _read_objects(envelope: JsonObject) -> list[_Object]:
-    # TAXII 2.1 §3.7 lets an empty page leave the property out.
-    objects = envelope.get("objects", [])
-    if not isinstance(objects, list):
-        raise Malformed('"objects" is not an array')
-    read = []
-    for place, stix in enumerate(objects):
-        if not isinstance(stix, dict):
-            raise Malformed(f"objects[{place}] is not an object")
-        object_id, version = identify(stix)
-        try:
-            body = strict_json.canonical(stix)
-        except Malformed as error:
-            raise Malformed(error.sentence, object_id=object_id) from error
-        read.append(_Object(stix, object_id, version, body, sha256(body).digest()))
-    return read
-
-
-def _verify_count(log: _Log) -> None:
+def _verify_count(log: Envelope) -> None:
     if log.start is None or log.end is None:
         return
     expected, found = log.end - log.start, len(log.entries)
@@ -252,20 +122,20 @@ def _verify_count(log: _Log) -> None:
         raise OutOfOrder(f"the page covers {expected} entries from {log.start} on, but holds {found}")
 
 
-def _verify_order(entries: Sequence[_Entry]) -> None:
+def _verify_order(entries: Sequence[Entry]) -> None:
     last_added = -1
     salts: set[bytes] = set()
     versions: set[tuple[str, str]] = set()
     for entry in entries:
-        if isinstance(entry, _Erased):
+        if isinstance(entry, Erased):
             continue
-        object_id = entry.statement.object_id if isinstance(entry, _Add) else None
+        object_id = entry.statement.object_id if isinstance(entry, Add) else None
         # Salts are 32 fresh random bytes: the same one again is the same entry again.
         if entry.salt in salts:
             raise OutOfOrder("the same entry again", index=entry.index, object_id=object_id)
         salts.add(entry.salt)
         # An object without versions may change and change back, so only a version is known to stand once.
-        if isinstance(entry, _Add) and entry.statement.version != UNVERSIONED:
+        if isinstance(entry, Add) and entry.statement.version != UNVERSIONED:
             version = (entry.statement.object_id, entry.statement.version)
             if version in versions:
                 raise OutOfOrder(
@@ -283,37 +153,37 @@ def _verify_order(entries: Sequence[_Entry]) -> None:
         last_added = entry.statement.added
 
 
-def _verify_withdrawals(log: _Log) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+def _verify_withdrawals(log: Envelope) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
     """What the page's `withdraw` statements erase, and the erased entries whose statement is yet to come."""
     if log.start is None or log.end is None:
         return (), ()
     withdraws: list[int] = []
     owed: list[tuple[int, int]] = []
     for entry in log.entries:
-        if isinstance(entry, _Withdraw):
+        if isinstance(entry, Withdraw):
             target = entry.statement.target
             if target >= entry.index:
                 raise OutOfOrder(f"withdraws entry {target}, which is not before it", index=entry.index)
             if target in withdraws:
                 raise OutOfOrder(f"withdraws entry {target} a second time", index=entry.index)
-            if target >= log.start and isinstance(log.entries[target - log.start], _Withdraw):
+            if target >= log.start and isinstance(log.entries[target - log.start], Withdraw):
                 raise Altered(f"withdraws entry {target}, which is no object's", index=entry.index)
             withdraws.append(target)
-        elif isinstance(entry, _Erased):
+        elif isinstance(entry, Erased):
             if entry.withdrawn_by <= entry.index:
                 raise OutOfOrder(f"withdrawn by entry {entry.withdrawn_by}, not after it", index=entry.index)
             if entry.withdrawn_by >= log.end:
                 owed.append((entry.index, entry.withdrawn_by))
                 continue
             by = log.entries[entry.withdrawn_by - log.start]
-            if not isinstance(by, _Withdraw) or by.statement.target != entry.index:
+            if not isinstance(by, Withdraw) or by.statement.target != entry.index:
                 raise Dropped(
                     f"erased, but entry {entry.withdrawn_by} does not withdraw it", index=entry.index
                 )
     return tuple(withdraws), tuple(owed)
 
 
-def _verify_digests(objects: Sequence[_Object], adds: Sequence[_Add]) -> None:
+def _verify_digests(objects: Sequence[Object], adds: Sequence[Add]) -> None:
     served = [stix.digest for stix in objects]
     logged = [add.statement.sha256 for add in adds]
     if served == logged:
@@ -343,7 +213,8 @@ def _verify_digests(objects: Sequence[_Object], adds: Sequence[_Add]) -> None:
             )
 
 
-def _verify_description(stix: _Object, add: _Add) -> None:
+def verify_description(stix: Object, add: Add) -> None:
+    """Raises Altered unless the statement says of the object what the object says of itself."""
     statement = add.statement
     if statement.object_id != stix.object_id:
         raise Altered(
@@ -363,9 +234,14 @@ def _verify_description(stix: _Object, add: _Add) -> None:
             index=add.index,
             object_id=stix.object_id,
         )
+    if add.submitter is not None:
+        told = submitter_commitment(add.submitter.salt, add.submitter.record.encode())
+        if told != statement.sub:
+            raise Altered("the statement names another submitter", index=add.index, object_id=stix.object_id)
 
 
-def _verify_ceiling(stix: _Object, add: _Add, ceiling: str) -> None:
+def verify_ceiling(stix: Object, add: Add, ceiling: str) -> None:
+    """Raises AboveCeiling."""
     # The object's own marking is not above its statement's level by now.
     if markings.above(add.statement.tlp, ceiling):
         raise AboveCeiling(
@@ -373,16 +249,3 @@ def _verify_ceiling(stix: _Object, add: _Add, ceiling: str) -> None:
             index=add.index,
             object_id=stix.object_id,
         )
-
-
-def _decode(value: object, name: str, index: int | None) -> bytes:
-    try:
-        if isinstance(value, str):
-            return base64url.decode(value)
-    except base64url.NotBase64url:
-        pass
-    raise Malformed(f"{name} is not base64url", index=index)
-
-
-def _is_index(value: object) -> TypeGuard[int]:
-    return type(value) is int and value >= 0

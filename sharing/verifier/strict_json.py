@@ -3,9 +3,14 @@
 trust.md, "Object signature": no duplicate keys, NaN, Infinity, integers beyond ±(2^53-1), lone surrogates,
 U+0000; an object is at most 32 levels deep and 256 KiB long in canonical form. On the standard library, so
 that a consumer installs no parser.
+
+An object is served as its canonical bytes, and most are proved to be that at once: written anew by the standard
+library's encoder, which agrees with RFC 8785 on everything but floats and the order of keys beyond U+FFFF, they
+are the same text. All others go the long way, by hooks and rfc8785.
 """
 
 import json
+import re
 from typing import NoReturn
 
 import rfc8785
@@ -21,20 +26,21 @@ MAX_OBJECT_BYTES = 256 * 1024
 _MAX_INTEGER = 2**53 - 1
 
 
-def read(raw: bytes, *, depth: int = MAX_DEPTH) -> object:
-    """The value of a UTF-8 JSON text. Raises Malformed."""
+def text_of(raw: bytes) -> str:
+    """UTF-8 text. Raises Malformed."""
     try:
-        value: object = json.loads(
-            raw.decode(),
-            object_pairs_hook=_members,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_constant,
-        )
+        return raw.decode()
     except UnicodeDecodeError as error:
         raise Malformed(f"not UTF-8 text, from byte {error.start} on") from error
+
+
+def read(raw: bytes, *, depth: int = MAX_DEPTH) -> object:
+    """The value of a UTF-8 JSON text. Raises Malformed."""
+    text = text_of(raw)
+    try:
+        value: object = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise Malformed(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from error
+        raise not_json(error) from error
     except RecursionError as error:
         raise Malformed(f"nested more than {depth} levels deep") from error
     _check(value, depth)
@@ -49,6 +55,35 @@ def read_object(raw: bytes, *, depth: int = MAX_DEPTH) -> JsonObject:
     return value
 
 
+def value_at(text: str, at: int) -> tuple[object, int]:
+    """The value that begins at `at`, read as `read` does, and where it ends. Raises JSONDecodeError too."""
+    value, end = _STRICT.raw_decode(text, at)
+    _check(value, MAX_DEPTH)
+    return value, end
+
+
+def canonical_at(text: str, at: int) -> tuple[object, bytes | None, int]:
+    """The value that begins at `at`, its canonical bytes if it is an object, and where it ends.
+
+    Raises JSONDecodeError for what is no JSON, and Malformed as `read` and `canonical` do together.
+    """
+    try:
+        value, end = _PLAIN.raw_decode(text, at)
+    except _Uncertain:
+        value, end = _STRICT.raw_decode(text, at)
+    else:
+        if isinstance(value, dict):
+            written = text[at:end]
+            if (
+                _as_rfc8785(written)
+                and end - at <= MAX_OBJECT_BYTES // 4  # of at most four bytes a character
+                and _encode(value) == written
+            ):
+                return value, written.encode(), end
+        value, end = _STRICT.raw_decode(text, at)
+    return value, canonical(value) if isinstance(value, dict) else None, end
+
+
 def canonical(value: JsonObject, *, limit: int = MAX_OBJECT_BYTES) -> bytes:
     """The JCS bytes (RFC 8785) of an object that `read` let through; Malformed if it is too large or deep."""
     _check(value, MAX_DEPTH)  # Again, for an object that `read` met further down.
@@ -58,7 +93,13 @@ def canonical(value: JsonObject, *, limit: int = MAX_OBJECT_BYTES) -> bytes:
     return body
 
 
-def _members(pairs: list[tuple[str, object]]) -> JsonObject:
+def not_json(error: json.JSONDecodeError) -> Malformed:
+    """What to raise for it."""
+    return Malformed(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}")
+
+
+def distinct(pairs: list[tuple[str, object]]) -> JsonObject:
+    """The members of an object, none of them twice."""
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
@@ -86,6 +127,41 @@ def _float(digits: str) -> float:
 
 def _constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not JSON")
+
+
+class _Uncertain(Exception):
+    """A number that only the long way can judge."""
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > 15:
+        raise _Uncertain
+    return int(digits)
+
+
+def _uncertain(_: str) -> NoReturn:
+    raise _Uncertain
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=distinct, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+_PLAIN = json.JSONDecoder(parse_int=_short_integer, parse_float=_uncertain, parse_constant=_uncertain)
+# A value that was just parsed holds no cycle.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+).encode
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
+
+
+def _as_rfc8785(written: str) -> bool:
+    """Whether the standard library's encoder writes such a text as RFC 8785 does, and its depth is surely allowed."""
+    return (
+        written.count("{") + written.count("[") <= MAX_DEPTH
+        and "\\u0000" not in written
+        # Code units and code points order differently only where there are some beyond U+FFFF.
+        and (written.isascii() or not _BEYOND_BMP.search(written))
+    )
 
 
 def _check(root: object, max_depth: int) -> None:

@@ -12,7 +12,9 @@ from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
+from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 
 from accounts import faults
 from accounts.actions.quotas import Levels, OverQuota
@@ -32,15 +34,16 @@ _STREAM_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response in TAXII's media type."""
+    """A response, in TAXII's media type unless it says another; one with an ETag is sent only if it changed."""
 
     body: bytes
     status: int = 200
     headers: dict[str, str] | None = None
+    content_type: str = media_types.MEDIA_TYPE
 
 
 View = Callable[..., Answer]
-Respond = Callable[..., HttpResponse]
+Respond = Callable[..., HttpResponseBase]
 
 
 def resource(**methods: View) -> Respond:
@@ -54,24 +57,73 @@ def resource(**methods: View) -> Respond:
     if "GET" in allowed:
         allowed["HEAD"] = allowed["GET"]
 
-    def respond(request: HttpRequest, **path: str) -> HttpResponse:
+    def answer(request: HttpRequest, **path: str) -> Answer:
+        community, reference = path.get("community", ""), path.pop("collection", None)
+        found: tuple[Readable | None, ...] = ()
+        if reference is None:
+            known = authenticate(request)
+        else:
+            known, seen = admit(request, community, reference)
+            found = (seen,)
+        _refuse_nul(path)
+        view = _chosen(request, allowed)
+        media_types.check_accept(request.headers.get("Accept"))
+        return view(request, known, *found, **path)
+
+    return _guarded(answer)
+
+
+def log_resource(get: View) -> Respond:
+    """The Django view of what a verifier reads of a log (trust.md), from `(request, caller, collection, **path)`.
+
+    A collection that the caller may not read is not found, as an unknown one.
+    """
+
+    def answer(request: HttpRequest, **path: str) -> Answer:
+        known, seen = _admit_to_log(request, path.pop("collection"))
+        _refuse_nul(path)
+        view = _chosen(request, {"GET": get, "HEAD": get})
+        if seen is None:
+            raise unknown()
+        return view(request, known, seen, **path)
+
+    return _guarded(answer)
+
+
+def trust_resource(get: View) -> Respond:
+    """The Django view of what a verifier reads besides, from `(request, caller, **path)`."""
+
+    def answer(request: HttpRequest, **path: str) -> Answer:
+        known = authenticate(request)
+        _refuse_nul(path)
+        return _chosen(request, {"GET": get, "HEAD": get})(request, known, **path)
+
+    return _guarded(answer)
+
+
+def unknown() -> errors.NotFound:
+    """One answer for what is not there and for what this caller may not know of."""
+    return errors.NotFound("There is nothing here for you.")
+
+
+def _chosen(request: HttpRequest, allowed: dict[str, View]) -> View:
+    view = allowed.get(request.method or "")
+    if view is None:
+        raise errors.MethodNotAllowed(f"{request.method} is not defined here.", allow=tuple(sorted(allowed)))
+    return view
+
+
+def _refuse_nul(path: dict[str, str]) -> None:
+    if any("\x00" in part for part in path.values()):
+        raise unknown()
+
+
+def _guarded(answer: View) -> Respond:
+    """Whatever goes wrong becomes an error resource."""
+
+    def respond(request: HttpRequest, **path: str) -> HttpResponseBase:
         try:
-            community, reference = path.get("community", ""), path.pop("collection", None)
-            found: tuple[Readable | None, ...] = ()
-            if reference is None:
-                known = authenticate(request)
-            else:
-                known, seen = admit(request, community, reference)
-                found = (seen,)
-            if any("\x00" in part for part in path.values()):
-                raise errors.NotFound("There is nothing here for you.")
-            view = allowed.get(request.method or "")
-            if view is None:
-                raise errors.MethodNotAllowed(
-                    f"{request.method} is not defined here.", allow=tuple(sorted(allowed))
-                )
-            media_types.check_accept(request.headers.get("Accept"))
-            answer = view(request, known, *found, **path)
+            found = answer(request, **path)
         except TaxiiError as error:
             return failure(error)
         except (OperationalError, psycopg.OperationalError) as error:
@@ -81,9 +133,15 @@ def resource(**methods: View) -> Respond:
             error_id = str(uuid4())
             log.error("request_failed", error_id=error_id, fault=faults.summary(error))
             return failure(errors.InternalError(), error_id=error_id)
-        return HttpResponse(
-            answer.body, status=answer.status, content_type=media_types.MEDIA_TYPE, headers=answer.headers
+        response: HttpResponseBase = HttpResponse(
+            found.body, status=found.status, content_type=found.content_type, headers=found.headers
         )
+        if "ETag" in response.headers:
+            response = (
+                get_conditional_response(request, etag=response.headers["ETag"], response=response)
+                or response
+            )
+        return response
 
     respond.csrf_exempt = True  # type: ignore[attr-defined]
     return respond
@@ -113,6 +171,20 @@ def admit(request: HttpRequest, community: str, reference: str) -> tuple[Caller,
     known, seen = queries.seat(
         secret=secret, token_id=token_id, now=timezone.now(), slug=community, reference=reference
     )
+    return _known(known), seen
+
+
+def _admit_to_log(request: HttpRequest, reference: str) -> tuple[Caller, Readable | None]:
+    """As `admit`, for a log: an id or an alias, in whatever community, that the caller may read."""
+    secret, token_id = _credentials(request)
+    if "\x00" in reference:
+        reference = ""
+    try:
+        known, seen = queries.log_seat(
+            secret=secret, token_id=token_id, now=timezone.now(), reference=reference
+        )
+    except queries.Ambiguous as refusal:
+        raise errors.BadRequest(str(refusal), error_code="ambiguous-alias") from refusal
     return _known(known), seen
 
 

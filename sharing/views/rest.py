@@ -28,7 +28,7 @@ from indicators.models import Channel, SubmissionState
 from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
 from indicators.stix import json
 from sharing import queries, receipts
-from sharing.actions.keys import NoSigningKey, current_signer
+from sharing.actions.keys import NoSigningKey, SignerRefused, current_signer
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views import paging
@@ -256,12 +256,11 @@ def _signed(receipt: receipts.Receipt) -> HttpResponse:
     """The bytes that were signed, and the signature beside them; without, where no key can sign now."""
     now = timezone.now()
     try:
-        signer = current_signer(now=now)
-    except NoSigningKey as error:
+        body, signature = receipts.signed(receipt, signer=current_signer(now=now), now=now)
+    except (NoSigningKey, SignerRefused) as error:
         # What was sent is safe, and its sender must hear so.
         log.warning("receipt_not_signed", reason=str(error))
-        signer = None
-    body, signature = receipts.signed(receipt, signer=signer, now=now)
+        body, signature = receipts.signed(receipt, signer=None, now=now)
     headers = {"Cache-Control": "no-store"} | ({} if signature is None else {SIGNATURE: signature})
     return HttpResponse(body, content_type="application/json", headers=headers)
 

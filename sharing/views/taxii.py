@@ -31,6 +31,7 @@ from sharing.views.protocol import (
     quota_headers,
     resource,
     submitted,
+    unknown,
     unprocessable,
 )
 
@@ -50,7 +51,7 @@ def _discovery(request: HttpRequest, known: Caller) -> Answer:
 def _api_root(request: HttpRequest, known: Caller, community: str) -> Answer:
     root = queries.api_root(known.organization_id, community)
     if root is None:
-        raise _unknown()
+        raise unknown()
     return Answer(
         resources.api_root(
             title=root.title,
@@ -62,7 +63,7 @@ def _api_root(request: HttpRequest, known: Caller, community: str) -> Answer:
 
 def _collections(request: HttpRequest, known: Caller, community: str) -> Answer:
     if queries.api_root(known.organization_id, community) is None:
-        raise _unknown()
+        raise unknown()
     found = queries.collections(known.organization_id, community)
     return Answer(resources.collections([_resource_of(one, known) for one in found]))
 
@@ -205,7 +206,7 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
         None if submission_id is None else queries.submission(known.organization_id, submission_id, community)
     )
     if found is None:
-        raise _unknown()
+        raise unknown()
     if found.state == SubmissionState.QUARANTINED:
         failed = _pending_details(
             found.body, found.format, received_at=found.received_at, message=_QUARANTINED
@@ -277,7 +278,7 @@ def _object(
     named = any(version[:1].isdigit() for version in wanted.versions)
     if not page.count and (named or not queries.holds(found, object_id)):
         # §5.7: a version that was deleted is not found; so is one that never was.
-        raise _unknown()
+        raise unknown()
     _note_given(request, known, found, Way.OBJECT, wanted, position, page)
     return _envelope(found, "object", wanted, page)
 
@@ -289,7 +290,7 @@ def _versions(
     wanted, position = _of_one(request, found, object_id, "versions", filters.VERSIONS)
     records, more = queries.manifest_page(found, replace(wanted, versions=("all",)), position)
     if not records and not queries.holds(found, object_id):
-        raise _unknown()
+        raise unknown()
     _note_named(request, known, found, wanted, position, records)
     return Answer(
         resources.versions(
@@ -322,7 +323,7 @@ def _delete(
     except deletion.NotOwner as refusal:
         raise errors.Forbidden(str(refusal)) from refusal
     if not deleted:
-        raise _unknown()
+        raise unknown()
     nudge_publish(found.community_id)
     return Answer(b"")
 
@@ -339,7 +340,7 @@ status = resource(get=_status)
 
 
 def _nothing(request: HttpRequest, known: Caller, **path: str) -> Answer:
-    raise _unknown()
+    raise unknown()
 
 
 nothing = resource(
@@ -349,7 +350,7 @@ nothing = resource(
 
 def _find(seen: Readable | None) -> Readable:
     if seen is None:
-        raise _unknown()
+        raise unknown()
     return seen
 
 
@@ -393,11 +394,6 @@ def _resource_of(found: Readable, known: Caller) -> resources.Collection:
         can_read=found.can_read and Scope.FEED_READ in known.scopes,
         can_write=found.can_write and Scope.SUBMIT in known.scopes,
     )
-
-
-def _unknown() -> errors.NotFound:
-    """One answer for what is not there and for what this caller may not know of."""
-    return errors.NotFound("There is nothing here for you.")
 
 
 def _url(request: HttpRequest, path: str) -> str:

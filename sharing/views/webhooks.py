@@ -116,7 +116,7 @@ class NoticePageSerializer(serializers.Serializer[Any]):
     next = serializers.IntegerField(allow_null=True)
 
 
-class _Own(APIView):
+class OwnView(APIView):
     """What only the organisation's own tokens with the scope `submit` reach."""
 
     authentication_classes = [TokenCredentials]
@@ -145,7 +145,7 @@ class _Own(APIView):
         return found
 
 
-class WebhooksView(_Own):
+class WebhooksView(OwnView):
     """The organisation's webhooks."""
 
     @extend_schema(responses={200: WebhookSerializer(many=True)})
@@ -170,7 +170,7 @@ class WebhooksView(_Own):
         return Response(WebhookSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
-class WebhookView(_Own):
+class WebhookView(OwnView):
     """One webhook."""
 
     @extend_schema(responses={200: WebhookSerializer})
@@ -199,7 +199,7 @@ class WebhookView(_Own):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class WebhookTestView(_Own):
+class WebhookTestView(OwnView):
     """Try a webhook."""
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -211,7 +211,7 @@ class WebhookTestView(_Own):
         return Response(DeliverySerializer(made).data, status=status.HTTP_202_ACCEPTED)
 
 
-class DeliveriesView(_Own):
+class DeliveriesView(OwnView):
     """What a webhook is told, newest first; kept for thirty days."""
 
     @extend_schema(
@@ -231,7 +231,7 @@ class DeliveriesView(_Own):
         return Response(DeliveryPageSerializer(page).data)
 
 
-class DeliveryView(_Own):
+class DeliveryView(OwnView):
     """One delivery with its attempts."""
 
     @extend_schema(responses={200: DeliveryWithTriesSerializer})
@@ -239,7 +239,7 @@ class DeliveryView(_Own):
         return Response(DeliveryWithTriesSerializer(self.delivery(webhook_id, delivery_id)).data)
 
 
-class DeliveryBodyView(_Own):
+class DeliveryBodyView(OwnView):
     """The bytes that are sent, with their signature: 404 while they are not written."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
@@ -255,7 +255,7 @@ class DeliveryBodyView(_Own):
         )
 
 
-class ResendView(_Own):
+class ResendView(OwnView):
     """Send once more."""
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -285,7 +285,7 @@ _TOLD_SCOPES = frozenset((Scope.SUBMIT, Scope.FEED_READ))
 _READERS_KINDS = (withdrawals.KIND, withdrawals.OVERDUE)
 
 
-class _Told(_Own):
+class _Told(OwnView):
     """Notices: all of them with the scope `submit`; with `feed:read` alone those of withdrawals."""
 
     permission_classes = [MayBeTold]

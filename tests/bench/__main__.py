@@ -1,4 +1,4 @@
-"""python -m tests.bench [--quick] [part ...]: patterns desk read deep crawl ingest findings poison growth memory"""
+"""python -m tests.bench [--quick] [part ...]: patterns verify desk read deep crawl ingest findings growth …"""
 
 import argparse
 import os
@@ -6,7 +6,20 @@ import signal
 import sys
 from types import FrameType
 
-from tests.bench import crawl, deep, desk, findings, growth, ingest, memory, patterns, poison, read, servers
+from tests.bench import (
+    crawl,
+    deep,
+    desk,
+    findings,
+    growth,
+    ingest,
+    memory,
+    patterns,
+    poison,
+    read,
+    servers,
+    verify,
+)
 from tests.bench.bench import Bench
 from tests.bench.table import Row, formatted
 
@@ -21,7 +34,7 @@ PARTS = {
     "memory": memory.run,
 }
 # These need no service, or one of their own.
-ALONE = {"patterns": patterns.run, "desk": desk.run}
+ALONE = {"patterns": patterns.run, "verify": verify.run, "desk": desk.run}
 CORES = 2
 
 

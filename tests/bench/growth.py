@@ -5,7 +5,7 @@ import statistics
 
 import psycopg
 
-from tests.bench import ingest
+from tests.bench import ingest, logs
 from tests.bench.bench import Bench, say
 from tests.bench.table import Row, at_least
 
@@ -50,6 +50,8 @@ def know(database: psycopg.Connection, count: int) -> None:
     say(f"adding {count - held:,} known indicators")
     for statement in (_SUBJECTS, _CLAIMS, *_FOUND_BY, _RELEASES, _ENTRIES, _HEADS):
         database.execute(statement.encode(), {"sample": sample, "count": count - held})
+    for (feed,) in database.execute(b"SELECT id FROM sharing_collection WHERE kind = 'feed'").fetchall():
+        logs.catch_up(database, feed)
     database.execute(b"DROP TABLE known")
     # What autovacuum would do within minutes.
     for table in (
@@ -112,8 +114,7 @@ JOIN sharing_collection c ON c.id = e.collection_id AND c.kind = 'feed'
 WHERE r.subject_id = %(sample)s
 """
 _HEADS = """
-UPDATE sharing_collection c SET next_index = next_index + %(count)s,
-    last_added = (last_added + %(count)s + 999) / 1000 * 1000
+UPDATE sharing_collection c SET last_added = (last_added + %(count)s + 999) / 1000 * 1000
 WHERE EXISTS (SELECT FROM sharing_release r JOIN sharing_entry e ON e.object_id = r.published_id AND e.is_last
     WHERE r.subject_id = %(sample)s AND e.collection_id = c.id AND c.kind = 'feed')
 """

@@ -3,7 +3,7 @@
 import pytest
 from django.conf import settings
 
-from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, app, route
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE, app, route
 from sharing import tasks
 
 
@@ -15,18 +15,24 @@ from sharing import tasks
         ("sharing.tasks.sweep", PUBLISH_QUEUE),
         ("sharing.tasks.publish", PUBLISH_QUEUE),
         ("sharing.tasks.write_deliveries", PUBLISH_QUEUE),
+        ("sharing.tasks.sign_checkpoints", TRUST_QUEUE),
         ("sharing.tasks.deliver", OUTBOUND_QUEUE),
         ("sharing.tasks.pull_due", OUTBOUND_QUEUE),
         ("sharing.tasks.pull_check", OUTBOUND_QUEUE),
     ],
 )
-def test_ingesting_and_calling_others_have_queues_of_their_own(task: str, queue: str) -> None:
+def test_ingesting_signing_logs_and_calling_others_have_queues_of_their_own(task: str, queue: str) -> None:
     assert route(task) == {"queue": queue}
 
 
 def test_the_sweep_runs_every_five_seconds() -> None:
     entry = app.conf.beat_schedule["sweep"]
     assert (entry["task"], entry["schedule"]) == ("sharing.tasks.sweep", 5.0)
+
+
+def test_a_log_is_signed_within_seconds_of_its_growth() -> None:
+    entry = app.conf.beat_schedule["sign-checkpoints"]
+    assert (entry["task"], entry["schedule"]) == ("sharing.tasks.sign_checkpoints", 10.0)
 
 
 def test_no_task_expires(services: None) -> None:

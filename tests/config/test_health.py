@@ -1,5 +1,8 @@
 """/health/live and /health/ready."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -17,6 +20,19 @@ def test_live_needs_nothing_but_the_process(client: Client) -> None:
 def test_ready_when_the_database_the_migrations_and_the_broker_are_there(client: Client) -> None:
     response = client.get("/health/ready")
     assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.django_db
+def test_ready_while_the_signer_is_away_and_says_what_waits(
+    client: Client, settings: Any, tmp_path: Path
+) -> None:
+    settings.SIGNER_SOCKET = tmp_path / "nobody"
+    response = client.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ready",
+        "waiting": {"signer": "the signer does not answer (No such file or directory)"},
+    }
 
 
 @pytest.mark.django_db

@@ -14,8 +14,8 @@ import pytest
 from config import embedded
 from tests.stack import PATIENCE, Stack
 
-PARTS = {"serve", "web", "ingest", "publish", "outbound", "beat", "postgres", "redis"}
-CHILDREN = ("web", "ingest", "publish", "outbound", "beat", "postgres", "redis")
+CHILDREN = ("signer", "web", "ingest", "publish", "outbound", "trust", "beat", "postgres", "redis")
+PARTS = {"serve", *CHILDREN}
 
 
 @pytest.fixture(scope="module")

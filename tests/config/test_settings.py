@@ -19,7 +19,8 @@ PRODUCTION = {
 READ = """
 import json, sys
 from django.conf import settings
-print(json.dumps({name: getattr(settings, name) for name in sys.argv[1:]}, default=str))
+found = {name: getattr(settings, name) for name in sys.argv[1:]}
+print(json.dumps({name: value() if callable(value) else value for name, value in found.items()}, default=str))
 """
 
 
@@ -34,15 +35,20 @@ def read(home: Path, variables: dict[str, str], *names: str) -> subprocess.Compl
 
 
 def test_without_any_variable_the_home_holds_the_secrets(tmp_path: Path) -> None:
-    names = ("SECRET_KEY", "SIGNING_PASSPHRASE", "SIGNING_KEYS_DIR", "EMBEDDED_DATABASE", "PUBLIC_URL")
+    names = ("SECRET_KEY", "READ_SIGNING_PASSPHRASE", "SIGNING_KEYS_DIR", "SIGNER_SOCKET", "PUBLIC_URL")
     first = json.loads(read(tmp_path, {}, *names).stdout)
     again = json.loads(read(tmp_path, {}, *names).stdout)
     assert first == again
-    assert first["SECRET_KEY"] != first["SIGNING_PASSPHRASE"]
+    assert first["SIGNER_SOCKET"] == str(tmp_path / "run" / "signer.sock")
     assert first["SIGNING_KEYS_DIR"] == str(tmp_path / "keys")
-    assert first["EMBEDDED_DATABASE"] is True
+    assert first["SECRET_KEY"] != first["READ_SIGNING_PASSPHRASE"]
     for file in ("secret-key", "signing-passphrase"):
         assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
+
+
+def test_only_the_signer_reads_what_opens_the_keys(tmp_path: Path) -> None:
+    read(tmp_path, {}, "SECRET_KEY")
+    assert not (tmp_path / "signing-passphrase").exists()
 
 
 def test_external_services_change_nothing_else(tmp_path: Path) -> None:
@@ -76,8 +82,8 @@ def test_production_serves_its_public_name_over_secure_cookies(tmp_path: Path) -
 
 
 def test_production_makes_no_secret_up(tmp_path: Path) -> None:
-    values = json.loads(read(tmp_path, PRODUCTION, "SIGNING_PASSPHRASE").stdout)
-    assert values == {"SIGNING_PASSPHRASE": ""}
+    values = json.loads(read(tmp_path, PRODUCTION, "READ_SIGNING_PASSPHRASE").stdout)
+    assert values == {"READ_SIGNING_PASSPHRASE": ""}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,6 +110,7 @@ def test_production_lists_everything_that_is_missing_at_once(tmp_path: Path) -> 
         ("PUBLIC_URL", "intel.example.org", "PUBLIC_URL: "),
         ("LOG_LEVEL", "loud", "LOG_LEVEL: "),
         ("STILLWATCH_MODE", "staging", "STILLWATCH_MODE: "),
+        ("SIGNER_CLIENT_UIDS", "10001,web", "SIGNER_CLIENT_UIDS: "),
     ],
 )
 def test_an_unusable_value_stops_the_start_and_is_named(

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from django.urls import reverse
 
-from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE
 from config.management.commands.serve import celery_worker, web_server
 from tests.stack import ROOT, free_port
 
@@ -29,7 +29,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(enc
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
-OURS = {"web", "ingest", "publish", "outbound", "beat", "migrate"}
+OURS = {"signer", "web", "ingest", "publish", "outbound", "trust", "beat", "migrate"}
 
 
 def documented_variables() -> set[str]:
@@ -116,14 +116,39 @@ def test_prepare_keeps_what_it_made_and_its_parts_fit_together(tmp_path: Path) -
     assert len(secrets["secret_key"]) >= 40
 
 
-def test_only_what_signs_has_the_keys_and_their_passphrase() -> None:
+def test_only_the_signer_has_the_keys_and_their_passphrase() -> None:
     with_keys = {
         name for name, service in SERVICES.items() if "signing-keys" in str(service.get("volumes", []))
     }
     with_passphrase = {
         name for name, service in SERVICES.items() if "signing_passphrase" in service.get("secrets", [])
     }
-    assert with_keys == with_passphrase == {"web", "ingest", "publish"}
+    with_socket = {
+        name for name, service in SERVICES.items() if "signer-socket" in str(service.get("volumes", []))
+    }
+    assert with_keys == with_passphrase == {"signer"}
+    assert with_socket == {"signer", "web", "ingest", "publish", "trust"}
+
+
+def test_the_signer_is_a_user_of_its_own_on_no_network_and_serves_the_others_only() -> None:
+    service, uid, group = SERVICES["signer"], "10002", "10001"
+    assert service["user"] == f"{uid}:{group}"
+    assert re.search(rf"useradd --uid {uid} --gid stillwatch ", DOCKERFILE)
+    allowed = service["environment"]["SIGNER_CLIENT_UIDS"].split(",")
+    (others,) = {one.split(":")[0] for one in re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)}
+    # Its own is that of its health check.
+    assert sorted(allowed) == [others, uid]
+    assert {name for name, one in SERVICES.items() if set(one["networks"]) & {*service["networks"]}} == {
+        "signer"
+    }
+    assert COMPOSE["networks"][service["networks"][0]]["internal"] is True
+    for name in ("web", "ingest", "publish", "trust"):
+        assert SERVICES[name]["environment"]["SIGNER_SOCKET"] == service["environment"]["SIGNER_SOCKET"]
+    for volume in service["volumes"]:
+        directory = volume.split(":")[1]
+        assert re.search(
+            rf"install -d -o signer -g stillwatch -m 07[05]0 {directory}( |$)", DOCKERFILE, re.MULTILINE
+        )
 
 
 def test_the_containers_run_what_make_run_runs() -> None:
@@ -131,6 +156,8 @@ def test_the_containers_run_what_make_run_runs() -> None:
     assert json.loads(command) == web_server("0.0.0.0", 8000, Path("/app/static"))  # noqa: S104
     assert SERVICES["ingest"]["command"] == celery_worker(INGEST_QUEUE)
     assert SERVICES["outbound"]["command"] == celery_worker(OUTBOUND_QUEUE)
+    assert SERVICES["trust"]["command"] == celery_worker(TRUST_QUEUE)
+    assert SERVICES["signer"]["command"] == ["python", "manage.py", "signer"]
     assert SERVICES["publish"]["command"][-1].endswith(" ".join(celery_worker(PUBLISH_QUEUE)))
     assert SERVICES["beat"]["command"][-1] == "--pidfile="
 

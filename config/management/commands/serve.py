@@ -22,8 +22,9 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
 from config import embedded, env
-from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE
+from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE
 from config.supervisor import Child, Supervisor
+from sharing.actions import keys
 from sharing.management.commands.load_demo import SECOND_FACTORS
 
 WEB_WORKERS = 2
@@ -34,6 +35,7 @@ READY_PATIENCE = 120.0
 SERVICES_PATIENCE = 30.0
 """Seconds to wait for a `manage.py` command that has the home's services at the moment."""
 
+SIGNER = "signer"
 DEMO_COMMUNITY = "frontier"
 DEMO_FEED = "amber"
 DEMO_TOKEN = "lab-a/siem"  # noqa: S105 - the name of a token
@@ -41,7 +43,7 @@ DEMO_ANALYST = "analyst"
 
 
 class Command(BaseCommand):
-    help = "Run the web server, the workers and beat; PostgreSQL and Redis too, unless told of others."
+    help = "Run the signer, the web server, the workers and beat; PostgreSQL and Redis too, unless told of others."
     # The database is not there yet.
     requires_system_checks: list[str] = []
 
@@ -58,10 +60,12 @@ class Command(BaseCommand):
         _refuse_taken_port(host, port)
         stopping = _Stopping()
         with self._services(home) as services, contextlib.suppress(_Stopped):
-            self.prepare(home, stopping)
             supervisor = Supervisor(_children(home, host, port), home / "pids.json", self.tell)
             supervisor.others = services.pids
             try:
+                # First: whatever is prepared may have to be signed.
+                supervisor.start(SIGNER)
+                self.prepare(home, stopping, supervisor)
                 supervisor.start()
                 self._wait_until_ready(supervisor, env.url_of(host, port), home, stopping)
                 self.stdout.write(_banner(env.url_of(host, port), home))
@@ -75,12 +79,13 @@ class Command(BaseCommand):
                 supervisor.stop(hurry=lambda: stopping.asked > 1)
         self.tell("stopped")
 
-    def prepare(self, home: Path, stopping: "_Stopping") -> None:
-        """Bring database, static files, signing key and demo to where this version wants them."""
+    def prepare(self, home: Path, stopping: "_Stopping", supervisor: Supervisor) -> None:
+        """Bring database, static files, signing keys and demo to where this version wants them."""
         self.tell("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         stopping.check()
         call_command("collectstatic", verbosity=0, interactive=False)
+        self._wait_for_signer(supervisor, stopping)
         call_command("rotate_keys", "--if-none", verbosity=0)
         stopping.check()
         if _demo_wanted() and not (home / "demo-tokens.json").exists():
@@ -110,6 +115,20 @@ class Command(BaseCommand):
             self.tell(f"{name} had ended; it runs again as pid {services.pids[name]}")
             supervisor.write_pids()
 
+    def _wait_for_signer(self, supervisor: Supervisor, stopping: "_Stopping") -> None:
+        deadline = time.monotonic() + READY_PATIENCE
+        while True:
+            stopping.check()
+            supervisor.tend(SIGNER)
+            _refuse_hopeless(supervisor)
+            try:
+                keys.signer().held_keys()
+                return
+            except keys.NoSigningKey as error:
+                if time.monotonic() > deadline:
+                    raise CommandError(str(error)) from error
+            time.sleep(0.05)
+
     def _wait_until_ready(self, supervisor: Supervisor, url: str, home: Path, stopping: "_Stopping") -> None:
         self.tell("starting the web server, the workers and beat")
         deadline = time.monotonic() + READY_PATIENCE
@@ -117,10 +136,7 @@ class Command(BaseCommand):
         while time.monotonic() < deadline:
             stopping.check()
             supervisor.tend()
-            hopeless = [child for child in supervisor.children if child.failures >= 3]
-            if hopeless:
-                log = hopeless[0].log
-                raise CommandError(f"{hopeless[0].name} does not start; the end of {log}:\n{_tail(log)}")
+            _refuse_hopeless(supervisor)
             try:
                 with urllib.request.urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310 - ours
                     return
@@ -159,6 +175,13 @@ class _Stopping:
             raise _Stopped
 
 
+def _refuse_hopeless(supervisor: Supervisor) -> None:
+    hopeless = [child for child in supervisor.children if child.failures >= 3]
+    if hopeless:
+        log = hopeless[0].log
+        raise CommandError(f"{hopeless[0].name} does not start; the end of {log}:\n{_tail(log)}")
+
+
 def _children(home: Path, host: str, port: int) -> list[Child]:
     environment = os.environ | {
         "STILLWATCH_HOME": str(home),
@@ -169,6 +192,10 @@ def _children(home: Path, host: str, port: int) -> list[Child]:
     }
     # Only load_demo needs it.
     environment.pop("ANALYST_PASSWORD", None)
+    signers = dict(environment)
+    # The signer alone opens the keys.
+    for name in ("SIGNING_PASSPHRASE", "SIGNING_PASSPHRASE_FILE"):
+        environment.pop(name, None)
     logs = home / "log"
     logs.mkdir(exist_ok=True)
 
@@ -178,11 +205,14 @@ def _children(home: Path, host: str, port: int) -> list[Child]:
     def worker(queue: str) -> Child:
         return child(queue, 1, *celery_worker(queue))
 
+    manage = str(settings.BASE_DIR / "manage.py")
     return [
+        Child(SIGNER, [sys.executable, manage, SIGNER], signers, logs / f"{SIGNER}.log", stop_order=2),
         child("web", 0, *web_server(host, port, settings.STATIC_ROOT)),
         worker(INGEST_QUEUE),
         worker(PUBLISH_QUEUE),
         worker(OUTBOUND_QUEUE),
+        worker(TRUST_QUEUE),
         child("beat", 0, "celery", "--app", "config.celery", "beat", "--pidfile="),
     ]
 

@@ -15,7 +15,6 @@ from accounts.admin.site import desk_context, desk_page
 from indicators.actions import uploads
 from indicators.models import Upload
 from indicators.sources import formats
-from sharing.actions.keys import NoSigningKey
 from sharing.admin.by_hand import (
     MAX_VALUES,
     TextForm,
@@ -93,9 +92,6 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     except uploads.NoDraft:
         # Another tab was faster.
         return redirect("admin:portal")
-    except NoSigningKey:
-        messages.warning(request, "The service is not ready to look into it yet; try again in a moment.")
-        foreseen = []
     return _page(request, mine, "preview", f"What {found} would become", **foreseen_context(found, foreseen))
 
 

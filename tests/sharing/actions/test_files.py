@@ -125,7 +125,7 @@ def test_only_the_beginning_of_a_large_event_is_mapped_for_a_preview(shop: Shop)
     )
     beginning = uploads.beginning(upload_id=received.id, count=200)
 
-    foreseen = intake.foresee(submission=beginning, signer=shop.signer, now=NOW, most=200)
+    foreseen = intake.foresee(submission=beginning, now=NOW, most=200)
 
     assert [one.place for one in foreseen] == [f"events/0/attributes/{n}" for n in range(200)]
 

@@ -14,12 +14,13 @@ from django.db import transaction
 from accounts.actor import Actor
 from indicators.actions import adapters, submissions
 from indicators.actions.submissions import ClaimedSubmission
-from indicators.models import Submission, SubmittedObject
+from indicators.models import Channel, Submission, SubmittedObject
 from indicators.sources import formats, text
 from indicators.sources.formats import FORMATS
 from indicators.stix import json
 from indicators.stix.markings import TLP
 from sharing.actions import intake
+from sharing.actions.submitter_keys import SubmitterKeys
 from sharing.admin import by_hand
 from sharing.models import Kind
 from tests import fuzz
@@ -125,10 +126,11 @@ def _read(shop: Shop, name: str, body: bytes) -> str:
         format=name,
         body=body,
         received_at=NOW,
+        channel=Channel.REST,
     )
     with transaction.atomic():
         for item in adapters.items_of(submission, campaigns=dict, now=NOW):
-            for line in intake._lines_of(item, _HOUSE, shop.signer):
+            for line in intake._lines_of(item, _HOUSE):
                 assert line.reason != "not-understood", line.fault
         # What was noted of findings speaks of a submission that is none.
         transaction.set_rollback(True)
@@ -141,4 +143,5 @@ _HOUSE = intake._House(
     takes_prompt_text=False,
     kind=Kind.INBOX,
     ceiling=TLP.RED,
+    keys=SubmitterKeys(uuid4(), NOW),
 )

@@ -105,7 +105,7 @@ def test_who_joins_is_previewed_and_then_served_just_that(
 
 def test_who_loses_access_is_named(people: People, trust: Community, admin: Client) -> None:
     secret = secret_of(people.lab_a)
-    Collection.objects.filter(alias="amber").update(next_index=17)
+    Collection.objects.filter(alias="amber").update(next_index=17, edge=bytes(2 * 32))
     amber = Collection.objects.get(alias="amber")
     page = reverse("admin:collection_change", args=[amber.id])
     preview = admin.post(page, {"title": "Amber", "description": "", "read": ["hub"]})
@@ -117,7 +117,7 @@ def test_who_loses_access_is_named(people: People, trust: Community, admin: Clie
 
 
 def test_who_is_let_in_is_told_to_gain_what_was_published(trust: Community, admin: Client) -> None:
-    Collection.objects.filter(alias="strict").update(next_index=17)
+    Collection.objects.filter(alias="strict").update(next_index=17, edge=bytes(2 * 32))
     strict = Collection.objects.get(alias="strict")
     preview = admin.post(
         reverse("admin:collection_change", args=[strict.id]),

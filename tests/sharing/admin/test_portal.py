@@ -18,7 +18,6 @@ from accounts.models import AuditEvent, Member, Membership, Organization, Role, 
 from indicators.models import Detector, Source, Submission, Upload
 from sharing import tasks
 from sharing.actions import polls, webhooks
-from sharing.admin import by_hand
 from sharing.models import Collection, Delivery, DeliveryKind, Kind, Silence, Webhook
 from tests.conformance import stix
 from tests.desk import sign_in
@@ -310,7 +309,6 @@ def test_a_submitter_sends_a_file_after_a_look_at_it(
     django_capture_on_commit_callbacks: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(by_hand, "current_signer", lambda now: shop.signer)
     mine = inbox(shop, shop.lab_a)
     client = signed_in(shop.lab_a, Role.SUBMITTER)
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 
 import pytest
 import rfc8785
@@ -148,7 +149,10 @@ def test_a_signer_whose_kid_is_no_thumbprint_signs_nothing() -> None:
     class Odd:
         kid = 'x","crit":["b64'
 
-        def sign(self, message: bytes) -> bytes:
+        def sign(self, message: bytes, /) -> bytes:
+            raise AssertionError("asked to sign")
+
+        def sign_many(self, messages: Sequence[bytes], /) -> list[bytes]:
             raise AssertionError("asked to sign")
 
     with pytest.raises(MalformedSignature):

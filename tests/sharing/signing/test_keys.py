@@ -1,3 +1,5 @@
+from hashlib import sha256
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,12 +15,16 @@ from sharing.signing.keys import (
     Ed25519Signer,
     KeySet,
     MalformedKeySet,
+    MlDsa44Signer,
     PublishedKey,
     UnknownKey,
     UnreadableKey,
     generate,
+    generate_ml_dsa_44,
     jwks,
     load,
+    load_any,
+    ml_dsa_44_from_seed,
     thumbprint,
 )
 
@@ -178,3 +184,36 @@ def test_a_key_listed_twice_is_malformed() -> None:
 def test_only_an_ed25519_key_has_a_thumbprint(jwk: dict[str, str]) -> None:
     with pytest.raises(MalformedKeySet):
         thumbprint(jwk)
+
+
+def test_an_ml_dsa_44_key_is_kept_encrypted_and_its_kid_is_the_thumbprint() -> None:
+    signer = generate_ml_dsa_44()
+    pem = signer.to_pem(b"correct horse")
+    jwk = signer.public_jwk()
+
+    assert pem.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    again = load_any(pem, b"correct horse")
+    assert (type(again), again.kid, again.public_bytes()) == (
+        MlDsa44Signer,
+        signer.kid,
+        signer.public_bytes(),
+    )
+    canonical = f'{{"alg":"ML-DSA-44","kty":"AKP","pub":"{jwk["pub"]}"}}'
+    assert signer.kid == base64url.encode(sha256(canonical.encode()).digest())
+
+
+def test_an_ml_dsa_44_key_signs_no_objects() -> None:
+    signer = generate_ml_dsa_44()
+
+    with pytest.raises(UnreadableKey):
+        load(signer.to_pem(b"right"), b"right")
+    with pytest.raises(UnreadableKey):
+        signer.to_pem(b"")
+    assert KeySet.from_jwks(jwks([PublishedKey(signer.public_jwk())])).kids == frozenset()
+
+
+def test_signatures_of_ml_dsa_44_are_hedged() -> None:
+    signer = ml_dsa_44_from_seed(b"s" * 32)
+
+    assert signer.sign(b"message") != signer.sign(b"message")
+    assert len(signer.sign(b"message")) == 2420

@@ -1,0 +1,106 @@
+"""Verifies a log's checkpoint: signed by the log, cosigned by enough witnesses, and fresh."""
+
+from dataclasses import dataclass
+
+from sharing.signing import note_keys
+from sharing.signing.jws import BadSignature
+from sharing.signing.keys import MalformedKeySet
+from sharing.signing.note_keys import MalformedNoteKey
+from sharing.tlog import checkpoints, notes
+from sharing.tlog.checkpoints import Checkpoint, MalformedCheckpoint
+from sharing.tlog.notes import MalformedNote, Note
+from sharing.verifier.failures import (
+    Malformed,
+    QuorumMissed,
+    SignatureFailed,
+    Stale,
+    TrustRootFailed,
+    shown,
+)
+from sharing.verifier.trust import Trust
+
+MAX_AGE = 24 * 60 * 60
+"""Seconds. A log is signed anew every 15 minutes, also when it does not grow."""
+_CLOCK_SKEW = 5 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A verified checkpoint as it was received; `timestamp` is the log's, seconds since 1970."""
+
+    raw: bytes
+    checkpoint: Checkpoint
+    timestamp: int
+    witnesses: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
+
+    @property
+    def root(self) -> bytes:
+        return self.checkpoint.root
+
+
+def origin_of(raw: bytes) -> str:
+    """What the checkpoint says it is of; nothing is verified. Raises Malformed."""
+    return _read(raw)[1].origin
+
+
+def verify_checkpoint(
+    raw: bytes, *, origin: str, trust: Trust, now: int, max_age: int | None = MAX_AGE
+) -> SignedCheckpoint:
+    """Raises the first of Malformed, SignatureFailed, QuorumMissed and Stale.
+
+    `now` and `max_age` are in seconds; a `max_age` of None is for checkpoints that may be old.
+    """
+    found = verify_signed(raw, origin=origin, trust=trust)
+    checkpoint, evidence = found.checkpoint, {"checkpoint": raw}
+    cosigners = note_keys.cosigners(found.note, trust.policy.note_keys())
+    if not trust.policy.met_by(cosigners.keys()):
+        by = ", ".join(map(shown, sorted(cosigners))) or "nobody"
+        raise QuorumMissed(
+            f"the checkpoint of {checkpoint.size} entries is cosigned by {by}; it takes {trust.policy.needed()}",
+            evidence=evidence,
+        )
+    if max_age is not None:
+        age = now - found.timestamp
+        if age > max_age:
+            raise Stale(
+                f"the checkpoint of {checkpoint.size} entries was signed {_ago(age)} ago;"
+                f" {_ago(max_age)} is the most that is accepted",
+                evidence=evidence,
+            )
+        if age < -_CLOCK_SKEW:
+            raise Stale(
+                f"the checkpoint is dated {_ago(-age)} ahead of this machine's clock, so its age cannot be told",
+                evidence=evidence,
+            )
+    return SignedCheckpoint(raw, checkpoint, found.timestamp, tuple(sorted(cosigners)))
+
+
+def verify_signed(raw: bytes, *, origin: str, trust: Trust) -> note_keys.Verified:
+    """Only that the log signed it, at whatever time. Raises Malformed or SignatureFailed."""
+    _read(raw)
+    try:
+        return note_keys.verify_checkpoint(raw, origin=origin, log_keys=trust.log_keys(origin))
+    except BadSignature as error:
+        raise SignatureFailed(str(error), evidence={"checkpoint": raw}) from error
+    except (MalformedKeySet, MalformedNoteKey) as error:
+        raise TrustRootFailed(f"the log's keys: {error}") from error
+
+
+def _read(raw: bytes) -> tuple[Note, Checkpoint]:
+    try:
+        note = notes.read(raw)
+        return note, checkpoints.read(note.text)
+    except (MalformedNote, MalformedCheckpoint) as error:
+        raise Malformed(f"the checkpoint: {error}", evidence={"checkpoint": raw}) from error
+
+
+def _ago(seconds: int) -> str:
+    """In the largest unit that leaves a number of some precision."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

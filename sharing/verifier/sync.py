@@ -1,0 +1,296 @@
+"""Keeps a copy of a feed that is proved to be complete, fresh and the same as everybody's.
+
+    trust root (19) → checkpoint signed (10), cosigned (17), fresh (16) → not behind what is known (14),
+    not beside it (15) → pages, each verified, staged → the entries' root is the checkpoint's → taken in
+
+Entries beyond the checkpoint stay staged until one covers them. Nothing is shown to readers before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sharing.tlog import checkpoints, notes
+from sharing.tlog.checkpoints import Checkpoint
+from sharing.tlog.merkle import Range
+from sharing.verifier import divergence
+from sharing.verifier.checkpoint import MAX_AGE, SignedCheckpoint, origin_of, verify_checkpoint
+from sharing.verifier.failures import (
+    Altered,
+    Dropped,
+    Fork,
+    Malformed,
+    OutOfOrder,
+    Rollback,
+    VerificationFailed,
+    shown,
+)
+from sharing.verifier.feed import Feed
+from sharing.verifier.page import VerifiedPage, read_page
+from sharing.verifier.source import Position, Source, Unavailable
+from sharing.verifier.trust import Trust
+
+_ROUNDS = 3
+"""A log that grows while it is read is followed so often."""
+_GRACE = 5 * 60
+"""Seconds. An entry that was served is in the log's checkpoint within 60."""
+
+
+class Progress(Protocol):
+    """Hears how far it is."""
+
+    def at(self, entries: int, of: int) -> None:
+        """So many entries are read of so many that the checkpoint has."""
+
+
+class _Silence:
+    def at(self, entries: int, of: int) -> None:
+        """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What is here now, proved; and what of it this run brought. `timestamp`: of the checkpoint, seconds."""
+
+    origin: str
+    size: int
+    root: str
+    timestamp: int
+    witnesses: tuple[str, ...]
+    objects: int
+    """Newest versions, of all that is here."""
+    new_entries: int
+    new_objects: int
+    erased: int
+    """Objects that were here before and are erased now."""
+    owed: int
+    """Erased entries whose withdrawal the next checkpoint has to prove."""
+    waiting: int
+    """Entries that wait for the next checkpoint."""
+
+
+class Sync:
+    """One run. `known` are checkpoints that were verified before, of this log, elsewhere than in the feed."""
+
+    def __init__(
+        self,
+        source: Source,
+        feed: Feed,
+        trust: Trust,
+        *,
+        collection: str,
+        now: int,
+        max_age: int = MAX_AGE,
+        known: Sequence[bytes] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self._source, self._feed, self._trust = source, feed, trust
+        self._collection, self._now, self._max_age = collection, now, max_age
+        self._elsewhere = known
+        self._progress = progress or _Silence()
+        self._ceiling = ""
+
+    def run(self) -> tuple[SyncReport, SignedCheckpoint]:
+        """Raises VerificationFailed, with evidence; Unavailable; Unusable."""
+        raw = self._source.checkpoint()
+        origin = origin_of(raw)
+        if not origin.endswith(f"/log/{self._collection}"):
+            raise Altered(
+                f"the checkpoint is that of {shown(origin)}, not of the collection asked for",
+                evidence={"checkpoint": raw},
+            )
+        self._ceiling = self._trust.ceiling(origin)
+        new = self._verified(raw, origin)
+        before = self._feed.begin(origin)
+        for known in self._known(origin):
+            _not_behind(new, known)
+        new_objects = erased = 0
+        for _ in range(_ROUNDS):
+            self._read_until(new)
+            added, gone = self._take_in(new)
+            new_objects, erased = new_objects + added, erased + gone
+            if self._feed.end == new.size:
+                break
+            later = self._verified(self._source.checkpoint(), origin)
+            if later.size == new.size:
+                _not_behind(later, (new.raw, new.checkpoint))
+            if later.size <= new.size:
+                break
+            new = later
+        self._sign_anew(origin)
+        return self._report(new, before.size, new_objects, erased), new
+
+    def _verified(self, raw: bytes, origin: str) -> SignedCheckpoint:
+        return verify_checkpoint(raw, origin=origin, trust=self._trust, now=self._now, max_age=self._max_age)
+
+    def _known(self, origin: str) -> list[tuple[bytes, Checkpoint]]:
+        """The checkpoints that were believed before, the feed's and those from elsewhere."""
+        state = self._feed.state
+        raws = (
+            [*self._elsewhere]
+            if state is None or state.checkpoint is None
+            else [
+                state.checkpoint,
+                *self._elsewhere,
+            ]
+        )
+        found = [(raw, checkpoints.read(notes.read(raw).text)) for raw in raws]
+        return [(raw, one) for raw, one in found if one.origin == origin]
+
+    def _read_until(self, new: SignedCheckpoint) -> None:
+        """Stage pages until the checkpoint is covered, and whatever they say is erased has its withdrawal."""
+        feed, at = self._feed, self._feed.position()
+        self._progress.at(feed.end, new.size)
+        while feed.end < new.size or feed.unmet(2**62) is not None:
+            raw = self._source.page(at)
+            if raw is None:
+                break
+            try:
+                page = self._page(raw, new)
+                self._in_order(page, at)
+                end = feed.end
+                feed.stage(page, now=self._now)
+            except VerificationFailed as failure:
+                failure.evidence.setdefault("page.json", raw)
+                failure.evidence.setdefault("checkpoint", new.raw)
+                raise
+            self._progress.at(feed.end, new.size)
+            envelope = page.envelope
+            if envelope.more and feed.end == end and envelope.next is None:
+                break
+            if envelope.more and feed.end == end and envelope.next == at.next:
+                raise OutOfOrder(f"the same page again, to entry {end - 1}", evidence={"page.json": raw})
+            if not envelope.more and feed.end == end:
+                break
+            at = replace(feed.position(), next=envelope.next if envelope.more else None)
+        if feed.end < new.size:
+            raise Dropped(
+                f"the pages end before entry {feed.end}, but the log has {new.size} entries",
+                evidence={"checkpoint": new.raw},
+            )
+        if (missed := feed.unmet(2**62)) is not None:
+            raise Dropped(f"erased, but entry {missed[1]} does not withdraw it", index=missed[0])
+
+    def _page(self, raw: bytes, new: SignedCheckpoint) -> VerifiedPage:
+        origin = new.checkpoint.origin
+        page = read_page(
+            raw,
+            self._trust.keys,
+            ceiling=self._ceiling,
+            revoked=lambda kid: self._trust.revoked(kid, origin),
+        )
+        if page.report.origin != origin:
+            raise Altered(f"the page is one of {shown(page.report.origin)}, another log")
+        if page.envelope.start is None:
+            raise Malformed("the page is a filtered one, which cannot be complete")
+        return page
+
+    def _in_order(self, page: VerifiedPage, at: Position) -> None:
+        """Raises Dropped or OutOfOrder unless the page goes on where what is here ends."""
+        start, end = page.envelope.start, self._feed.end
+        assert start is not None
+        if start <= end:
+            return
+        # Left out, or only late? The page that follows tells.
+        try:
+            following = self._source.page(replace(at, index=start, next=page.envelope.next))
+            late = following is not None and read_page(following, self._trust.keys).envelope.start == end
+        except (VerificationFailed, Unavailable):
+            late = False
+        if late:
+            raise OutOfOrder(f"a page from entry {start} on stands where that from entry {end} on belongs")
+        raise Dropped(f"entries {end} to {start - 1} are left out between two pages")
+
+    def _take_in(self, new: SignedCheckpoint) -> tuple[int, int]:
+        """(new objects, erased ones) if the entries lead to the checkpoint's root."""
+        state = self._feed.state
+        assert state is not None
+        try:
+            return self._feed.take_in(new.size, self._proved(new), new.raw)
+        except VerificationFailed as failure:
+            failure.evidence.setdefault("checkpoint", new.raw)
+            self._feed.drop_staged()
+            raise
+
+    def _proved(self, new: SignedCheckpoint) -> Range:
+        """The edge at the checkpoint's size. Raises whatever explains that the root is another."""
+        state = self._feed.state
+        assert state is not None
+        edge = Range(state.size, state.edge)
+        known = {one.size: (raw, one) for raw, one in self._known(state.origin)}
+        at = state.size
+        for stop in sorted({size for size in known if state.size < size < new.size} | {new.size}):
+            edge.extend(self._feed.leaves(at, stop))
+            at = stop
+            if stop in known and stop != new.size and edge.root() != known[stop][1].root:
+                raw, one = known[stop]
+                divergence.compare(self._source, raw, one.size, one.root, new)
+        if edge.root() != new.root:
+            for raw, one in sorted(known.values(), key=lambda found: found[1].size):
+                if one.size < new.size:
+                    divergence.compare(self._source, raw, one.size, one.root, new)
+            before = Range(state.size, state.edge)
+            found = list(self._feed.leaves(state.size, new.size))
+            raise divergence.untrue_page(self._source, new, before, found)
+        return edge
+
+    def _sign_anew(self, origin: str) -> None:
+        """What was signed by a key that is revoked since, from that index on, must by now be signed by another."""
+        for kid in self._feed.kids():
+            since = self._trust.revoked(kid, origin)
+            if since is None:
+                continue
+            while (index := self._feed.signed_by(kid, since=since)) is not None:
+                raw = self._source.page(self._feed.position(index))
+                if raw is None:
+                    raise Dropped("no page holds it any more", index=index)
+                page = read_page(
+                    raw,
+                    self._trust.keys,
+                    ceiling=self._ceiling,
+                    revoked=lambda kid: self._trust.revoked(kid, origin),
+                )
+                self._feed.sign_anew(page)
+                if self._feed.signed_by(kid, since=since) == index:
+                    raise Altered("signed anew, but as another entry", index=index)
+
+    def _report(self, new: SignedCheckpoint, before: int, new_objects: int, erased: int) -> SyncReport:
+        owed = self._feed.owed(new.size)
+        for index, withdrawn_by, told in owed:
+            # Told to us before the log signed this checkpoint, which should then have it.
+            if told + _GRACE < new.timestamp:
+                raise Dropped(
+                    f"erased, but entry {withdrawn_by} that should withdraw it is not in the log",
+                    index=index,
+                    evidence={"checkpoint": new.raw},
+                )
+        return SyncReport(
+            origin=new.checkpoint.origin,
+            size=new.size,
+            root=notes.to_base64(new.root),
+            timestamp=new.timestamp,
+            witnesses=new.witnesses,
+            objects=self._feed.count(),
+            new_entries=new.size - before,
+            new_objects=new_objects,
+            erased=erased,
+            owed=len(owed),
+            waiting=self._feed.end - new.size,
+        )
+
+
+def _not_behind(new: SignedCheckpoint, known: tuple[bytes, Checkpoint]) -> None:
+    """Raises Rollback or Fork."""
+    raw, one = known
+    evidence = {"checkpoint-known": raw, "checkpoint-new": new.raw}
+    if new.size < one.size:
+        raise Rollback(
+            f"the checkpoint has {new.size} entries, but {one.size} were proved before: the log was rolled back, or"
+            " this is an old copy of it",
+            evidence=evidence,
+        )
+    if new.size == one.size and new.root != one.root:
+        raise Fork(
+            f"the log has two histories: two signed checkpoints of {new.size} entries with different roots",
+            evidence=evidence,
+        )
