@@ -476,7 +476,7 @@ class Claim(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
-                | Q(withdrawn_at__isnull=False, signature="", references=[]),
+                | Q(withdrawn_at__isnull=False, signature="", sender_signature="", references=[]),
                 name="claim_erased_says_nothing",
             ),
         ]

@@ -1077,9 +1077,7 @@ class Reached(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, db_index=False)
     member = models.TextField(blank=True)
-    ways = ArrayField(
-        models.CharField(max_length=8), help_text="Empty: it had access while nothing was recorded yet."
-    )
+    ways = ArrayField(models.TextField(), help_text="Empty: it had access while nothing was recorded yet.")
     first_at = models.DateTimeField(null=True)
     last_at = models.DateTimeField(null=True)
     notice = models.ForeignKey(Notice, on_delete=models.SET_NULL, null=True)

@@ -202,7 +202,8 @@ def erase(*, claim_ids: Sequence[int], now: datetime) -> None:
     """Destroy what claims say: body, signature and references. Each stays as a row of type and id that says nothing."""
     sql.execute(
         "UPDATE indicators_claim SET withdrawn_at = %(now)s, erased_at = %(now)s,"
-        " received_at = greatest(received_at, %(now)s), signature = '', sender_signature = '', \"references\" = '{}', body = convert_to("
+        " received_at = greatest(received_at, %(now)s), signature = '', sender_signature = '',"
+        " \"references\" = '{}', body = convert_to("
         " json_build_object('type', split_part(object_id, '--', 1), 'id', object_id)::text, 'UTF8')"
         " WHERE id = ANY(%(claims)s) AND erased_at IS NULL",
         {"claims": list(claim_ids), "now": now},
@@ -229,6 +230,7 @@ def strip(subject_ids: Sequence[int]) -> list[int]:
             (list(subject_ids),),
         )
     ]
+    _watch_no_more(bare)
     for table in ("observable", "term", "wording", "reference", "sketchband", "sketch"):
         sql.execute(f"DELETE FROM indicators_{table} WHERE subject_id = ANY(%s)", (bare,))
     return bare
@@ -395,6 +397,29 @@ def mark(*, claim: Marked, tlp: int) -> None:
         (tlp, claim.community_id, claim.organization_id, claim.object_id),
     )
     queue_folds(community_id=claim.community_id, subject_ids=[claim.subject_id])
+
+
+def _watch_no_more(bare: Sequence[int]) -> None:
+    """What these watch goes from what they were merged into, which goes on watching what is its own."""
+    roots = [
+        one
+        for (one,) in sql.rows(
+            "DELETE FROM indicators_observable o USING indicators_subject s, indicators_observable b"
+            " WHERE s.id = ANY(%s) AND b.subject_id = s.id AND o.subject_id = s.merged_into_id"
+            " AND (o.network, o.domain, o.asn) IS NOT DISTINCT FROM (b.network, b.domain, b.asn)"
+            " RETURNING o.subject_id",
+            (list(bare),),
+        )
+    ]
+    _watch(
+        (root, read(bytes(body)).value)
+        for root, body in sql.rows(
+            "SELECT DISTINCT ON (s.root, coalesce(c.home_id, c.subject_id)) s.root, c.body"
+            " FROM unnest(%s::int8[]) AS s(root) JOIN indicators_claim c ON c.subject_id = s.root"
+            " WHERE c.erased_at IS NULL",
+            (sorted(set(roots)),),
+        )
+    )
 
 
 def note_raised(raised: Iterable[tuple[int, int, int]]) -> None:

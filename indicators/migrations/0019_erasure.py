@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("erased_at__isnull", True),
-                    models.Q(("references", []), ("signature", ""), ("withdrawn_at__isnull", False)),
+                    models.Q(("references", []), ("sender_signature", ""), ("signature", ""), ("withdrawn_at__isnull", False)),
                     _connector="OR",
                 ),
                 name="claim_erased_says_nothing",

@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
                 (
                     "ways",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=8),
+                        base_field=models.TextField(),
                         help_text="Empty: it had access while nothing was recorded yet.",
                         size=None,
                     ),

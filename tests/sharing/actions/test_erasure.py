@@ -2,27 +2,30 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.test import Client
+from psycopg.errors import CheckViolation
 
+from accounts import sql
 from accounts.actor import Actor
-from accounts.models import AuditEvent, Member, Organization
-from indicators.actions import raw, submissions
+from accounts.models import AuditEvent, Member
+from indicators.actions import journal, raw, submissions
 from indicators.models import Claim, PendingErasure, Submission, SubmittedObject
-from indicators.stix.markings import TLP
+from indicators.stix.markings import TLP, marking_id
 from sharing.actions import barring, deletion, erasure, proposals, publication
 from sharing.models import Barred, Delivery, Entry, Erasure, ErasureState, Proposal, Webhook, Withdrawal
 from sharing.receipts import receipt
 from sharing.tlog import statements
 from tests.conformance import stix
 from tests.conformance.stix import Object
+from tests.desk import sign_in
 from tests.sharing.actions import exchange
-from tests.sharing.actions.conftest import NOW, Shop
+from tests.sharing.actions.conftest import NOW
 from tests.sharing.actions.test_two_people import AMBER, GREEN, Desk, claim_on, desk, indicator, run
 from tests.traces import files_with, tables_with
 
@@ -75,13 +78,7 @@ def ordered(desk: Desk, *objects: Object, reference: str = "Court of Example 7/2
 
 
 def marked(tlp: TLP, **members: Any) -> Object:
-    return stix.campaign(object_marking_refs=[stix_marking(tlp)], **members)
-
-
-def stix_marking(tlp: TLP) -> str:
-    from indicators.stix.markings import marking_id
-
-    return marking_id(tlp)
+    return stix.campaign(object_marking_refs=[marking_id(tlp)], **members)
 
 
 # --- Deleted by its sender
@@ -222,7 +219,7 @@ def test_a_new_version_with_a_higher_marking_erases_below_too(desk: Desk) -> Non
     one = indicator(GREEN, labels=[CANARY])
     desk.submit(one)
 
-    desk.submit(one | {"modified": stix.VERSIONS[2], "object_marking_refs": [stix_marking(AMBER)]})
+    desk.submit(one | {"modified": stix.VERSIONS[2], "object_marking_refs": [marking_id(AMBER)]})
 
     assert CANARY not in json.dumps(exchange.versions(desk.feeds[GREEN]))
     assert len(desk.shown(AMBER)) == 1
@@ -331,7 +328,7 @@ def test_one_person_erases_nothing_and_lets_nothing_in(desk: Desk) -> None:
         desk.confirm(Proposal.objects.get().id, by=desk.ann)
     with pytest.raises(IntegrityError, match="second person"), transaction.atomic():
         run("UPDATE sharing_erasure SET state = 'confirmed', confirmed_at = now()")
-    with pytest.raises(IntegrityError, match="two people"), transaction.atomic():
+    with pytest.raises(CheckViolation, match="two people"), transaction.atomic():
         barring.bar(erasure_id=erasure_id, wanted={b"0" * 32})
     proposals.decline(
         proposal_id=Proposal.objects.get().id, member=desk.bob, reason="Not this one.", now=desk.now
@@ -341,7 +338,7 @@ def test_one_person_erases_nothing_and_lets_nothing_in(desk: Desk) -> None:
     assert not erasure.run(erasure_id=erasure_id, now=desk.now)
     assert len(desk.shown(GREEN)) == 1
     made = order(desk, one)
-    with pytest.raises(IntegrityError, match="two people"), transaction.atomic():
+    with pytest.raises(CheckViolation, match="two people"), transaction.atomic():
         barring.lift(erasure_id=made.id)
 
 
@@ -354,16 +351,14 @@ def test_an_interrupted_erasure_goes_on_where_it_was(desk: Desk, monkeypatch: py
         desk.submit(one)
     made = ordered(desk, *objects)
     monkeypatch.setattr(erasure, "BATCH", 1)
-    for name in ("withdraw", "lock"):
-        real, calls = getattr(publication, name), iter(range(1000))
+    real_withdraw, calls = publication.withdraw, iter(range(1000))
 
-        def failing(real: Any = real, calls: Any = calls, **arguments: Any) -> Any:
-            if next(calls) == 1:
-                raise RuntimeError("the power went")
-            return real(**arguments)
+    def failing(**arguments: Any) -> int:
+        if next(calls) == 1:
+            raise RuntimeError("the power went")
+        return real_withdraw(**arguments)
 
-        if name == "withdraw":
-            monkeypatch.setattr(publication, name, failing)
+    monkeypatch.setattr(publication, "withdraw", failing)
     real_lines, spoilt = raw.erase_lines, iter(range(1000))
 
     def failing_lines(**arguments: Any) -> None:
@@ -410,8 +405,6 @@ def test_what_waits_or_is_set_aside_loses_what_is_barred(desk: Desk) -> None:
 
 def test_what_others_say_of_something_merged_is_said_again_without_it(desk: Desk) -> None:
     """An order on one of two subjects that were merged: the other stands, without the words of the first."""
-    from indicators.actions import journal
-
     one = indicator(
         GREEN, f"[domain-name:value = '{CANARY.lower()}.example']", name=CANARY, description=CANARY
     )
@@ -454,10 +447,82 @@ def test_the_audit_trail_tells_of_an_order_but_nothing_of_its_object(desk: Desk)
     assert actions[1].detail["erased"]["claims"] == 1
 
 
+@pytest.mark.parametrize("way", ["deleted", "ordered"])
+def test_the_desk_still_opens_everything_and_shows_nothing_of_it(desk: Desk, way: str) -> None:
+    one = indicator(GREEN, f"[domain-name:value = '{CANARY.lower()}.example']", name=CANARY)
+    case = marked(GREEN, name=CANARY)
+    link = stix.relationship(one, case, object_marking_refs=[marking_id(GREEN)])
+    seen = stix.sighting(
+        sighting_of_ref=one["id"], count=3, object_marking_refs=[marking_id(GREEN)], description=CANARY
+    )
+    sent = desk.submit(one, case, link, seen)
+    subjects = {found["id"]: claim_on(found).subject_id for found in (one, case, link, seen)}
+    claims = list(Claim.objects.values_list("id", flat=True))
+    client = sign_in(Client(), desk.ann)
+    if way == "deleted":
+        for found in (one, case, link, seen):
+            delete(desk, found)
+        made = None
+    else:
+        made = order(desk, one, case, link, seen)
+
+    addresses = [
+        *(f"/admin/indicators/subject/{subject}/change/" for subject in subjects.values()),
+        *(f"/admin/graph/{subject}/" for subject in subjects.values()),
+        f"/admin/campaigns/{subjects[case['id']]}/",
+        *(f"/admin/claims/{claim}/" for claim in claims),
+        *(
+            "/admin/",
+            "/admin/indicators/subject/",
+            "/admin/campaigns/",
+            "/admin/proposals/",
+            "/admin/withdrawals/",
+        ),
+        *(
+            "/admin/erasures/",
+            f"/admin/indicators/submission/{sent}/change/",
+            f"/admin/erasures/propose/?term={one['id']}",
+        ),
+        *([f"/admin/erasures/{made.id}/", f"/admin/erasures/{made.id}/report.csv"] if made else []),
+    ]
+    for address in addresses:
+        answer = client.get(address)
+        assert answer.status_code in {200, 404}, address
+        text = answer.content.decode()
+        if way == "ordered":
+            assert CANARY not in text, address
+            assert CANARY.lower() not in text, address
+
+
+def test_at_the_desk_one_looks_and_proposes_and_another_confirms(desk: Desk) -> None:
+    one = indicator(GREEN, f"[domain-name:value = '{CANARY.lower()}.example']")
+    desk.submit(one)
+    subject = claim_on(one).subject_id
+    ann, bob = sign_in(Client(), desk.ann), sign_in(Client(), desk.bob)
+
+    page = ann.get(f"/admin/erasures/propose/?subject={subject}").content.decode()
+    sent = ann.post(
+        "/admin/erasures/propose/", {"subject": subject, "reference": "7/26", "reason": "The order came in."}
+    )
+    made = Erasure.objects.get()
+    waits = bob.get(f"/admin/erasures/{made.id}/").content.decode()
+    proposal = Proposal.objects.get()
+    alone = ann.post(f"/admin/proposals/{proposal.id}/", {"decision": "confirm", "reason": "Mine."})
+    confirmed = bob.post(f"/admin/proposals/{proposal.id}/", {"decision": "confirm", "reason": "I read it."})
+    made.refresh_from_db()
+
+    assert "Who had pulled it" in page
+    assert (sent.status_code, sent["Location"]) == (302, f"/admin/erasures/{made.id}/")
+    assert "Waits for a second person" in waits
+    assert (alone.status_code, confirmed.status_code) == (302, 302)
+    assert made.state == ErasureState.CONFIRMED
+    outsider = Member.objects.create(
+        username="ria", organization=desk.shop.lab_a, role="admin", is_staff=True
+    )
+    assert sign_in(Client(), outsider).get("/admin/erasures/").status_code == 404
+    erasure.run(erasure_id=made.id, now=desk.now)
+    assert "Save as CSV" in bob.get(f"/admin/erasures/{made.id}/").content.decode()
+
+
 def rows(query: str) -> list[Any]:
-    from accounts import sql
-
     return sql.rows(query)
-
-
-__all__ += ["Claim", "Member", "Organization", "Shop", "timedelta"]
