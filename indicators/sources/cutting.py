@@ -2,7 +2,7 @@
 
 import json as stdlib_json
 import re
-from collections.abc import Collection, Set
+from collections.abc import Collection, Iterator, Set
 from itertools import pairwise
 
 from indicators.sources import formats
@@ -11,6 +11,7 @@ from indicators.stix.json import Refused
 
 _ELEMENT = re.compile(r"[a-z]+/([0-9]+)(?![0-9])")
 _LINE = re.compile(r"line ([0-9]+)(?![0-9])")
+_NAMED = re.compile(r"(?:event|attribute) ([0-9A-Za-z-]+)")
 _HOLE = b"{}"
 
 
@@ -79,19 +80,28 @@ def _cut_events(body: bytes, places: Collection[str], offset: int) -> bytes | No
     value = json.parse(body, max_bytes=len(body))
     held = value["response"] if isinstance(value, dict) and "response" in value else value
     events = held if isinstance(held, list) else [held]
-    named = {place.split()[1].partition("/")[0] for place in places if place.startswith("event ")}
-    wanted = _numbers([place for place in places if not place.startswith("event ")], _ELEMENT, offset)
+    matches = {place: _NAMED.match(place) for place in places}
+    named = {match[1].lower() for match in matches.values() if match is not None}
+    wanted = _numbers([place for place, match in matches.items() if match is None], _ELEMENT, offset)
     left = []
     for number, event in enumerate(events):
-        bare = event.get("Event", event) if isinstance(event, dict) else {}
-        uuid = str(bare.get("uuid", "")).lower() if isinstance(bare, dict) else ""
-        if uuid in named:
-            named.discard(uuid)
-        elif number not in wanted:
+        found = named & set(_uuids(event))
+        if not found and number not in wanted:
             left.append(event)
+        named -= found
     if named or not left:
         return None
     return stdlib_json.dumps(left, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _uuids(value: object) -> Iterator[str]:
+    """The uuids of an event and of all that it holds."""
+    if isinstance(value, dict):
+        uuid = value.get("uuid")
+        if isinstance(uuid, str):
+            yield uuid.lower()
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _uuids(one)
 
 
 _CUTS = {

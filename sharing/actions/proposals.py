@@ -143,8 +143,10 @@ def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: dateti
 
 
 @transaction.atomic
-def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> Proposal:
-    """Let happen what another analyst proposed. `NotOpen`, `SamePerson`, `NotPossible`, `NotAllowed`."""
+def confirm(
+    *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime
+) -> Proposal:
+    """Let happen what another analyst proposed; a release needs a `signer`. `NotOpen`, `SamePerson`, `NotPossible`, …"""
     moderation.may_decide(member)
     reason = stated(reason)
     found = Proposal.objects.only(
@@ -155,6 +157,7 @@ def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, no
     if found.kind == ProposalKind.RELEASE:
         # Its locks are those of a decision.
         assert found.review_id is not None
+        assert signer is not None
         moderation.approve(review_id=found.review_id, member=member, reason=reason, signer=signer, now=now)
         return Proposal.objects.get(id=proposal_id)
     if found.state == ProposalState.OPEN and not moderation.decides(found.proposed_by):

@@ -208,7 +208,8 @@ def decide_proposal(request: HttpRequest, proposal_id: int) -> HttpResponse:
                 proposal_id=proposal_id,
                 member=member,
                 reason=form.cleaned_data["reason"],
-                signer=current_signer(now=now),
+                # What is erased is signed by nobody, and waits for no signer.
+                signer=None if found.erasure_id is not None else current_signer(now=now),
                 now=now,
             )
             tasks.nudge_publish(found.community_id)
