@@ -49,6 +49,7 @@ urlpatterns = [
     path("api/v1/uploads/", uploads.UploadsView.as_view()),
     path("api/v1/uploads/<uuid:upload_id>/", uploads.UploadView.as_view()),
     path("api/v1/notices/", webhooks.NoticesView.as_view()),
+    path("api/v1/notices/<int:notice_id>/acknowledgement/", webhooks.AcknowledgementView.as_view()),
     path("api/v1/webhooks/", webhooks.WebhooksView.as_view()),
     path("api/v1/webhooks/<uuid:webhook_id>/", webhooks.WebhookView.as_view()),
     path("api/v1/webhooks/<uuid:webhook_id>/test/", webhooks.WebhookTestView.as_view()),

@@ -20,7 +20,7 @@ import structlog
 from django.db import transaction
 
 from accounts import faults, sql
-from indicators.actions import adapters, allowlists, likeness, observations, submissions
+from indicators.actions import adapters, allowlists, likeness, observations, raw, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.dedup.sketches import Unreadable
@@ -35,7 +35,7 @@ from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing import queries
-from sharing.actions import deliveries, publication, submitter_keys
+from sharing.actions import barring, deliveries, publication, submitter_keys
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.actions.submitter_keys import SubmitterKeys
@@ -94,6 +94,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
+        barred = _refuse_barred(lines)
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         accepted = [line for line in lines if line.observed is not None]
@@ -124,6 +125,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             counts=dict(Counter(str(line.outcome) for line in lines)),
             now=now,
         )
+        if barred and not holds_personal_data:
+            raw.cut_out(submission_id=submission.id, places=barred, now=now)
         deliveries.queue_receipts(
             submission_id=submission.id, organization_id=submission.organization_id, now=now
         )
@@ -357,6 +360,28 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
             line.sentence = (
                 "This id belongs to an object of the service; send your own object under your own id."
             )
+
+
+def _refuse_barred(lines: Sequence[_Line]) -> set[str]:
+    """What a legal order erased does not come in again, nor does its receipt name it; where it stood."""
+    if not barring.is_needed():
+        return set()
+    offered = {
+        number: barring.digests(
+            object_ids=[line.object_id], keys=() if line.observed is None else [line.observed.key]
+        )
+        for number, line in enumerate(lines)
+    }
+    found = barring.barred({one for digests in offered.values() for one in digests})
+    places = set()
+    for number, digests in offered.items():
+        if digests & found:
+            line = lines[number]
+            line.observed, line.outcome, line.reason = None, Outcome.REJECTED, "erased-by-order"
+            line.sentence = "A legal order had this erased; it is not taken again, and nothing of it is kept."
+            line.object_id, line.version, line.note = line.place, "", ""
+            places.add(line.place)
+    return places
 
 
 def _set_echoes_apart(accepted: Sequence[_Line]) -> None:

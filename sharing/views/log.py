@@ -17,8 +17,9 @@ from accounts.queries import Caller
 from indicators.stix import timestamps
 from indicators.stix.json import Refused
 from sharing import disclosed, log
-from sharing.actions import publication
+from sharing.actions import giving, publication
 from sharing.log import SignedHead
+from sharing.models import Way
 from sharing.queries import Readable
 from sharing.taxii import errors, filters
 from sharing.tlog import page, tiles
@@ -60,6 +61,16 @@ def _openings(request: HttpRequest, known: Caller, found: Readable) -> Answer:
     if end > found.next_index:
         raise _malformed("end", f"is beyond the log, which has {found.next_index} entries")
     joined = log.openings(found.id, start, end)
+    # Whoever opens entries may open any: indexes are not times.
+    giving.note_range(
+        collection_id=found.id,
+        organization_id=known.organization_id,
+        token_id=known.token_id,
+        way=Way.OPENING,
+        after=-1,
+        up_to=found.last_added,
+        now=timezone.now(),
+    )
     return _answer(page.log_value(publication.origin(found.id), start, end, joined), _JSON)
 
 
@@ -92,6 +103,15 @@ def _bundle(request: HttpRequest, known: Caller, object_id: str, version: str) -
     opening = entry.opening
     if opened is not None:
         opening = page.disclosed(opening, opened.subsalt, opened.record)
+    giving.note_objects(
+        collection_id=entry.collection_id,
+        organization_id=known.organization_id,
+        token_id=known.token_id,
+        way=Way.BUNDLE,
+        first=entry.added,
+        last=entry.added,
+        now=timezone.now(),
+    )
     return _answer(page.bundle(entry.body, opening, proof), _JSON)
 
 

@@ -101,6 +101,7 @@ def reason_codes() -> set[str]:
         *strings("sharing/actions/intake.py", of_call="_Line", position=5),
         *strings("sharing/receipts.py", of_call="_Fate", position=1),
         *assigned("sharing/actions/intake.py", "reason", "code"),
+        *assigned("indicators/actions/raw.py", "ERASED"),
     }
 
 
