@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0008_acknowledgement"),
         ("indicators", "0019_erasure"),
-        ("sharing", "0015_submitters"),
+        ("sharing", "0013_witnesses"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
