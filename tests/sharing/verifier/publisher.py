@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sharing.signing import keys
+from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.signing.note_keys import NoteSigner, SignatureType
 from sharing.tlog import tiles
 from sharing.tlog.notes import Note
@@ -57,7 +58,7 @@ class Publisher(LogSimulator):
             folder,
             now=datetime.fromtimestamp(self.clock, UTC),
             object_keys=[self.signer],
-            log_signers=log_keys,
+            log_signers=self.log_signers,
             ceilings={ORIGIN: ceiling},
             policy=policy,
         )
