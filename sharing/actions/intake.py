@@ -421,7 +421,7 @@ def _house(submission: ClaimedSubmission) -> _House:
     if found is None:
         raise LookupError(f"community, organization or collection of submission {submission.id}")
     keys = submitter_keys.of(organization_id=submission.organization_id, at=submission.received_at)
-    return _House(*found, keys)
+    return _House(*found, keys=keys)
 
 
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:
