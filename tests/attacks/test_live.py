@@ -67,7 +67,7 @@ def test_a_log_of_100000_entries_is_proved_while_writers_write(
         partner.wait_for(100_000)
 
         with live.writing(world, partner.collection, 20_000, 37_000_000) as writer:
-            rounds = []
+            rounds: list[int] = []
             while writer.poll() is None or not rounds:
                 outcome = partner.sync()
                 assert outcome.code == 0, outcome
