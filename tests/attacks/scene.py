@@ -195,7 +195,7 @@ class Http(Way):
         self.proxy, self._address = proxy, address
 
     @property
-    def tamper(self) -> Tamper | None:  # type: ignore[override]
+    def tamper(self) -> Tamper | None:
         return self.proxy.tamper
 
     @tamper.setter

@@ -14,6 +14,7 @@ from tests.world import World
 ATTACKS: dict[str, tuple[int, Tamper]] = {
     "alter a field": (11, page_from(0, tampering.alter_a_field)),
     "alter the TLP": (11, page_from(0, tampering.alter_the_tlp)),
+    "swap submitters": (11, page_from(0, tampering.swap_submitters)),
     "drop an object": (12, page_from(0, tampering.drop_an_object)),
     "drop object and entry": (12, page_from(0, tampering.drop_object_and_entry_bluntly)),
     "drop object and entry, and count anew": (12, pages(tampering.drop_object_and_entry)),
@@ -66,7 +67,7 @@ def test_a_log_of_100000_entries_is_proved_while_writers_write(
         partner.wait_for(100_000)
 
         with live.writing(world, partner.collection, 20_000, 37_000_000) as writer:
-            rounds = []
+            rounds: list[int] = []
             while writer.poll() is None or not rounds:
                 outcome = partner.sync()
                 assert outcome.code == 0, outcome
