@@ -20,7 +20,7 @@ from typing import Any, Self
 from sharing.signing import keys
 from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.signing.note_keys import NoteSigner, SignatureType
-from sharing.tlog import tiles
+from sharing.tlog import notes, tiles
 from sharing.tlog.notes import Note
 from sharing.verifier.cli import main
 from tests.sharing.verifier.log_simulator import ORIGIN, LogSimulator
@@ -115,6 +115,12 @@ class Publisher(LogSimulator):
         other._nodes = {}
         other.branch = " of another history"
         return other
+
+
+def lines_of(checkpoint: bytes) -> tuple[str, list[str]]:
+    """The text of a signed note, and its signature lines."""
+    note = notes.read(checkpoint)
+    return note.text, [notes.line(one) for one in note.signatures]
 
 
 def changed(publisher: Publisher, start: int, change: Any) -> None:

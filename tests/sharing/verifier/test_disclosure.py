@@ -60,7 +60,7 @@ def told(tmp_path: Path) -> Told:
     publisher.publish(an_indicator(0), tlp="green")
     index = publisher.publish(one, tlp="green", subsalt=SALT, record=said)
     publisher.write()
-    bundle = json.loads(publisher.bundle(index, publisher.checkpoint()))
+    bundle = json.loads(publisher.bundle(index, publisher.signed()))
     bundle["opening"]["sub"] = {"salt": base64url.encode(SALT), "record": said.decode()}
     root = tmp_path / "root.json"
     root.write_bytes(publisher.trust.root_json)
