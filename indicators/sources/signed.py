@@ -18,7 +18,11 @@ from indicators.stix import json
 from indicators.stix.json import Refused
 
 PROPERTY = "x_stillwatch_signatures"
-MALFORMED, MISALIGNED, NOT_TAKEN = "malformed-signature", "signatures-misaligned", "signatures-not-taken"
+MALFORMED, MISALIGNED, NOT_TAKEN = CODES = (
+    "malformed-signature",
+    "signatures-misaligned",
+    "signatures-not-taken",
+)
 
 Signature = str | Refused | None
 """A JWS that nobody looked at yet; why what stands in its place is none; or that there is none."""

@@ -16,9 +16,10 @@ from indicators.dedup import observables
 from indicators.models import Outcome
 from indicators.privacy import check as privacy
 from indicators.privacy.blinding import SUBJECTS
-from indicators.sources import csv, misp, ocsf
+from indicators.sources import csv, misp, ocsf, signed
 from indicators.stix import json, validation
 from sharing import receipts, urls
+from sharing.actions import submitter_keys
 from sharing.taxii import errors
 from sharing.verifier import failures
 from tests.world import World
@@ -96,6 +97,8 @@ def reason_codes() -> set[str]:
         *ocsf.CODES,
         *csv.CODES,
         *misp.CODES,
+        *signed.CODES,
+        *submitter_keys.CODES,
         *receipts.SENTENCES,
         *strings("sharing/release/policy.py", of_call="Verdict", position=1),
         *strings("sharing/actions/intake.py", of_call="_Line", position=5),
