@@ -260,6 +260,7 @@ def test_the_timestamp_is_signed_anew_every_day_and_a_new_collection_takes_no_ce
     assert TrustFile.objects.filter(role=TrustRole.TIMESTAMP).count() == 1
 
 
+@pytest.mark.slow
 def test_keys_rotate_while_objects_are_published_and_no_verification_fails(
     shop: Shop, feed: Collection, people: People, partner: Partner
 ) -> None:
