@@ -143,10 +143,9 @@ def _note_named(
     records: list[queries.Record],
 ) -> None:
     """The same of ids and versions: who has them knows that there is such an object."""
-    ends = (records[0].added, records[-1].added) if records else (None, None)
-    _note_given(
-        request, known, found, Way.MANIFEST, wanted, position, Page(b"", len(records), *ends, more=False)
-    )
+    first, last = (records[0].added, records[-1].added) if records else (None, None)
+    page = Page(b"", len(records), first, last, more=False)
+    _note_given(request, known, found, Way.MANIFEST, wanted, position, page)
 
 
 def _proof(request: HttpRequest, known: Caller, found: Readable, asked: Filters) -> Answer:
