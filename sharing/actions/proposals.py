@@ -146,7 +146,7 @@ def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: dateti
 def confirm(
     *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime
 ) -> Proposal:
-    """Let happen what another analyst proposed; a release needs a `signer`. `NotOpen`, `SamePerson`, `NotPossible`, …"""
+    """Let happen what another analyst proposed; only a release needs `signer`. `NotOpen`, `SamePerson`, …"""
     moderation.may_decide(member)
     reason = stated(reason)
     found = Proposal.objects.only(

@@ -164,7 +164,6 @@ def test_of_a_deleted_indicator_the_claim_says_nothing_and_the_feeds_say_that_it
 def test_a_deleted_indicator_that_is_sent_again_is_found_watched_and_released_again(desk: Desk) -> None:
     one = indicator(GREEN)
     desk.submit(one)
-    watched = lambda: rows("SELECT domain FROM indicators_observable")  # noqa: E731
     before = watched()
     delete(desk, one)
     assert watched() == []
@@ -265,6 +264,7 @@ def test_a_legal_order_leaves_nothing_of_an_object_anywhere(desk: Desk) -> None:
     for (collection_id, index), commitment in commitments.items():
         left = Entry.objects.get(collection_id=collection_id, index=index)
         assert (bytes(left.commitment), left.body) == (commitment, None)
+        assert left.withdrawn_by is not None
         stated = Entry.objects.get(collection_id=collection_id, index=left.withdrawn_by)
         said = statements.read_statement(json.loads(bytes(stated.opening))["stmt"].encode())
         assert isinstance(said, statements.WithdrawStatement)
@@ -522,6 +522,10 @@ def test_at_the_desk_one_looks_and_proposes_and_another_confirms(desk: Desk) -> 
     assert sign_in(Client(), outsider).get("/admin/erasures/").status_code == 404
     erasure.run(erasure_id=made.id, now=desk.now)
     assert "Save as CSV" in bob.get(f"/admin/erasures/{made.id}/").content.decode()
+
+
+def watched() -> list[Any]:
+    return rows("SELECT domain FROM indicators_observable")
 
 
 def rows(query: str) -> list[Any]:
