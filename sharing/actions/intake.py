@@ -421,7 +421,8 @@ def _house(submission: ClaimedSubmission) -> _House:
     if found is None:
         raise LookupError(f"community, organization or collection of submission {submission.id}")
     keys = submitter_keys.of(organization_id=submission.organization_id, at=submission.received_at)
-    return _House(*found, keys=keys)
+    default_tlp, personal_data, prompt_text, kind, ceiling = found
+    return _House(default_tlp, personal_data, prompt_text, kind, ceiling, keys)
 
 
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:

@@ -7,6 +7,7 @@ One analyst proposes, another confirms; the database lets neither do it alone (m
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -146,7 +147,10 @@ def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: dateti
 def confirm(
     *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime
 ) -> Proposal:
-    """Let happen what another analyst proposed; only a release needs `signer`. `NotOpen`, `SamePerson`, …"""
+    """Let happen what another analyst proposed; only a release needs `signer`.
+
+    `NotOpen`, `SamePerson`, `NotPossible`, `NotAllowed`.
+    """
     moderation.may_decide(member)
     reason = stated(reason)
     found = Proposal.objects.only(
@@ -302,7 +306,7 @@ class _Seen:
     """The id under which an organisation sees the effect of a claim, and what opens its submitter commitments."""
 
     published_id: str
-    openings: list[dict[str, object]]
+    openings: list[dict[str, Any]]
 
 
 def _seen_as(claim: Marked, organization_id: UUID) -> _Seen:
@@ -327,7 +331,7 @@ def _seen_as(claim: Marked, organization_id: UUID) -> _Seen:
         raise NotPossible(
             "that organisation sees nothing of it: no feed that it reads holds what this claim says"
         )
-    openings: list[dict[str, object]] = [
+    openings: list[dict[str, Any]] = [
         {"collection": str(collection_id), "index": index, "subsalt": subsalt, "record": said}
         for _, collection_id, index, subsalt, said in rows
         # Of what the service says itself, the commitment is to noise.

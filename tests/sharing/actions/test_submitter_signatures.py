@@ -266,7 +266,7 @@ def test_a_commitment_is_opened_to_whom_it_was_disclosed_and_to_nobody_else(shop
     signer, one, other = registered(shop.lab_a), campaign(), campaign()
     post(shop, envelope([one, other], [signature(signer, one), None]))
     entry = entry_of(feed, one)
-    here = {"collection_id": feed.id, "index": entry.index}
+    here: dict[str, Any] = {"collection_id": feed.id, "index": entry.index}
     assert disclosed.opened(organization_id=shop.lab_b.id, **here) is None
 
     notice = disclose(shop, one)
@@ -275,7 +275,7 @@ def test_a_commitment_is_opened_to_whom_it_was_disclosed_and_to_nobody_else(shop
     assert opened is not None
     for organization in (shop.lab_a, shop.outsider):
         assert disclosed.opened(organization_id=organization.id, **here) is None
-    there = {"collection_id": feed.id, "index": entry_of(feed, other).index}
+    there: dict[str, Any] = {"collection_id": feed.id, "index": entry_of(feed, other).index}
     assert disclosed.opened(organization_id=shop.lab_b.id, **there) is None
     report = verify_submitter(bundle_of(entry, opened), key_set(signer))
     assert (report.organization, report.kid) == (str(shop.lab_a.id), signer.kid)

@@ -61,7 +61,7 @@ def test_what_registers_a_key_is_proved_by_the_key(
 
     posted = json.loads(capsys.readouterr().out)
     found = registration.read(posted, organization="acme", host="intel.example.org", now=datetime.now(UTC))
-    assert ({found.kid}, found.name) == (known.kids, "Detections")
+    assert (frozenset([found.kid]), found.name) == (known.kids, "Detections")
     assert "d" not in found.jwk
 
 
