@@ -18,7 +18,7 @@ def scene(
     for name in ("STILLWATCH_TOKEN", "STILLWATCH_TOKEN_FILE", "STILLWATCH_HOME"):
         monkeypatch.delenv(name, raising=False)
     publisher = scenes.publisher(tmp_path / "mirror")
-    publisher.write(checkpoint=publisher.checkpoint(cosigned_by=scenes.WITNESSES[:2]))
+    publisher.write(checkpoint=publisher.signed(cosigned_by=scenes.WITNESSES[:2]))
     with scenes.way_to(publisher, request.param, tmp_path) as way:
         made = Scene(publisher, tmp_path, capsys, way)
         assert made.init().code == 0

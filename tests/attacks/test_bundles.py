@@ -25,7 +25,7 @@ def index(scene: Scene) -> int:
 
 
 def bundle(scene: Scene, index: int) -> Bundle:
-    checkpoint = scene.publisher.checkpoint(cosigned_by=WITNESSES[:2])
+    checkpoint = scene.publisher.signed(cosigned_by=WITNESSES[:2])
     made: Bundle = json.loads(scene.publisher.bundle(index, checkpoint))
     made["opening"]["sub"] = {"salt": base64url.encode(SUBSALT), "record": RECORD.decode()}
     return made
@@ -57,19 +57,19 @@ def the_proof_of_another(scene: Scene, made: Bundle) -> None:
 
 def an_old_checkpoint_that_has_it_not(scene: Scene, made: Bundle) -> None:
     proof = proofs.read(made["proof"].encode())
-    earlier = scene.publisher.checkpoint(8, cosigned_by=WITNESSES[:2])
+    earlier = scene.publisher.signed(8, cosigned_by=WITNESSES[:2])
     made["proof"] = bytes(TlogProof(proof.index, proof.hashes, earlier)).decode()
 
 
 def too_few_witnesses(scene: Scene, made: Bundle) -> None:
     proof = proofs.read(made["proof"].encode())
-    alone = scene.publisher.checkpoint(cosigned_by=WITNESSES[:1])
+    alone = scene.publisher.signed(cosigned_by=WITNESSES[:1])
     made["proof"] = bytes(TlogProof(proof.index, proof.hashes, alone)).decode()
 
 
 def no_ml_dsa_line(scene: Scene, made: Bundle) -> None:
     proof = proofs.read(made["proof"].encode())
-    stripped = scene.publisher.checkpoint(lines=[0], cosigned_by=WITNESSES)
+    stripped = scene.publisher.signed(lines=[0], cosigned_by=WITNESSES)
     made["proof"] = bytes(TlogProof(proof.index, proof.hashes, stripped)).decode()
 
 

@@ -21,7 +21,7 @@ DAY = 24 * 3600
 
 def forked(publisher: Publisher, at: int) -> Publisher:
     """The same up to the entry `at`; from there on another log, one longer, under the same keys."""
-    other = publisher.forked()
+    other = publisher.fork()
     other._nodes = {}
     more = len(publisher.entries) - at + 1
     del other.entries[at:]
@@ -54,7 +54,7 @@ def test_an_old_checkpoint_is_a_rollback_for_whom_knows_better(scene: Scene, bef
 
 def test_an_old_checkpoint_is_stale_for_whom_comes_new(scene: Scene) -> None:
     scene.way.tamper = tampering.another_checkpoint(
-        scene.publisher.checkpoint(age=DAY + 60, cosigned_by=WITNESSES[:2])
+        scene.publisher.signed(age=DAY + 60, cosigned_by=WITNESSES[:2])
     )
 
     found = scene.sync()
@@ -76,7 +76,7 @@ def test_a_fork_is_shown_to_whom_has_state_and_proves_itself(scene: Scene, befor
 
 
 def test_a_fork_of_the_same_size_is_two_signed_roots(scene: Scene, before: bytes) -> None:
-    other = scene.publisher.forked()
+    other = scene.publisher.fork()
     other._nodes = {}
     other.entries.pop()
     other.publish(an_indicator(500))
@@ -90,7 +90,7 @@ def test_a_fork_of_the_same_size_is_two_signed_roots(scene: Scene, before: bytes
 def test_a_fork_for_a_new_client_is_cosigned_by_too_few(scene: Scene) -> None:
     """Whoever comes new has nothing to compare it with; the witnesses have."""
     other = forked(scene.publisher, 4)
-    other.write(checkpoint=other.checkpoint(cosigned_by=WITNESSES[:1]))
+    other.write(checkpoint=other.signed(cosigned_by=WITNESSES[:1]))
 
     found = scene.sync()
 
@@ -142,7 +142,7 @@ def test_a_fork_for_a_witness_gets_no_cosignature_and_is_kept_as_evidence(tmp_pa
 def add_checkpoint(witness: Running, publisher: Publisher, *, since: int) -> by_hand.Said:
     """The publisher asks the witness to cosign its log as it is now."""
     proof = merkle.consistency_proof(since, len(publisher.entries), publisher.node)
-    note = publisher.checkpoint(cosigned_by=())
+    note = publisher.signed(cosigned_by=())
     return by_hand.call(witness.url, "POST", "/add-checkpoint", by_hand.request(since, proof, note))
 
 
@@ -195,7 +195,7 @@ def test_an_old_database_is_signed_no_more_by_the_signer_that_remembers(tmp_path
     signer = SigningService(keys=_Keys(publisher), marks=_Marks(), clock=lambda: publisher.clock)
     size = len(publisher.entries)
     assert isinstance(signer.answer(asked(publisher, since=0)), SignedNote)
-    restored = publisher.forked()
+    restored = publisher.fork()
     restored._nodes = {}
     del restored.entries[9:]
 
@@ -211,7 +211,7 @@ def test_an_old_database_is_signed_no_more_by_the_signer_that_remembers(tmp_path
 def test_an_old_database_with_the_signers_memory_gone_too_is_found_out_by_partners(
     scene: Scene, before: bytes
 ) -> None:
-    restored = scene.publisher.forked()
+    restored = scene.publisher.fork()
     restored._nodes = {}
     del restored.entries[9:]
     restored.write()

@@ -33,7 +33,7 @@ def test_what_a_revoked_key_signed_counts_only_below_its_index_and_within_the_lo
     assert [scene.stillwatch(*what).code for what in (one, page)] == [18, 18]
 
     # Below the index the log itself, cosigned, shows that it stood there before.
-    lower = publisher.checkpoint(11)
+    lower = publisher.signed(11)
     publisher.page_size = 11
     for path in (publisher.path("pages")).glob("*"):
         path.unlink()
