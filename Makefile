@@ -8,6 +8,8 @@ STAMP := .venv/.synced
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# The service and its tests start Python some hundred times, and each would compile a thousand modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test slow browser screenshots stock check format bench faults clean

@@ -19,7 +19,7 @@ WITHOUT_SERVICES = {
     *("demo_code", "signer"),
 }
 # These have something signed.
-SIGNING = {"import_stix", "load_demo", "rotate_keys"}
+SIGNING = {"import_stix", "load_allowlist", "load_demo", "rotate_keys"}
 
 
 def main() -> None:

@@ -283,12 +283,32 @@ class Notice(models.Model):
     sentence = models.TextField()
     detail = models.JSONField(default=dict)
     told_at = models.DateTimeField()
+    due_at = models.DateTimeField(
+        null=True, help_text="Until when it is to be acknowledged; empty where nothing has to be."
+    )
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.TextField(blank=True, help_text="The actor, as in the audit trail.")
+    reminders = models.SmallIntegerField(
+        default=0, help_text="How often its organisation was reminded of it."
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~Q(sentence=""), name="notice_says_something"),
+            models.CheckConstraint(
+                condition=Q(acknowledged_at__isnull=True, acknowledged_by="")
+                | Q(acknowledged_at__isnull=False, due_at__isnull=False) & ~Q(acknowledged_by=""),
+                name="notice_acknowledged_by_somebody",
+            ),
         ]
-        indexes = [models.Index(fields=["organization", "-id"], name="notice_by_organization")]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="notice_by_organization"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(due_at__isnull=False, acknowledged_at__isnull=True),
+                name="notice_unacknowledged",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.sentence

@@ -87,6 +87,7 @@ app.conf.update(
         "tally": {"task": "sharing.tasks.tally", "schedule": 60.0},
         "sign-trust-root": {"task": "sharing.tasks.sign_trust_root", "schedule": 15.0},
         "remind": {"task": "sharing.tasks.remind", "schedule": 6 * 3600.0},
+        "watch_withdrawals": {"task": "sharing.tasks.watch_withdrawals", "schedule": 3600.0},
         # A log is signed within seconds of its growth.
         "sign-checkpoints": {"task": "sharing.tasks.sign_checkpoints", "schedule": 10.0},
         "forget-checkpoints": {"task": "sharing.tasks.forget_checkpoints", "schedule": 3600.0},

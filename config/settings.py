@@ -136,6 +136,11 @@ HIGH_WATER_BYTES = env.integer("HIGH_WATER_BYTES", 4 * 1024**3, minimum=1)
 # --------------------------------------------------------------------------------------------------- the desk
 
 BLAST_RADIUS_LIMIT = env.integer("BLAST_RADIUS_LIMIT", 10_000, minimum=1, maximum=10**10)
+
+# So many days it is kept what each reader was given (docs/trust.md, "Erasure").
+PULL_RECORD_DAYS = env.integer("PULL_RECORD_DAYS", 730, minimum=1, maximum=36_500)
+# So many days a partner has to acknowledge that it deleted what was withdrawn.
+ACKNOWLEDGEMENT_DAYS = env.integer("ACKNOWLEDGEMENT_DAYS", 7, minimum=1, maximum=365)
 """What more people than this are estimated to be behind is released by two analysts, never by one."""
 
 # -------------------------------------------------------------------------------------------------- the hosts

@@ -99,7 +99,8 @@ class Upload(models.Model):
 class Submission(models.Model):
     """What was sent, byte for byte, durable before its sender hears `202`.
 
-    The body is emptied at ingest where an object in it was refused for a personal identifier; the digest stays.
+    The body is emptied at ingest where an object in it was refused for a personal identifier, and loses what is erased
+    later (`erased_at`); the digest stays that of what was sent.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -123,6 +124,10 @@ class Submission(models.Model):
     counts = models.JSONField(default=dict, help_text="Objects by outcome at ingest.")
     received_at = models.DateTimeField()
     ingested_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(
+        null=True,
+        help_text="When something of the body was last erased: deleted by its sender, or by legal order.",
+    )
     upload = models.ForeignKey(
         Upload, on_delete=models.CASCADE, null=True, db_index=False, related_name="submissions"
     )
@@ -214,6 +219,11 @@ class Subject(models.Model):
         db_index=False,
         related_name="+",
         help_text="The subject that its claims count for; never one that is merged itself.",
+    )
+    is_bare = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="What it watches and is found by was erased with the last claim on it.",
     )
 
     class Meta:
@@ -437,6 +447,10 @@ class Claim(models.Model):
     received_at = models.DateTimeField()
     revoked = models.BooleanField(default=False, help_text="What its source's latest version says.")
     withdrawn_at = models.DateTimeField(null=True, help_text="When its source deleted it.")
+    erased_at = models.DateTimeField(
+        null=True,
+        help_text="When its content was destroyed: `body` has type and id only, and nothing is signed.",
+    )
     detector = models.ForeignKey(
         Detector,
         on_delete=models.PROTECT,
@@ -459,6 +473,11 @@ class Claim(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(home__isnull=True) | ~Q(home=F("subject")), name="claim_home_is_another"
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True)
+                | Q(withdrawn_at__isnull=False, signature="", sender_signature="", references=[]),
+                name="claim_erased_says_nothing",
             ),
         ]
         indexes = [
@@ -526,6 +545,40 @@ class PendingFold(models.Model):
 
     def __str__(self) -> str:
         return f"subject {self.subject_id}"
+
+
+class RaisedTlp(models.Model):
+    """A claim on a subject counts as more restricted than before: what feeds below say in its words is to be erased.
+
+    Written with the claim, taken by triage with the subject.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE)
+    from_tlp = models.SmallIntegerField(choices=Tlp.choices)
+    to_tlp = models.SmallIntegerField(choices=Tlp.choices)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(to_tlp__gt=F("from_tlp")), name="raised_tlp_upwards"),
+        ]
+
+    def __str__(self) -> str:
+        return f"subject {self.subject_id}"
+
+
+class PendingErasure(models.Model):
+    """What its sender deleted, and still has to be cut out of the bodies that it came in: the queue of that."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    collection_id = models.UUIDField(help_text="Where it was posted.")
+    object_id = models.TextField()
+    versions = ArrayField(models.TextField(), help_text="As receipts call them.")
+    deleted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.object_id
 
 
 class MergeKind(models.TextChoices):

@@ -327,7 +327,7 @@ def _nearby(subject_id: int, ceiling: int, values: Iterable[Value]) -> list[Near
 
 _NEARBY = """
 SELECT near.id, min(near.likeness), (SELECT c.body FROM indicators_claim c WHERE c.subject_id = near.id
-  AND c.tlp <= %(ceiling)s ORDER BY c.first_received_at, c.id LIMIT 1)
+  AND c.tlp <= %(ceiling)s ORDER BY c.erased_at IS NOT NULL, c.first_received_at, c.id LIMIT 1)
 FROM (
     SELECT CASE WHEN l.first_id = %(subject)s THEN l.second_id ELSE l.first_id END AS id,
       'resembles it: ' || round(l.similarity::numeric, 2) || ', ' || l.state AS likeness

@@ -70,7 +70,8 @@ def titles(subject_ids: Iterable[int]) -> dict[int, str]:
         subject_id: title_of(body)
         for subject_id, body in sql.rows(
             "SELECT s, (SELECT body FROM indicators_claim WHERE subject_id = s OR home_id = s"
-            " ORDER BY subject_id = s DESC, withdrawn_at IS NOT NULL, first_received_at, id LIMIT 1)"
+            " ORDER BY erased_at IS NOT NULL, subject_id = s DESC, withdrawn_at IS NOT NULL, first_received_at, id"
+            " LIMIT 1)"
             " FROM unnest(%s::int8[]) AS wanted(s)",
             (list(subject_ids),),
         )

@@ -385,7 +385,7 @@ def faces(community_id: UUID, places: Iterable[Place]) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for subject_id, object_type, body in sql.rows(
         "SELECT s.id, s.object_type, (SELECT body FROM indicators_claim WHERE subject_id = s.id OR home_id = s.id"
-        " ORDER BY subject_id = s.id DESC, first_received_at, id LIMIT 1)"
+        " ORDER BY erased_at IS NOT NULL, subject_id = s.id DESC, first_received_at, id LIMIT 1)"
         " FROM indicators_subject s WHERE s.id = ANY(%s)",
         (list(known),),
     ):

@@ -112,7 +112,8 @@ WITH watching AS (
     SELECT * FROM watching UNION SELECT * FROM named UNION SELECT * FROM numbered
 )
 SELECT s.id, array_agg(near.value ORDER BY near.value),
-       (SELECT body FROM indicators_claim WHERE subject_id = s.id ORDER BY first_received_at, id LIMIT 1)
+       (SELECT body FROM indicators_claim WHERE subject_id = s.id
+        ORDER BY erased_at IS NOT NULL, first_received_at, id LIMIT 1)
 FROM near JOIN indicators_subject s ON s.id = near.subject_id
 WHERE s.community_id = %(community)s AND s.merged_into_id IS NULL AND s.id IS DISTINCT FROM %(but)s::int8
 GROUP BY s.id ORDER BY count(*) DESC, s.id DESC LIMIT %(most)s

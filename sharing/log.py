@@ -146,12 +146,13 @@ def openings(collection_id: UUID, start: int, end: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An object's version where it stands: its bytes as signed, and what opens its entry."""
+    """An object's version where it stands: its bytes as signed, what opens its entry, and when it was added, in µs."""
 
     collection_id: UUID
     index: int
     body: bytes
     opening: bytes
+    added: int
 
 
 def standing(
@@ -173,5 +174,5 @@ def standing(
         {"organization": organization_id, "object": object_id, "version": version, "reference": reference},
     ):
         if version is not None or named == timestamps.from_micros(added):
-            return Standing(collection_id, index, body, opening)
+            return Standing(collection_id, index, body, opening, added)
     return None

@@ -324,6 +324,12 @@ class Release(models.Model):
     ticked_at = models.DateTimeField(null=True, help_text="When time was last let pass for its confidence.")
     due_at = models.DateTimeField(null=True, help_text="When its confidence falls, if nobody says anything.")
     expires_at = models.DateTimeField(null=True, help_text="`valid_until` of the indicator that stands.")
+    former_ids = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=Value([], output_field=ArrayField(models.TextField())),
+        help_text="Published ids under which it stood before.",
+    )
 
     class Meta:
         constraints = [
@@ -486,12 +492,76 @@ class Review(models.Model):
         return self.blast_radius > self.blast_limit
 
 
+class ErasureState(models.TextChoices):
+    """How far a legal order has come."""
+
+    PROPOSED = "proposed", "Waits for a second person"
+    CONFIRMED = "confirmed", "Being erased"
+    DONE = "done", "Erased"
+    DROPPED = "dropped", "Not confirmed"
+    LIFTED = "lifted", "Erased; may be sent again"
+
+
+class Erasure(models.Model):
+    """A legal order to erase what is known of some subjects, everywhere; nothing of their content stands here.
+
+    Two people order it and two lift it (decision 0042): triggers hold that (migration 0014).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    state = models.CharField(max_length=9, choices=ErasureState.choices, default=ErasureState.PROPOSED)
+    reference = models.CharField(max_length=200, help_text="Of the order: court, authority, file number.")
+    subjects = ArrayField(
+        models.BigIntegerField(), help_text="Those chosen; their twins in other communities follow."
+    )
+    counts = models.JSONField(default=dict, help_text="What was erased, by kind.")
+    ordered_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    lifted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=ErasureState.values), name="erasure_state_known"),
+            models.CheckConstraint(condition=~Q(reference=""), name="erasure_has_reference"),
+            models.CheckConstraint(condition=Q(subjects__len__gt=0), name="erasure_of_something"),
+            models.CheckConstraint(
+                condition=Q(state__in=["proposed", "dropped"]) | Q(confirmed_at__isnull=False),
+                name="erasure_confirmed_at_set",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(state="confirmed"), name="erasure_to_run"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Barred(models.Model):
+    """What was erased by legal order and may not come again: a keyed digest of an id or of an identity."""
+
+    id = models.BigAutoField(primary_key=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, related_name="barred")
+    digest = models.BinaryField(max_length=32, help_text="HMAC-SHA-256 (sharing/actions/barring.py).")
+    key_check = models.BinaryField(max_length=8, help_text="Tells by which SECRET_KEY it was made.")
+
+    class Meta:
+        verbose_name_plural = "barred"
+        constraints = [models.UniqueConstraint(fields=["digest", "erasure"], name="barred_once")]
+
+    def __str__(self) -> str:
+        return bytes(self.digest).hex()[:12]
+
+
 class ProposalKind(models.TextChoices):
     """What takes two people."""
 
     LOWER_TLP = "lower-tlp", "Lower the TLP of a claim"
     DISCLOSE = "disclose", "Tell an organisation who submitted it"
     RELEASE = "release", "Release above the blast radius"
+    ERASE = "erase", "Erase by legal order"
+    LIFT = "lift", "Let what was erased be sent again"
 
 
 class ProposalState(models.TextChoices):
@@ -517,6 +587,7 @@ class Proposal(models.Model):
     community = models.ForeignKey(Community, on_delete=models.PROTECT, db_index=False)
     claim = models.ForeignKey(Claim, on_delete=models.PROTECT, null=True)
     review = models.ForeignKey(Review, on_delete=models.PROTECT, null=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, null=True, related_name="proposals")
     tlp = models.SmallIntegerField(choices=Tlp.choices, null=True, help_text="To which it is lowered.")
     stated_tlp = models.SmallIntegerField(
         choices=Tlp.choices, null=True, help_text="What its source marked it when it was proposed."
@@ -547,6 +618,7 @@ class Proposal(models.Model):
                     tlp__isnull=False,
                     stated_tlp__isnull=False,
                     review__isnull=True,
+                    erasure__isnull=True,
                     organization__isnull=True,
                 )
                 | Q(
@@ -556,10 +628,21 @@ class Proposal(models.Model):
                     tlp__isnull=True,
                     stated_tlp__isnull=True,
                     review__isnull=True,
+                    erasure__isnull=True,
                 )
                 | Q(
                     kind="release",
                     review__isnull=False,
+                    erasure__isnull=True,
+                    claim__isnull=True,
+                    tlp__isnull=True,
+                    stated_tlp__isnull=True,
+                    organization__isnull=True,
+                )
+                | Q(
+                    kind__in=["erase", "lift"],
+                    erasure__isnull=False,
+                    review__isnull=True,
                     claim__isnull=True,
                     tlp__isnull=True,
                     stated_tlp__isnull=True,
@@ -571,7 +654,7 @@ class Proposal(models.Model):
                 condition=Q(stated_tlp__isnull=True) | Q(stated_tlp__lt=Tlp.RED), name="proposal_leaves_red"
             ),
             models.UniqueConstraint(
-                fields=["kind", "claim", "review", "organization"],
+                fields=["kind", "claim", "review", "organization", "erasure"],
                 condition=Q(state="open"),
                 nulls_distinct=False,
                 name="proposal_one_open",
@@ -973,6 +1056,120 @@ class Poll(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id} in {self.collection_id}"
+
+
+class Way(models.TextChoices):
+    """How something of a collection was given."""
+
+    PAGE = "page", "Pages of objects"
+    PROOF = "proof", "Pages with proofs"
+    OBJECT = "object", "Single objects"
+    MANIFEST = "manifest", "Manifests and versions: ids only"
+    OPENING = "opening", "Openings of the log"
+    BUNDLE = "bundle", "Bundles of object and proof"
+    EXPORT = "export", "Exports at the desk"
+
+
+class Given(models.Model):
+    """What one reader was or may have been given of one collection: all of a range, from `at` to `until`.
+
+    Append-only. Written before the answer goes out, and for more than it (`sharing.actions.giving`): where no row
+    says so, it was not given.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, db_index=False)
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, db_index=False)
+    member = models.TextField(blank=True, help_text="The username, of an export.")
+    way = models.CharField(max_length=8, choices=Way.choices)
+    from_added = models.BigIntegerField(help_text="Microseconds since 1970, inclusive.")
+    to_added = models.BigIntegerField(help_text="Inclusive.")
+    at = models.DateTimeField()
+    until = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "given"
+        constraints = [
+            models.CheckConstraint(condition=Q(way__in=Way.values), name="given_way_known"),
+            models.CheckConstraint(
+                condition=Q(to_added__gte=F("from_added"), until__gte=F("at")), name="given_in_order"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["collection", "to_added"], name="given_of_collection"),
+            models.Index(fields=["until"], name="given_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.way} of {self.collection_id} to {self.organization_id}"
+
+
+class Withdrawal(models.Model):
+    """An entry that was erased: what its readers have to be told, and whether they were."""
+
+    pk = models.CompositePrimaryKey("collection_id", "index")
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    index = models.BigIntegerField()
+    withdrawn_by = models.BigIntegerField(help_text="The index of its `withdraw` statement.")
+    added = models.BigIntegerField(help_text="When the entry was added, in microseconds since 1970.")
+    at = models.DateTimeField()
+    reason = models.CharField(max_length=12, help_text="As in the statement (trust.md).")
+    object_id = models.TextField()
+    version = models.TextField()
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        help_text="Who had posted it; of no feed.",
+    )
+    erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, null=True)
+    told_at = models.DateTimeField(
+        null=True, help_text="When it was found out who had pulled it, and they were told."
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["collection", "index"],
+                condition=Q(told_at__isnull=True) & ~Q(reason="moved"),
+                name="withdrawal_untold",
+            ),
+            models.Index(fields=["-at", "collection", "index"], name="withdrawal_by_age"),
+            models.Index(fields=["object_id"], name="withdrawal_of_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collection_id}/{self.index}"
+
+
+class Reached(models.Model):
+    """A reader that had, or may have, an entry before it was withdrawn; and the notice that told its organisation."""
+
+    id = models.BigAutoField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.PROTECT, db_index=False)
+    index = models.BigIntegerField()
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE)
+    token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True, db_index=False)
+    member = models.TextField(blank=True)
+    ways = ArrayField(models.TextField(), help_text="Empty: it had access while nothing was recorded yet.")
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+    notice = models.ForeignKey(Notice, on_delete=models.SET_NULL, null=True)
+
+    class Meta:
+        verbose_name_plural = "reached"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["collection", "index", "organization", "token", "member"],
+                nulls_distinct=False,
+                name="reached_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} had {self.collection_id}/{self.index}"
 
 
 class Measure(models.TextChoices):

@@ -258,7 +258,7 @@ def _proof_page(collection: Readable, filters: Filters, position: int | None) ->
         )
         page = _page([(added, body) for added, body, _ in found], size)
         return ProofPage(page, b",".join([opening for _, _, opening in found[:size]]), None, None)
-    after = _after(filters, position)
+    after = read_after(filters, position)
     entries = _log_entries(collection, after, size)
     objects = [(added, body) for _, added, body, _ in entries if body is not None]
     page = _page(objects, size)
@@ -320,7 +320,7 @@ def holds(collection: Readable, object_id: str) -> bool:
     )
 
 
-def _after(filters: Filters, position: int | None) -> int:
+def read_after(filters: Filters, position: int | None) -> int:
     """What a page comes after, exclusively, in µs."""
     after = -1 if filters.added_after is None else filters.added_after
     return after if position is None else max(after, position)
@@ -336,7 +336,7 @@ def given_up_to(collection: Readable, page: Page) -> int:
 
 def _at_head(collection: Readable, filters: Filters, position: int | None) -> bool:
     """Whether nothing can be new: most polls end here, without asking for a page."""
-    return _after(filters, position) >= collection.last_added
+    return read_after(filters, position) >= collection.last_added
 
 
 def _page_size(collection: Readable, filters: Filters) -> int:
@@ -350,7 +350,7 @@ def _page_size(collection: Readable, filters: Filters) -> int:
 
 def _selection(collection: Readable, filters: Filters, position: int | None) -> tuple[str, dict[str, object]]:
     """The condition of a page and its parameters; filters work before the limit, so that no page is short."""
-    after = _after(filters, position)
+    after = read_after(filters, position)
     conditions = ["collection_id = %(collection)s", "added > %(after)s"]
     parameters: dict[str, object] = {
         "collection": collection.id,

@@ -3,12 +3,14 @@
 import contextlib
 import random
 import time
+from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
 import psycopg
 import structlog
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
@@ -22,6 +24,8 @@ from sharing.actions import (
     ageing,
     checkpoints,
     deliveries,
+    erasure,
+    giving,
     intake,
     reminders,
     revocation,
@@ -29,6 +33,7 @@ from sharing.actions import (
     tallies,
     triage,
     trust,
+    withdrawals,
     witnesses,
 )
 from sharing.actions.keys import NoSigningKey, SignerRefused, current_signer
@@ -95,8 +100,11 @@ def ingest_waiting() -> None:
 
 @shared_task(name="sharing.tasks.publish_community")
 def publish_community(community_id: str) -> None:
-    """Publish what is pending in one community."""
-    publish_here(UUID(community_id))
+    """Publish what is pending in one community; without the signer it waits for the next sweep."""
+    try:
+        publish_here(UUID(community_id))
+    except NoSigningKey as error:
+        log.warning("publishing_waits", reason=str(error))
 
 
 def ingest_here(submission_id: UUID, community_id: UUID) -> None:
@@ -122,6 +130,8 @@ def sweep() -> None:
         _send(publish_community, str(community_id))
     if revocation.is_due(now=timezone.now()):
         _send(renew_signatures)
+    if withdrawals.is_due(now=timezone.now()):
+        _send(erase)
     deliveries.queue_notices(now=timezone.now())
     if deliveries.is_due(now=timezone.now()):
         _send(write_deliveries)
@@ -164,6 +174,33 @@ def renew_signatures() -> None:
             pass
     except (NoSigningKey, SignerRefused) as error:
         log.warning("signatures_not_renewed", reason=str(error))
+
+
+def nudge_erase() -> None:
+    """Ask for what is to be erased to be erased, and told, once this transaction is committed."""
+    transaction.on_commit(lambda: _send(erase))
+
+
+@shared_task(name="sharing.tasks.erase")
+def erase() -> None:
+    """Erase what legal orders say, cut what was deleted out of what was sent, and tell who had pulled it."""
+    for erasure_id in erasure.waiting():
+        erasure.run(erasure_id=erasure_id, now=timezone.now())
+    deadline = time.monotonic() + _WRITING_SECONDS
+    while time.monotonic() < deadline and erasure.cut_deleted(now=timezone.now()):
+        pass
+    while time.monotonic() < deadline and withdrawals.tell_next(now=timezone.now()):
+        pass
+    for (community_id,) in sql.rows("SELECT DISTINCT community_id FROM indicators_pendingfold"):
+        _send(publish_community, str(community_id))
+
+
+@shared_task(name="sharing.tasks.watch_withdrawals")
+def watch_withdrawals() -> None:
+    """Remind those whose acknowledgement is overdue; forget what was given long ago."""
+    while withdrawals.remind(now=timezone.now()):
+        pass
+    giving.forget(before=timezone.now() - timedelta(days=settings.PULL_RECORD_DAYS))
 
 
 def nudge_deliver() -> None:

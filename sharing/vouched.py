@@ -67,15 +67,16 @@ def witnesses(found: Current) -> list[Fares]:
         (MOST,),
     ):
         refused.setdefault(name, []).append((title, sentence))
-    behind = dict(
-        sql.rows(
+    behind: dict[str, int] = {
+        name: int(count)
+        for name, count in sql.rows(
             "SELECT w.name, count(*) FROM sharing_witness w CROSS JOIN sharing_collection k"
             f" CROSS JOIN LATERAL ({_NEWEST}) h"
             " LEFT JOIN sharing_witnessed t ON t.witness_id = w.name AND t.collection_id = k.id"
             " WHERE k.kind <> ALL(%s) AND t.size IS DISTINCT FROM h.size GROUP BY w.name",
             (list(NOT_WITNESSED),),
         )
-    )
+    }
     return [
         Fares(
             name,

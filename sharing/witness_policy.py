@@ -35,6 +35,11 @@ class Current:
     policy: Policy
     digest: bytes
 
+    @property
+    def asks_for_any(self) -> bool:
+        """Whether a checkpoint that nobody cosigned is not enough."""
+        return not self.policy.met_by(frozenset())
+
     def asked(self) -> dict[str, Witness]:
         """The witnesses that have a URL, by name."""
         return {name: one for name, one in self.policy.witnesses.items() if one.url}
@@ -67,10 +72,10 @@ def _read(path: Path, changed: int, size: int) -> Current:
 
 
 def digest() -> bytes | None:
-    """That of the policy; None if there are no witnesses, or the file cannot be used, which is logged."""
+    """That of the policy; None if nobody has to cosign, or the file cannot be used, which is logged."""
     try:
         found = current()
     except PolicyUnusable as error:
         log.error("witness_policy_unusable", reason=str(error))
         return None
-    return None if found is None else found.digest
+    return found.digest if found is not None and found.asks_for_any else None

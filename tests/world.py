@@ -313,6 +313,17 @@ class World:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def beside(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """`manage.py` as `manage` runs it, without waiting for its end."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=_environment(self.home, self.port),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=embedded.end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - two system calls, nothing more
+        )
+
     def sql(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Look into the database."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:

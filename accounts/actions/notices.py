@@ -16,8 +16,12 @@ def tell(
     sentence: str,
     now: datetime,
     detail: dict[str, object] | None = None,
+    due_at: datetime | None = None,
 ) -> Notice:
-    """Tell an organisation something about what is its own; `kind` is a code of docs/api.md, "Notices"."""
+    """Tell an organisation something about what is its own; `kind` is a code of docs/api.md, "Notices".
+
+    With `due_at` it is to be acknowledged until then.
+    """
     return Notice.objects.create(
         organization_id=organization_id,
         kind=kind,
@@ -25,6 +29,7 @@ def tell(
         sentence=sentence,
         detail=detail or {},
         told_at=now,
+        due_at=due_at,
     )
 
 

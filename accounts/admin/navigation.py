@@ -71,6 +71,8 @@ SECTIONS = (
             Item("Webhooks", "webhook", "admin:sharing_webhook_changelist"),
             Item("Deliveries", "outgoing_mail", "admin:sharing_delivery_changelist"),
             Item("Witnesses", "verified", "admin:witnesses"),
+            Item("Withdrawals", "delete_history", "admin:withdrawals"),
+            Item("Legal orders", "gavel", "admin:erasures"),
             Item("Signing keys", "key", "admin:sharing_signingkey_changelist"),
         ),
     ),

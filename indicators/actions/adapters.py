@@ -183,6 +183,7 @@ def _said_before(submission: ClaimedSubmission, uids: Iterable[str]) -> dict[str
     for object_id, references, body in sql.rows(
         'SELECT object_id, "references", body FROM indicators_claim'
         " WHERE community_id = %s AND organization_id = %s AND NOT revoked"
+        " AND erased_at IS NULL"
         f" AND (object_id = {sql.ONE_OF}"
         f""" OR object_id LIKE 'relationship--%%' AND "references" && {sql.LIST}) ORDER BY id""",
         (submission.community_id, submission.organization_id, names, names),

@@ -82,9 +82,9 @@ def absorb(
             newest[item.object.id] = item
     places = _places(community_id, observed)
     held = {
-        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id, is_signed)
-        for object_id, claim_id, version, digest, withdrawn, detector_id, is_signed, *place in sql.rows(
-            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL, detector_id,"
+        object_id: (claim_id, version, digest, _Place(*place), withdrawn, detector_id, tlp, is_signed)
+        for object_id, claim_id, version, digest, withdrawn, detector_id, tlp, is_signed, *place in sql.rows(
+            "SELECT object_id, id, version, sha256(body), withdrawn_at IS NOT NULL, detector_id, tlp,"
             " sender_signature <> '',"
             " coalesce(home_id, subject_id), subject_id FROM indicators_claim"
             f" WHERE community_id = %s AND organization_id = %s AND object_id = {sql.ONE_OF}",
@@ -95,6 +95,7 @@ def absorb(
     changed: list[tuple[int, Observed, _Place]] = []
     stale: dict[int, None] = {}
     moved: list[str] = []
+    raised: list[tuple[int, int, int]] = []
     echoed: dict[int, int | None] = {}
     signed_since: dict[int, str] = {}
     for object_id, item in newest.items():
@@ -103,7 +104,7 @@ def absorb(
         if before is None:
             fresh.append(item)
         else:
-            claim_id, version, digest, stood, withdrawn, detector_id, is_signed = before
+            claim_id, version, digest, stood, withdrawn, detector_id, tlp, is_signed = before
             if not _supersedes(item.object, version, digest, withdrawn):
                 if detector_id not in {None, item.detector_id} and not version:
                     echoed[claim_id] = item.detector_id
@@ -113,11 +114,14 @@ def absorb(
             place = _next_place(stood, place)
             changed.append((claim_id, item, place))
             stale[stood.subject] = None
+            if item.tlp > tlp:
+                raised.append((stood.subject, tlp, item.tlp))
             if stood.subject != place.subject:
                 moved.append(object_id)
         stale[place.subject] = None
     _insert(community_id, organization_id, submission_id, fresh, places, now)
     _update(submission_id, changed, now)
+    note_raised(raised)
     _keep_signatures(signed_since)
     stale |= dict.fromkeys(_vouch(echoed))
     said = [*fresh, *(item for _, item, _ in changed)]
@@ -173,20 +177,63 @@ def overridden(*, community_id: UUID, organization_id: UUID, observed: Sequence[
 
 
 def withdraw(*, community_id: UUID, organization_id: UUID, object_id: str, now: datetime) -> bool:
-    """The organisation takes back what it claimed in one object; False if it claimed nothing there."""
+    """The organisation deletes what it claimed in one object: the claim says nothing any more; False if there is none.
+
+    What its subject watches and is found by goes with the last claim that says it.
+    """
     sql.share(journal_lock(community_id))
     found = sql.row(
-        "UPDATE indicators_claim SET withdrawn_at = %s, received_at = greatest(received_at, %s)"
-        " WHERE community_id = %s AND organization_id = %s AND object_id = %s AND withdrawn_at IS NULL"
-        " RETURNING subject_id, coalesce(home_id, subject_id)",
-        (now, now, community_id, organization_id, object_id),
+        "SELECT id, subject_id, coalesce(home_id, subject_id) FROM indicators_claim"
+        " WHERE community_id = %s AND organization_id = %s AND object_id = %s AND erased_at IS NULL",
+        (community_id, organization_id, object_id),
     )
     if found is None:
         return False
+    claim_id, subject_id, identity = found
+    erase(claim_ids=[claim_id], now=now)
     _unremark(community_id, organization_id, [object_id])
-    find_by_what_stands([found[1]])
-    queue_folds(community_id=community_id, subject_ids=[found[0]])
+    strip([identity])
+    find_by_what_stands([identity])
+    queue_folds(community_id=community_id, subject_ids=[subject_id])
     return True
+
+
+def erase(*, claim_ids: Sequence[int], now: datetime) -> None:
+    """Destroy what claims say: body, signature and references. Each stays as a row of type and id that says nothing."""
+    sql.execute(
+        "UPDATE indicators_claim SET withdrawn_at = %(now)s, erased_at = %(now)s,"
+        " received_at = greatest(received_at, %(now)s), signature = '', sender_signature = '',"
+        " \"references\" = '{}', body = convert_to("
+        " json_build_object('type', split_part(object_id, '--', 1), 'id', object_id)::text, 'UTF8')"
+        " WHERE id = ANY(%(claims)s) AND erased_at IS NULL",
+        {"claims": list(claim_ids), "now": now},
+    )
+
+
+def unremark_all(*, object_ids: Sequence[str]) -> None:
+    """Take back what these sightings and opinions said, whoever's they are."""
+    sql.execute(
+        f"UPDATE indicators_remark SET is_live = false WHERE object_id = {sql.ONE_OF}",
+        (sql.joined(object_ids),),
+    )
+
+
+def strip(subject_ids: Sequence[int]) -> list[int]:
+    """Destroy what those of these subjects watch and are found by that nobody speaks of any more; which."""
+    bare = [
+        one
+        for (one,) in sql.rows(
+            "UPDATE indicators_subject s SET is_bare = true WHERE id = ANY(%s) AND NOT EXISTS (SELECT 1"
+            " FROM indicators_claim c WHERE c.subject_id = s.id AND c.home_id IS NULL AND c.erased_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM indicators_claim c WHERE c.home_id = s.id AND c.erased_at IS NULL)"
+            " RETURNING id",
+            (list(subject_ids),),
+        )
+    ]
+    _watch_no_more(bare)
+    for table in ("observable", "term", "wording", "reference", "sketchband", "sketch"):
+        sql.execute(f"DELETE FROM indicators_{table} WHERE subject_id = ANY(%s)", (bare,))
+    return bare
 
 
 def withdraw_found(*, detector_id: int, now: datetime) -> dict[str, int]:
@@ -343,11 +390,54 @@ def mark(*, claim: Marked, tlp: int) -> None:
     """
     sql.share(journal_lock(claim.community_id))
     sql.execute("UPDATE indicators_claim SET tlp = %s WHERE id = %s", (tlp, claim.id))
+    if tlp > claim.tlp:
+        note_raised([(claim.subject_id, claim.tlp, tlp)])
     sql.execute(
         "UPDATE indicators_remark SET tlp = %s WHERE community_id = %s AND organization_id = %s AND object_id = %s",
         (tlp, claim.community_id, claim.organization_id, claim.object_id),
     )
     queue_folds(community_id=claim.community_id, subject_ids=[claim.subject_id])
+
+
+def _watch_no_more(bare: Sequence[int]) -> None:
+    """What these watch goes from what they were merged into, which goes on watching what is its own."""
+    roots = [
+        one
+        for (one,) in sql.rows(
+            "DELETE FROM indicators_observable o USING indicators_subject s, indicators_observable b"
+            " WHERE s.id = ANY(%s) AND b.subject_id = s.id AND o.subject_id = s.merged_into_id"
+            " AND (o.network, o.domain, o.asn) IS NOT DISTINCT FROM (b.network, b.domain, b.asn)"
+            " RETURNING o.subject_id",
+            (list(bare),),
+        )
+    ]
+    _watch(
+        (root, read(bytes(body)).value)
+        for root, body in sql.rows(
+            "SELECT DISTINCT ON (s.root, coalesce(c.home_id, c.subject_id)) s.root, c.body"
+            " FROM unnest(%s::int8[]) AS s(root) JOIN indicators_claim c ON c.subject_id = s.root"
+            " WHERE c.erased_at IS NULL",
+            (sorted(set(roots)),),
+        )
+    )
+
+
+def note_raised(raised: Iterable[tuple[int, int, int]]) -> None:
+    """Have erased what feeds between two levels, from and to, say of these subjects in a claim's words."""
+    sql.copy(
+        "indicators_raisedtlp", ("subject_id", "from_tlp", "to_tlp"), ("int8", "int2", "int2"), sorted(raised)
+    )
+
+
+def take_raised(subject_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+    """What is to be erased below for these subjects, from (inclusive) and to (exclusive); it is asked once."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for subject_id, low, high in sql.rows(
+        "DELETE FROM indicators_raisedtlp WHERE subject_id = ANY(%s) RETURNING subject_id, from_tlp, to_tlp",
+        (list(subject_ids),),
+    ):
+        found.setdefault(subject_id, []).append((low, high))
+    return found
 
 
 def queue_folds(*, community_id: UUID, subject_ids: Iterable[int]) -> None:
@@ -435,14 +525,19 @@ def _places(community_id: UUID, observed: Sequence[Observed]) -> dict[bytes, _Pl
             (community_id, keys, [types[key] for key in keys]),
         )
     }
-    places = {
-        bytes(key): _Place(subject_id, root_id)
-        for key, subject_id, root_id in sql.rows(
-            "SELECT key, id, coalesce(merged_into_id, id) FROM indicators_subject"
-            " WHERE community_id = %s AND key = ANY(%s)",
-            (community_id, keys),
-        )
-    }
+    places, bare = {}, []
+    for key, subject_id, root_id, is_bare in sql.rows(
+        "SELECT key, id, coalesce(merged_into_id, id), is_bare FROM indicators_subject"
+        " WHERE community_id = %s AND key = ANY(%s)",
+        (community_id, keys),
+    ):
+        places[bytes(key)] = _Place(subject_id, root_id)
+        if is_bare:
+            # Erased with all that was said of it, and said again.
+            made.add(bytes(key))
+            bare.append(subject_id)
+    if bare:
+        sql.execute("UPDATE indicators_subject SET is_bare = false WHERE id = ANY(%s)", (bare,))
     # What a subject watches never changes: it is its identity.
     new = [(places[item.key].identity, item.object.value) for item in observed if item.key in made]
     _watch(new)
@@ -613,6 +708,7 @@ def _update(submission_id: UUID, changed: Sequence[tuple[int, Observed, _Place]]
             b"UPDATE indicators_claim SET subject_id = %s, home_id = %s, submission_id = %s, version = %s, tlp = %s,"
             b' stated_tlp = %s, "references" = %s, body = %s, signature = %s,'
             b" sender_signature = %s, received_at = greatest(received_at, %s), revoked = %s, withdrawn_at = NULL,"
+            b" erased_at = NULL,"
             b" detector_id = %s WHERE id = %s",
             [
                 (

@@ -144,23 +144,24 @@ class _Earlier:
     object_count: int
     received_at: datetime
     request: tuple[bytes, UUID, str]
+    is_whole: bool
 
 
 def _earlier(organization_id: UUID, key: str) -> _Earlier | None:
     found = sql.row(
-        "SELECT id, object_count, received_at, body_sha256, collection_id, format FROM indicators_submission"
-        " WHERE organization_id = %s AND idempotency_key = %s",
+        "SELECT id, object_count, received_at, body_sha256, collection_id, format, erased_at IS NULL"
+        " FROM indicators_submission WHERE organization_id = %s AND idempotency_key = %s",
         (organization_id, key),
     )
     if found is None:
         return None
-    submission_id, count, received_at, sha256, collection_id, body_format = found
-    return _Earlier(submission_id, count, received_at, (sha256, collection_id, body_format))
+    submission_id, count, received_at, sha256, collection_id, body_format, is_whole = found
+    return _Earlier(submission_id, count, received_at, (sha256, collection_id, body_format), is_whole)
 
 
 def _answers(earlier: _Earlier, organization_id: UUID, now: datetime) -> bool:
     """Whether a body that came before without a key still answers for the same: what was deleted may be sent anew."""
-    if now - earlier.received_at >= _BODY_ANSWERS_FOR:
+    if now - earlier.received_at >= _BODY_ANSWERS_FOR or not earlier.is_whole:
         return False
     _, collection_id, _ = earlier.request
     deleted = sql.row(

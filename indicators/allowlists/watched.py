@@ -37,6 +37,9 @@ def watched(obj: Mapping[str, Any]) -> frozenset[Value]:
     normal form watches nothing.
     """
     kind = obj["type"]
+    if obj.keys() <= {"type", "id"}:
+        # What is left of an erased one.
+        return frozenset()
     if kind == "indicator":
         if obj["pattern_type"] != "stix" or not _RELEVANT.search(obj["pattern"]):
             return frozenset()

@@ -80,6 +80,9 @@ _NAMES = (
 
 def known_by(value: Mapping[str, Any]) -> str:
     """What people know an object by: its pattern, value or name; what has none of them by what it says; else its id."""
+    if value.keys() <= {"type", "id"}:
+        # What is left of an erased one.
+        return str(value.get("id", ""))
     if "relationship_type" in value:
         ends = (str(value.get(end, "")).partition("--")[0] for end in ("source_ref", "target_ref"))
         return f" {value['relationship_type']} ".join(ends)

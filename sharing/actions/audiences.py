@@ -34,7 +34,7 @@ class Claim:
     """A row of `indicators_claim` with its organisation's grade.
 
     `home_id` and `detector_id` as there; `split_off`: the subject is none that an id leads to, but was split off from
-    one; `limited`: its detector is limited to review.
+    one; `limited`: its detector is limited to review; `erased`: nothing of what it said is kept.
     """
 
     subject_id: int
@@ -59,6 +59,7 @@ class Claim:
     platforms: list[str]
     detector_id: int | None
     limited: bool
+    erased: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -113,6 +114,7 @@ class Standing:
     ticked_at: datetime | None = None
     due_at: datetime | None = None
     expires_at: datetime | None = None
+    former_ids: list[str] = field(default_factory=list)
 
     def row(self) -> tuple[object, ...]:
         """Its values in the order of its fields, which is that of the table."""
@@ -127,7 +129,7 @@ class Standing:
                 self.sentence,
             ),
             *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
-            *(list(self.missing), self.ticked_at, self.due_at, self.expires_at),
+            *(list(self.missing), self.ticked_at, self.due_at, self.expires_at, list(self.former_ids)),
         )
 
     @property
@@ -203,7 +205,7 @@ def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
         ' c.tlp, c.stated_tlp, c."references", c.body, c.signature, c.sender_signature,'
         " c.first_received_at, c.received_at, c.revoked, c.withdrawn_at, c.home_id,"
         " s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
-        f" c.detector_id, {IS_LIMITED}"
+        f" c.detector_id, {IS_LIMITED}, c.erased_at IS NOT NULL"
         " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
         " JOIN accounts_organization o ON o.id = c.organization_id"
         " LEFT JOIN indicators_detector d ON d.id = c.detector_id"
@@ -266,7 +268,9 @@ def views_at(
     that it refers to.
     """
     visible = {
-        subject_id: [claim for claim in said if claim.tlp <= ceiling and claim.tlp < Tlp.RED]
+        subject_id: [
+            claim for claim in said if claim.tlp <= ceiling and claim.tlp < Tlp.RED and not claim.erased
+        ]
         for subject_id, said in claims.items()
     }
     aliases = _Aliases(community_id, ceiling, visible)
@@ -276,7 +280,9 @@ def views_at(
         if not seen:
             standing = standings.get(subject_id)
             if standing is not None:
-                views.append(_gone(standing, claims[subject_id], Reason.TLP_CHANGE))
+                said = claims[subject_id]
+                deleted = any(claim.erased and claim.tlp <= ceiling for claim in said)
+                views.append(_gone(standing, said, Reason.ERROR if deleted else Reason.TLP_CHANGE))
         elif seen[0].object_type == "indicator":
             views.append(_merged(subject_id, ceiling, seen, heard.get(subject_id, ()), standings, folds))
             aliases.learn(subject_id, views[-1].standing.published_id)
@@ -816,6 +822,8 @@ def _rename(standing: Standing, published_id: str) -> str | None:
     if standing.published_id == published_id:
         return None
     earlier = standing.published_id if standing.stands else None
+    if (standing.stands or standing.revoked) and standing.published_id not in standing.former_ids:
+        standing.former_ids = [*standing.former_ids, standing.published_id]
     standing.published_id = published_id
     standing.digest, standing.created, standing.modified, standing.revoked = None, "", "", False
     return earlier

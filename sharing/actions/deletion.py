@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
-from indicators.actions import observations
+from indicators.actions import observations, raw
 from indicators.stix.objects import read
 from sharing.actions import publication
 from sharing.tlog import submitters
@@ -34,7 +34,8 @@ def delete(
 ) -> int:
     """Erase versions of an object from an inbox or open collection; how many, 0 if none fits.
 
-    `versions` as `Filters.versions`, never empty. The claim follows the newest version that is left, or is withdrawn.
+    `versions` as `Filters.versions`, never empty. The claim follows the newest version that is left, or says nothing
+    any more. A little later they are cut out of the bodies that they came in (`indicators.actions.raw`).
     """
     found = sql.row("SELECT community_id FROM sharing_collection WHERE id = %s", (collection_id,))
     if found is None:
@@ -43,13 +44,13 @@ def delete(
     sql.lock(f"claims:{found[0]}:{organization_id}")
     (log,) = publication.lock([collection_id])
     standing = sql.rows(
-        "SELECT index, version_key, spec_version, is_first, is_last, organization_id FROM sharing_entry"
+        "SELECT index, version_key, spec_version, is_first, is_last, organization_id, version FROM sharing_entry"
         " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL ORDER BY index",
         (collection_id, object_id),
     )
     doomed = [
-        (index, owner)
-        for index, version, spec_version, first, last, owner in standing
+        (index, owner, called)
+        for index, version, spec_version, first, last, owner, called in standing
         if (not spec_versions or spec_version in spec_versions)
         and (
             "all" in versions
@@ -58,12 +59,19 @@ def delete(
             or (last and "last" in versions)
         )
     ]
-    if any(owner != organization_id for _, owner in doomed):
+    if any(owner != organization_id for _, owner, _ in doomed):
         raise NotOwner("Another organisation posted this object.")
     if not doomed:
         return 0
     publication.withdraw(
-        log=log, object_id=object_id, reason=Reason.ERROR, now=now, indexes=[index for index, _ in doomed]
+        log=log, object_id=object_id, reason=Reason.ERROR, now=now, indexes=[index for index, *_ in doomed]
+    )
+    raw.queue(
+        organization_id=organization_id,
+        collection_id=collection_id,
+        object_id=object_id,
+        versions={called for *_, called in doomed},
+        now=now,
     )
     _follow(log.community_id, collection_id, object_id, organization_id, now)
     record(

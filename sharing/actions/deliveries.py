@@ -150,6 +150,15 @@ def forget(*, now: datetime) -> int:
     return gone
 
 
+def forget_submission(*, submission_id: UUID, now: datetime) -> None:
+    """Something of a submission was erased: what was told of it goes, and what is still to be told is written anew."""
+    sql.execute(
+        "UPDATE sharing_delivery SET signature = '', body = CASE WHEN state = 'pending' THEN NULL ELSE ''::bytea END,"
+        " next_at = CASE WHEN state = 'pending' THEN least(next_at, %s) ELSE next_at END WHERE submission_id = %s",
+        (now, submission_id),
+    )
+
+
 def is_due(*, now: datetime) -> bool:
     """Whether anything waits to be written or sent."""
     return (

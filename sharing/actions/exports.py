@@ -7,6 +7,7 @@ from django.db import transaction
 
 from accounts.actions.audit import record
 from accounts.actor import Actor
+from sharing.actions import giving
 from sharing.exports import DESK_TLP, Audience
 
 
@@ -17,10 +18,19 @@ def export(
     file_format: str,
     looked_for: Sequence[str],
     count: int,
+    subject_ids: Sequence[int] = (),
     by: Actor,
     now: datetime,
 ) -> None:
-    """Record an export of `count` objects for an audience; of the desk's own list if that is None."""
+    """Record an export of `count` objects, those of these subjects, for an audience; of the desk's own list if None."""
+    if audience is not None and by.organization_id is not None:
+        giving.note_export(
+            collection_id=audience.id,
+            organization_id=by.organization_id,
+            member=by.name.removeprefix("member:"),
+            subject_ids=subject_ids,
+            now=now,
+        )
     record(
         by=by,
         now=now,

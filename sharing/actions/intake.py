@@ -20,7 +20,7 @@ import structlog
 from django.db import transaction
 
 from accounts import faults, sql
-from indicators.actions import adapters, allowlists, likeness, observations, submissions
+from indicators.actions import adapters, allowlists, likeness, observations, raw, submissions
 from indicators.actions.observations import Observed, absorb, subject_key
 from indicators.actions.submissions import ClaimedSubmission
 from indicators.dedup.sketches import Unreadable
@@ -28,14 +28,14 @@ from indicators.models import BodyFormat, Outcome
 from indicators.patterns import PatternError
 from indicators.privacy.check import CODES as PERSONAL_CODES
 from indicators.privacy.check import check, may_hold
-from indicators.sources import formats
+from indicators.sources import formats, signed
 from indicators.sources.items import Item, further_on
 from indicators.stix import json
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing import queries
-from sharing.actions import deliveries, publication, submitter_keys
+from sharing.actions import barring, deliveries, publication, submitter_keys
 from sharing.actions.introduction import publisher_id, service_ids
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.actions.submitter_keys import SubmitterKeys
@@ -94,6 +94,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
+        barred = _refuse_barred(lines)
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         accepted = [line for line in lines if line.observed is not None]
@@ -124,6 +125,8 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
             counts=dict(Counter(str(line.outcome) for line in lines)),
             now=now,
         )
+        if barred and not holds_personal_data:
+            raw.cut_out(submission_id=submission.id, places=barred, now=now)
         deliveries.queue_receipts(
             submission_id=submission.id, organization_id=submission.organization_id, now=now
         )
@@ -268,6 +271,9 @@ def _holds_personal_data(submission: ClaimedSubmission, lines: Sequence[_Line], 
     """
     if house.takes_personal_data:
         return False
+    # What stands where a signature should is nobody's to read: it may be anything.
+    if any(line.reason in {signed.MALFORMED, signed.MISALIGNED} for line in lines):
+        return True
     if any(
         line.reason in PERSONAL_CODES or may_hold(line.raw, prompt_text=house.takes_prompt_text)
         for line in lines
@@ -316,7 +322,7 @@ def _append(
             line.observed.object,
             tlp=line.observed.tlp,
             organization_id=submission.organization_id,
-            record=record(jws=signed) if (signed := line.observed.sender_signature) else unsigned,
+            record=record(jws=theirs) if (theirs := line.observed.sender_signature) else unsigned,
             signature=line.observed.signature,
         )
         for line in accepted
@@ -356,6 +362,28 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
             )
 
 
+def _refuse_barred(lines: Sequence[_Line]) -> set[str]:
+    """What a legal order erased does not come in again, nor does its receipt name it; where it stood."""
+    if not barring.is_needed():
+        return set()
+    offered = {
+        number: barring.digests(
+            object_ids=[line.object_id], keys=() if line.observed is None else [line.observed.key]
+        )
+        for number, line in enumerate(lines)
+    }
+    found = barring.barred({one for digests in offered.values() for one in digests})
+    places = set()
+    for number, digests in offered.items():
+        if digests & found:
+            line = lines[number]
+            line.observed, line.outcome, line.reason = None, Outcome.REJECTED, "erased-by-order"
+            line.sentence = "A legal order had this erased; it is not taken again, and nothing of it is kept."
+            line.object_id, line.version, line.note = line.place, "", ""
+            places.add(line.place)
+    return places
+
+
 def _set_echoes_apart(accepted: Sequence[_Line]) -> None:
     """What the service says is said by nobody else: as its echo, or under an id of its own, it stays in the inbox."""
     author, taken = publisher_id(), service_ids()
@@ -393,7 +421,7 @@ def _house(submission: ClaimedSubmission) -> _House:
     if found is None:
         raise LookupError(f"community, organization or collection of submission {submission.id}")
     keys = submitter_keys.of(organization_id=submission.organization_id, at=submission.received_at)
-    return _House(*found, keys)
+    return _House(*found, keys=keys)
 
 
 def _write_receipt(submission_id: UUID, lines: Sequence[_Line], subjects: dict[bytes, int]) -> None:

@@ -1,8 +1,10 @@
-"""What takes two people beside a release: a claim's TLP is lowered, a submitter is disclosed. Raising takes one.
+"""What takes two people beside a release: a claim's TLP is lowered, a submitter is disclosed, a legal order erases.
+Raising takes one.
 
 One analyst proposes, another confirms; the database lets neither do it alone (migration 0005).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,9 +18,10 @@ from accounts.actions.refusal import stated
 from accounts.models import Member, Organization, Tlp
 from indicators.actions import observations
 from indicators.actions.observations import Marked
+from indicators.models import Subject
 from sharing.access import MAY
-from sharing.actions import moderation
-from sharing.models import Disclosure, Proposal, ProposalKind, ProposalState
+from sharing.actions import erasure, moderation
+from sharing.models import Disclosure, ErasureState, Proposal, ProposalKind, ProposalState
 from sharing.signing.keys import Signer
 
 
@@ -90,24 +93,82 @@ def propose_disclosure(
 
 
 @transaction.atomic
-def confirm(*, proposal_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> Proposal:
-    """Let happen what another analyst proposed. `NotOpen`, `SamePerson`, `NotPossible`, `NotAllowed`."""
+def propose_erasure(
+    *, subject_ids: Sequence[int], reference: str, member: Member, reason: str, now: datetime
+) -> int:
+    """Propose to erase everything of these subjects by legal order; the erasure's id.
+
+    `NotPossible`, `ReasonMissing`, `NotAllowed`.
+    """
     moderation.may_decide(member)
     reason = stated(reason)
-    found = Proposal.objects.only("kind", "review_id", "claim_id", "proposed_by_id", "state").get(
-        id=proposal_id
+    reference = reference.strip()
+    if not reference:
+        raise NotPossible("reference: say which order it is")
+    if len(reference) > 200:
+        raise NotPossible("reference: 200 characters at most")
+    first = Subject.objects.filter(id__in=subject_ids).order_by("id").first()
+    if first is None or Subject.objects.filter(id__in=subject_ids).count() != len(set(subject_ids)):
+        raise NotPossible("there is no such subject")
+    if not erasure.scope(subject_ids).claims:
+        raise NotPossible("nobody claims anything about it")
+    made = erasure.propose(subject_ids=subject_ids, reference=reference, now=now)
+    _propose(
+        kind=ProposalKind.ERASE,
+        community_id=first.community_id,
+        erasure_id=made.id,
+        member=member,
+        reason=reason,
+        now=now,
     )
+    return made.id
+
+
+@transaction.atomic
+def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: datetime) -> int:
+    """Propose to let in again what a legal order erased; the proposal's id. `NotPossible`, …"""
+    moderation.may_decide(member)
+    reason = stated(reason)
+    found = Proposal.objects.filter(erasure_id=erasure_id, kind=ProposalKind.ERASE).first()
+    if found is None or found.erasure is None or found.erasure.state != ErasureState.DONE:
+        raise NotPossible("only what is erased can be let in again")
+    return _propose(
+        kind=ProposalKind.LIFT,
+        community_id=found.community_id,
+        erasure_id=erasure_id,
+        member=member,
+        reason=reason,
+        now=now,
+    )
+
+
+@transaction.atomic
+def confirm(
+    *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime
+) -> Proposal:
+    """Let happen what another analyst proposed; a release needs a `signer`. `NotOpen`, `SamePerson`, `NotPossible`, …"""
+    moderation.may_decide(member)
+    reason = stated(reason)
+    found = Proposal.objects.only(
+        "kind", "review_id", "claim_id", "erasure_id", "proposed_by_id", "state"
+    ).get(id=proposal_id)
     if found.state == ProposalState.OPEN and found.proposed_by_id == member.id:
         raise SamePerson("you proposed it: another analyst has to confirm it")
     if found.kind == ProposalKind.RELEASE:
         # Its locks are those of a decision.
         assert found.review_id is not None
+        assert signer is not None
         moderation.approve(review_id=found.review_id, member=member, reason=reason, signer=signer, now=now)
         return Proposal.objects.get(id=proposal_id)
-    assert found.claim_id is not None
-    claim = _claim(found.claim_id)
     if found.state == ProposalState.OPEN and not moderation.decides(found.proposed_by):
         raise NotPossible(moderation.NO_ANALYST_NOW)
+    if found.erasure_id is not None:
+        proposal = _decide(proposal_id, ProposalState.CONFIRMED, member, reason, now)
+        happen = erasure.order if found.kind == ProposalKind.ERASE else erasure.lift
+        happen(erasure_id=found.erasure_id, by=moderation.actor(member), now=now)
+        return proposal
+    assert found.claim_id is not None
+    claim = _claim(found.claim_id)
     proposal = _decide(proposal_id, ProposalState.CONFIRMED, member, reason, now)
     if proposal.kind == ProposalKind.LOWER_TLP:
         assert proposal.tlp is not None
@@ -128,7 +189,10 @@ def decline(*, proposal_id: int, member: Member, reason: str, now: datetime) -> 
         " FOR UPDATE OF v",
         (proposal_id,),
     )
-    return _decide(proposal_id, ProposalState.DECLINED, member, reason, now)
+    declined = _decide(proposal_id, ProposalState.DECLINED, member, reason, now)
+    if declined.kind == ProposalKind.ERASE and declined.erasure_id is not None:
+        erasure.drop(erasure_id=declined.erasure_id)
+    return declined
 
 
 def _decide(proposal_id: int, state: ProposalState, member: Member, reason: str, now: datetime) -> Proposal:
@@ -163,10 +227,11 @@ def _propose(
     *,
     kind: ProposalKind,
     community_id: UUID,
-    claim_id: int,
     member: Member,
     reason: str,
     now: datetime,
+    claim_id: int | None = None,
+    erasure_id: int | None = None,
     tlp: int | None = None,
     stated_tlp: int | None = None,
     organization_id: UUID | None = None,
@@ -177,6 +242,7 @@ def _propose(
                 kind=kind,
                 community_id=community_id,
                 claim_id=claim_id,
+                erasure_id=erasure_id,
                 tlp=tlp,
                 stated_tlp=stated_tlp,
                 organization_id=organization_id,
@@ -194,6 +260,7 @@ def _propose(
         detail={
             "kind": kind.value,
             "claim": claim_id,
+            "erasure": erasure_id,
             "reason": reason,
             "tlp": tlp,
             "organization": None if organization_id is None else str(organization_id),

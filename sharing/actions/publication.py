@@ -127,7 +127,10 @@ def _locked(condition: str, parameter: object) -> list[Log]:
         f" WHERE {condition} ORDER BY id FOR NO KEY UPDATE",
         (parameter,),
     )
-    return [Log(*row[:-1], Range(row[5], row[-1])) for row in found]
+    return [
+        Log(one_id, community_id, kind, ceiling, profile, next_index, last_added, Range(next_index, edge))
+        for one_id, community_id, kind, ceiling, profile, next_index, last_added, edge in found
+    ]
 
 
 def item_of(
@@ -211,14 +214,17 @@ def withdraw(
     reason: statements.Reason,
     now: datetime,
     indexes: Sequence[int] | None = None,
+    erasure_id: int | None = None,
 ) -> int:
     """Erase versions of an object (all, or those at `indexes`): a `withdraw` entry each, then their content is gone.
 
-    trust.md, "Log", Erasure: salt, statement, object and signature are destroyed; the 33 bytes stay.
+    trust.md, "Log", Erasure: salt, statement, object and signature are destroyed; the 33 bytes stay. A row of
+    `Withdrawal` each remembers whom to tell (`sharing.actions.withdrawals`). `erasure_id`: the legal order.
     """
     targets = sql.rows(
-        "SELECT index, commitment FROM sharing_entry WHERE collection_id = %s AND object_id = %s"
-        " AND body IS NOT NULL AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
+        "SELECT index, commitment, added, version, organization_id FROM sharing_entry"
+        " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL"
+        " AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
         (
             log.id,
             object_id,
@@ -230,7 +236,7 @@ def withdraw(
         return 0
     times = _times(_start(log, now), len(targets))
     rows, commitments = [], []
-    for number, ((target, _), added) in enumerate(zip(targets, times, strict=True)):
+    for number, ((target, *_), added) in enumerate(zip(targets, times, strict=True)):
         salt = os.urandom(32)
         statement = statements.withdraw_statement(target=target, reason=reason, added=added)
         commitments.append(statements.entry(salt, statement))
@@ -264,9 +270,24 @@ def withdraw(
                     log.id,
                     target,
                 )
-                for number, (target, commitment) in enumerate(targets)
+                for number, (target, commitment, *_) in enumerate(targets)
             ],
         )
+    sql.copy(
+        "sharing_withdrawal",
+        (
+            *("collection_id", "index", "withdrawn_by", "added", "at", "reason", "object_id", "version"),
+            *("organization_id", "erasure_id"),
+        ),
+        ("uuid", "int8", "int8", "int8", "timestamptz", "text", "text", "text", "uuid", "int8"),
+        [
+            (
+                *(log.id, target, log.next_index + number, added, now, str(reason), object_id, version),
+                *(organization_id, erasure_id),
+            )
+            for number, (target, _, added, version, organization_id) in enumerate(targets)
+        ],
+    )
     _advance(log, commitments, times[-1])
     _remark(log.id, object_id)
     return len(targets)

@@ -21,7 +21,7 @@ from accounts import faults, sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from indicators.actions import allowlists, journal, populations
-from indicators.actions.observations import queue_folds, queue_referring
+from indicators.actions.observations import queue_folds, queue_referring, take_raised
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
 from indicators.dedup.remarks import REMARKS
@@ -116,6 +116,7 @@ def publish(
     claims = _with_what_is_remarked_on(community_id, load_claims(subject_ids))
     claims = _without_service_objects(_with_those_that_wait(community_id, claims))
     claims = _upheld(community_id, claims, now)
+    raised = take_raised(list(claims))
     rule = _rule(community_id)
     allowlists.hold()
     hits, radii = allowlists.hits(claims), populations.estimates(claims)
@@ -163,10 +164,24 @@ def publish(
             if listed[view.standing.subject_id] and (view.standing.stands or view.erases is not None)
         ]
         retracted = {view.standing.subject_id: view for view in banned}
+        # What stood below in the words of a claim that counts as more restricted now: every version of it.
+        restricted = [
+            view
+            for view in views
+            if any(low <= ceiling < high for low, high in raised.get(view.standing.subject_id, ()))
+        ]
         # Asked before the first feed changes what stands.
         to_say = [view for view in released if view.item is not None and not _is_over(view)]
+        said = {view.standing.subject_id for view in to_say}
+        restrained = {view.standing.subject_id for view in restricted}
         arrived: list[View] = []
         for number, feed in enumerate(audience):
+            below = [
+                view
+                for view in restricted
+                for object_id in (view.standing.published_id, *view.standing.former_ids)
+                if publication.withdraw(log=feed, object_id=object_id, reason=Reason.TLP_CHANGE, now=now)
+            ]
             gone = _retract(
                 feed, [*(view for view in released if view.item is None), *banned], now, signatures
             )
@@ -182,6 +197,7 @@ def publish(
             # Nor can what refers to something erased, or to what may be seen here no more; what its sources revoked
             # still stands, and says so.
             erased = [view for view in (*gone, *left) if not view.own or view.item is None]
+            erased += [view for view in below if view.standing.subject_id not in said]
             queue_referring(community_id=community_id, object_ids=_names(erased), but=claims)
             _wake(community_id, added, claims)
             arrived += added
@@ -194,7 +210,9 @@ def publish(
                     view.standing.missing = sorted(absent, key=lambda name: not _is_indicator(name))[:8]
                 retracted |= {view.standing.subject_id: view for view in waiting}
         for view in views:
-            _settle(view, verdicts[view.standing.subject_id], gone=view.standing.subject_id in retracted)
+            subject_id = view.standing.subject_id
+            gone_below = subject_id in restrained and subject_id not in said
+            _settle(view, verdicts[subject_id], gone=subject_id in retracted or gone_below)
         _save(standings, before)
         _fetch(community_id, ceiling, released)
         # What referred to it under its earlier id has to follow, once it stands under the new one.
@@ -501,7 +519,10 @@ def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
     standing = view.standing
     standing.decision, standing.reason, standing.sentence = verdict.decision, verdict.reason, verdict.sentence
     standing.sources, standing.confidence = view.sources, view.confidence
-    if gone or view.item is None:
+    if view.item is None and view.own and view.why is Reason.ERROR and standing.stands and not gone:
+        # Its sources deleted it: it stands revoked.
+        standing.revoked = True
+    elif gone or view.item is None:
         standing.digest, standing.modified = None, ""
         standing.revoked = standing.revoked or view.own
     standing.due_at = view.due_at if standing.stands else None
@@ -694,6 +715,7 @@ _COLUMNS = (
     "ticked_at",
     "due_at",
     "expires_at",
+    "former_ids",
 )
 _TYPES = (
     "int8",
@@ -713,6 +735,7 @@ _TYPES = (
     "timestamptz",
     "timestamptz",
     "timestamptz",
+    "text[]",
 )
 
 

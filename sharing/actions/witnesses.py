@@ -9,7 +9,7 @@ A witness that does not answer rests as a whole, ever longer; one that refuses a
 
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -42,11 +42,11 @@ LIMITS = web.Limits(seconds=10.0, received=64 * 1024, unpacked=64 * 1024)
 """What one answer may take: some lines of signatures."""
 LEASE = timedelta(seconds=90)
 """Who claimed a witness's turn has this long, longer than a turn and its last answer take."""
-TURN = timedelta(seconds=30)
+TURN = timedelta(seconds=20)
 """Then the turn ends, with the answer that is waited for."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
-_REST = 2
+_REST = 4
 """A turn is paid for by resting so many times as long, so that a slow witness does not hold those who ask."""
 _AT_ONCE = timedelta(seconds=3)
 _AHEAD, _BEHIND = timedelta(minutes=10), timedelta(hours=1)
@@ -165,14 +165,15 @@ def ask(*, name: str, clock: Clock, jitter: float, tls: ssl.SSLContext | None = 
         return 0
     cosigned, error = 0, ""
     try:
-        cosigned = _turn(found, witness, clock, jitter, tls)
+        for _ in _turn(found, witness, clock, jitter, tls):
+            cosigned += 1
     except _Away as away:
         error = str(away)
         log.warning("witness_away", witness=name, reason=error)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the turn ends, and says so
         error = "The service failed to ask it."
         log.error("witness_not_asked", witness=name, fault=faults.summary(failure))
-    _end_turn(name, error, began, clock(), jitter)
+    _end_turn(name, error, began, clock(), jitter, cosigned=cosigned)
     return cosigned
 
 
@@ -180,8 +181,11 @@ def _claim(name: str, now: datetime) -> bool:
     return bool(Row.objects.filter(name=name, next_at__lte=now).update(next_at=now + LEASE))
 
 
-def _turn(found: Current, witness: Witness, clock: Clock, jitter: float, tls: ssl.SSLContext | None) -> int:
-    began, cosigned = clock(), 0
+def _turn(
+    found: Current, witness: Witness, clock: Clock, jitter: float, tls: ssl.SSLContext | None
+) -> Iterator[UUID]:
+    """The logs, each once it is cosigned. Raises _Away."""
+    began = clock()
     with web.Client(internal=witness.name in settings.WITNESS_INTERNAL, limits=LIMITS, context=tls) as client:
         for head in _heads(witness.name, began):
             asked_at = clock()
@@ -190,7 +194,7 @@ def _turn(found: Current, witness: Witness, clock: Clock, jitter: float, tls: ss
             try:
                 lines, size = _cosignatures(client, witness, head, clock)
                 _store(found, witness, head, lines, size, asked_at)
-                cosigned += 1
+                yield head.collection_id
             except _Declined as declined:
                 log.warning(
                     "witness_declined",
@@ -199,7 +203,6 @@ def _turn(found: Current, witness: Witness, clock: Clock, jitter: float, tls: ss
                     reason=str(declined),
                 )
                 _note_refusal(witness.name, head.collection_id, str(declined), clock(), jitter)
-    return cosigned
 
 
 def _heads(name: str, now: datetime) -> list[_Head]:
@@ -329,18 +332,18 @@ def _note_refusal(name: str, collection_id: UUID, error: str, now: datetime, jit
 
 
 @transaction.atomic
-def _end_turn(name: str, error: str, began: datetime, now: datetime, jitter: float) -> None:
+def _end_turn(name: str, error: str, began: datetime, now: datetime, jitter: float, *, cosigned: int) -> None:
     row = Row.objects.select_for_update().filter(name=name).first()
     if row is None:
         return
     took = now - began
     rested = now + took * _REST if took > _AT_ONCE else now
+    if cosigned or not error:
+        row.failures, row.answered_at = 0, now
     if error:
         row.failures += 1
-        row.next_at = max(rested, now + _wait(row.failures, jitter, _FIRST_PAUSE, _LONGEST_PAUSE))
-    else:
-        row.failures, row.answered_at, row.next_at = 0, now, rested
-    row.last_error = error
+        rested = max(rested, now + _wait(row.failures, jitter, _FIRST_PAUSE, _LONGEST_PAUSE))
+    row.next_at, row.last_error = rested, error
     row.save(update_fields=["failures", "answered_at", "next_at", "last_error"])
 
 

@@ -153,7 +153,14 @@ def proposals_page(request: HttpRequest) -> HttpResponse:
     """What waits for a second person, oldest first, and what was decided lately."""
     member = analyst(request)
     found = Proposal.objects.select_related(
-        "proposed_by", "decided_by", "organization", "community", "claim", "claim__organization", "review"
+        "proposed_by",
+        "decided_by",
+        "organization",
+        "community",
+        "claim",
+        "claim__organization",
+        "review",
+        "erasure",
     ).defer("claim__signature", "claim__references")
     waiting = list(found.filter(state=ProposalState.OPEN).order_by("id")[:SHOWN])
     decided = list(found.exclude(state=ProposalState.OPEN).order_by("-id")[:20])
@@ -172,6 +179,8 @@ def _about(proposal: Proposal) -> str:
     """What it is about, for people."""
     if proposal.review is not None:
         return proposal.review.title
+    if proposal.erasure is not None:
+        return f"Legal order {proposal.erasure.reference}"
     return "" if proposal.claim is None else desk.title_of(proposal.claim.body)
 
 
@@ -199,10 +208,13 @@ def decide_proposal(request: HttpRequest, proposal_id: int) -> HttpResponse:
                 proposal_id=proposal_id,
                 member=member,
                 reason=form.cleaned_data["reason"],
-                signer=current_signer(now=now),
+                # What is erased is signed by nobody, and waits for no signer.
+                signer=None if found.erasure_id is not None else current_signer(now=now),
                 now=now,
             )
             tasks.nudge_publish(found.community_id)
+            if found.erasure_id is not None:
+                tasks.nudge_erase()
             messages.success(request, "Confirmed; it holds from now on.")
         else:
             done = proposals.decline(

@@ -357,7 +357,7 @@ class DeliveryAdmin(_Desk):
 
     @admin.display(description="Body")
     def text(self, delivery: Delivery) -> SafeString:
-        if delivery.body is None:
+        if not delivery.body:
             return SafeString("Not written yet.")
         return format_html("<pre>{}</pre>", bytes(delivery.body)[:20_000].decode("utf-8", "replace"))
 

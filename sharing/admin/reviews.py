@@ -243,7 +243,9 @@ def _decide_step(
             now=now,
         )
     except (moderation.NotAllowed, NoSigningKey) as refusal:
-        messages.error(request, f"Nothing was decided: {refusal}.")
+        before = _carried(request, "decided")
+        what = f"After {before:,} nothing more was decided" if before else "Nothing was decided"
+        messages.error(request, f"{what}: {refusal}.")
         return HttpResponseRedirect(_address(filters))
     counts = {
         "decided": _carried(request, "decided") + len(outcomes.decided),

@@ -259,6 +259,7 @@ def _export(request: HttpRequest) -> HttpResponse:
         file_format=file_format,
         looked_for=looked_for,
         count=held,
+        subject_ids=ids,
         by=actor_of(request),
         now=now,
     )

@@ -295,7 +295,7 @@ def witnesses(member: Member, now: datetime) -> Tile:
         return Tile("Witnesses", 0, link, nothing="There are no witnesses.")
     shown = vouched.witnesses(found)
     troubled = [one for one in shown if one.state in {"away", "refuses"}]
-    overdue = sum(log.is_overdue(now) for log in vouched.logs(found))
+    overdue = sum(log.is_overdue(now) for log in vouched.logs(found)) if found.asks_for_any else 0
     said = {"away": "Does not answer", "refuses": "Refuses", "new": "Never answered", "behind": "Behind"}
     return Tile(
         "Witnesses",

@@ -24,5 +24,7 @@ def witnesses(request: HttpRequest) -> HttpResponse:
         if found is not None:
             context["needed"] = found.policy.needed()
             context["witnesses"] = vouched.witnesses(found)
-            context["logs"] = [(log, log.is_overdue(now)) for log in vouched.logs(found)]
+            context["logs"] = [
+                (log, found.asks_for_any and log.is_overdue(now)) for log in vouched.logs(found)
+            ]
     return render(request, "admin/home/witnesses.html", context)

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0007_sign_in'),
-        ('sharing', '0013_witnesses'),
+        ('sharing', '0014_erasure'),
     ]
 
     operations = [

@@ -1,7 +1,7 @@
 """Gossip: do two readers see the same feed? Compares the checkpoints that they believed.
 
-Of one log, a smaller checkpoint must be the beginning of each larger one, which tiles prove. If it is not, the log's own
-two signatures are the evidence that it showed one history to one reader and another to another.
+Of one log, a smaller checkpoint must be the beginning of each larger one, which tiles prove. If it is not, the log's
+own two signatures are the evidence that it showed one history to one reader and another to another.
 """
 
 from collections import defaultdict

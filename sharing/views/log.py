@@ -17,8 +17,9 @@ from accounts.queries import Caller
 from indicators.stix import timestamps
 from indicators.stix.json import Refused
 from sharing import disclosed, log
-from sharing.actions import publication
+from sharing.actions import giving, publication
 from sharing.log import SignedHead
+from sharing.models import Way
 from sharing.queries import Readable
 from sharing.taxii import errors, filters
 from sharing.tlog import page, tiles
@@ -42,11 +43,11 @@ def _checkpoint(request: HttpRequest, known: Caller, found: Readable) -> Answer:
 
 def _tile(request: HttpRequest, known: Caller, found: Readable, tile: str) -> Answer:
     try:
-        wanted = tiles.parse(tile)
+        wanted = tiles.parse(f"tile/{tile}")
     except tiles.MalformedPath as refusal:
         raise errors.NotFound(f"There is no such tile: {refusal}.") from refusal
     if wanted.width > tiles.width(wanted.level, wanted.index, found.next_index):
-        raise errors.NotFound(f"The log has {found.next_index} entries and no {tile} yet.")
+        raise errors.NotFound(f"The log has {found.next_index} entries and no {wanted.path} yet.")
     return _answer(log.tile(found.id, wanted), _BYTES, cache=_FOR_EVER)
 
 
@@ -60,6 +61,16 @@ def _openings(request: HttpRequest, known: Caller, found: Readable) -> Answer:
     if end > found.next_index:
         raise _malformed("end", f"is beyond the log, which has {found.next_index} entries")
     joined = log.openings(found.id, start, end)
+    # Whoever opens entries may open any: indexes are not times.
+    giving.note_range(
+        collection_id=found.id,
+        organization_id=known.organization_id,
+        token_id=known.token_id,
+        way=Way.OPENING,
+        after=-1,
+        up_to=found.last_added,
+        now=timezone.now(),
+    )
     return _answer(page.log_value(publication.origin(found.id), start, end, joined), _JSON)
 
 
@@ -92,6 +103,15 @@ def _bundle(request: HttpRequest, known: Caller, object_id: str, version: str) -
     opening = entry.opening
     if opened is not None:
         opening = page.disclosed(opening, opened.subsalt, opened.record)
+    giving.note_objects(
+        collection_id=entry.collection_id,
+        organization_id=known.organization_id,
+        token_id=known.token_id,
+        way=Way.BUNDLE,
+        first=entry.added,
+        last=entry.added,
+        now=timezone.now(),
+    )
     return _answer(page.bundle(entry.body, opening, proof), _JSON)
 
 

@@ -16,8 +16,8 @@ from indicators.models import BodyFormat, Channel, SubmissionState
 from indicators.sources import formats
 from indicators.stix import json, timestamps
 from sharing import queries
-from sharing.actions import deletion, polls, publication
-from sharing.models import Kind
+from sharing.actions import deletion, giving, polls, publication
+from sharing.models import Kind, Way
 from sharing.queries import Page, Readable
 from sharing.tasks import nudge_ingest, nudge_publish
 from sharing.taxii import cursor, errors, filters, media_types, resources
@@ -80,8 +80,44 @@ def _objects(request: HttpRequest, known: Caller, seen: Readable | None, communi
         return _proof(request, known, found, asked)
     wanted, position = cursor.resume(asked, _key(), kind="objects", collection=found.id)
     page = queries.objects_page(found, wanted, position)
+    _note_given(request, known, found, Way.PAGE, wanted, position, page)
     _note_poll(request, known, found, wanted, page)
     return _envelope(found, "objects", wanted, page)
+
+
+def _note_given(
+    request: HttpRequest,
+    known: Caller,
+    found: Readable,
+    way: Way,
+    wanted: Filters,
+    position: int | None,
+    page: Page,
+) -> None:
+    """Write down, before it goes out, what the caller is given; of single objects just those."""
+    if request.method != "GET" or page.first is None or page.last is None:
+        return
+    now = timezone.now()
+    if wanted.ids:
+        giving.note_objects(
+            collection_id=found.id,
+            organization_id=known.organization_id,
+            token_id=known.token_id,
+            way=Way.OBJECT if way is Way.PAGE else way,
+            first=page.first,
+            last=page.last,
+            now=now,
+        )
+    else:
+        giving.note_range(
+            collection_id=found.id,
+            organization_id=known.organization_id,
+            token_id=known.token_id,
+            way=way,
+            after=queries.read_after(wanted, position),
+            up_to=queries.given_up_to(found, page),
+            now=now,
+        )
 
 
 def _note_poll(request: HttpRequest, known: Caller, found: Readable, wanted: Filters, page: Page) -> None:
@@ -98,9 +134,24 @@ def _note_poll(request: HttpRequest, known: Caller, found: Readable, wanted: Fil
     )
 
 
+def _note_named(
+    request: HttpRequest,
+    known: Caller,
+    found: Readable,
+    wanted: Filters,
+    position: int | None,
+    records: list[queries.Record],
+) -> None:
+    """The same of ids and versions: who has them knows that there is such an object."""
+    first, last = (records[0].added, records[-1].added) if records else (None, None)
+    page = Page(b"", len(records), first, last, more=False)
+    _note_given(request, known, found, Way.MANIFEST, wanted, position, page)
+
+
 def _proof(request: HttpRequest, known: Caller, found: Readable, asked: Filters) -> Answer:
     wanted, position = cursor.resume(asked, _key(), kind="proof", collection=found.id)
     proof = queries.proof_page(found, wanted, position)
+    _note_given(request, known, found, Way.PROOF, wanted, position, proof.page)
     _note_poll(request, known, found, wanted, proof.page)
     origin = publication.origin(found.id)
     if proof.start is None or proof.end is None:
@@ -206,6 +257,7 @@ def _manifest(request: HttpRequest, known: Caller, seen: Readable | None, commun
     asked = filters.parse(pairs, allowed=filters.MANIFEST)
     wanted, position = cursor.resume(asked, _key(), kind="manifest", collection=found.id)
     records, more = queries.manifest_page(found, wanted, position)
+    _note_named(request, known, found, wanted, position, records)
     return Answer(
         resources.manifest(
             [resources.ManifestRecord(record.object_id, record.added, record.version) for record in records],
@@ -226,6 +278,7 @@ def _object(
     if not page.count and (named or not queries.holds(found, object_id)):
         # §5.7: a version that was deleted is not found; so is one that never was.
         raise unknown()
+    _note_given(request, known, found, Way.OBJECT, wanted, position, page)
     return _envelope(found, "object", wanted, page)
 
 
@@ -237,6 +290,7 @@ def _versions(
     records, more = queries.manifest_page(found, replace(wanted, versions=("all",)), position)
     if not records and not queries.holds(found, object_id):
         raise unknown()
+    _note_named(request, known, found, wanted, position, records)
     return Answer(
         resources.versions(
             [record.version for record in records],

@@ -3,19 +3,21 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers, status
 from rest_framework.parsers import JSONParser
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import Notice
+from accounts.models import Notice, Scope
 from accounts.queries import Caller
-from sharing.actions import deliveries, webhooks
+from sharing.actions import deliveries, webhooks, withdrawals
 from sharing.models import Delivery, DeliveryState, Told, Webhook, WebhookState
 from sharing.tasks import nudge_deliver
 from sharing.views import paging
@@ -98,6 +100,13 @@ class NoticeSerializer(serializers.Serializer[Any]):
     sentence = serializers.CharField()
     detail = serializers.DictField()
     told_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(
+        allow_null=True, help_text="Until when it is to be acknowledged; null where nothing has to be."
+    )
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
+    acknowledged_by = serializers.CharField(
+        help_text="The actor: token:… or member:…; empty while nobody did."
+    )
 
 
 class NoticePageSerializer(serializers.Serializer[Any]):
@@ -236,7 +245,8 @@ class DeliveryBodyView(OwnView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> HttpResponse:
         found = self.delivery(webhook_id, delivery_id)
-        if found.body is None:
+        # Empty: something that it told of was erased since.
+        if not found.body:
             raise exceptions.NotFound
         return HttpResponse(
             bytes(found.body),
@@ -262,12 +272,42 @@ class ResendView(OwnView):
         )
 
 
-class NoticesView(OwnView):
-    """What the organisation was told, newest first."""
+class MayBeTold(BasePermission):
+    """The scope `submit`, or `feed:read`: who reads feeds has to hear what was withdrawn."""
+
+    message = "This token has neither of the scopes submit and feed:read."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.user, Caller) and not request.user.scopes.isdisjoint(_TOLD_SCOPES)
+
+
+_TOLD_SCOPES = frozenset((Scope.SUBMIT, Scope.FEED_READ))
+_READERS_KINDS = (withdrawals.KIND, withdrawals.OVERDUE)
+
+
+class _Told(OwnView):
+    """Notices: all of them with the scope `submit`; with `feed:read` alone those of withdrawals."""
+
+    permission_classes = [MayBeTold]
+
+    def told(self) -> "QuerySet[Notice]":
+        found = Notice.objects.filter(organization_id=self.caller().organization_id)
+        return found if Scope.SUBMIT in self.caller().scopes else found.filter(kind__in=_READERS_KINDS)
+
+
+class NoticesView(_Told):
+    """What the organisation was told, newest first; with the scope `feed:read` alone what was withdrawn."""
 
     @extend_schema(
         responses={200: NoticePageSerializer},
-        parameters=[_AFTER, _LIMIT, OpenApiParameter("kind", description="Only those of this kind.")],
+        parameters=[
+            _AFTER,
+            _LIMIT,
+            OpenApiParameter("kind", description="Only those of this kind."),
+            OpenApiParameter(
+                "unacknowledged", enum=["1"], description="Only those still to be acknowledged."
+            ),
+        ],
     )
     def get(self, request: Request) -> Response:
         limit, after, kind = (
@@ -275,11 +315,33 @@ class NoticesView(OwnView):
             paging.number(request, "after"),
             paging.text(request, "kind"),
         )
-        own = Notice.objects.filter(organization_id=self.caller().organization_id)
+        own = self.told()
         if after is not None:
             own = own.filter(id__lt=after)
         if kind is not None:
             own = own.filter(kind=kind)
+        if paging.choice(request, "unacknowledged", ["1"]) is not None:
+            own = own.filter(due_at__isnull=False, acknowledged_at__isnull=True)
         found = list(own.order_by("-id")[: limit + 1])
         page = {"notices": found[:limit], "next": found[limit - 1].id if len(found) > limit else None}
         return Response(NoticePageSerializer(page).data)
+
+
+class AcknowledgementView(_Told):
+    """Say that what a notice asks for is done."""
+
+    @extend_schema(request=None, responses={200: NoticeSerializer})
+    def post(self, request: Request, notice_id: int) -> Response:
+        if not self.told().filter(id=notice_id).exists():
+            raise exceptions.NotFound
+        try:
+            notice = withdrawals.acknowledge(
+                notice_id=notice_id,
+                organization_id=self.caller().organization_id,
+                by=self.caller().actor,
+                now=timezone.now(),
+            )
+        except withdrawals.NothingToAcknowledge as refusal:
+            answer = {"code": "nothing-to-acknowledge", "detail": f"{str(refusal).capitalize()}."}
+            return Response(answer, status=status.HTTP_409_CONFLICT)
+        return Response(NoticeSerializer(notice).data)

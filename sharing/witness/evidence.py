@@ -66,13 +66,18 @@ class EvidenceFiles:
         self._directory = directory
 
     def keep(self, found: Evidence, *, now: int) -> Path | None:
-        """The new file, durable; None if there is one about this, or there are enough. OSError if it cannot be."""
+        """The new file, durable; None if there is one about this, or enough proof. OSError if it cannot be written."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         beginning = f"{found.kind}-{origin_hash(found.offered.origin)[:16]}-"
         name = f"{beginning}{found.offered.size}-{found.offered.root.hex()[:16]}.json"
-        there = {one.name for one in self._directory.glob(f"{beginning}*.json")}
-        if name in there or len(there) >= _MOST:
+        there = list(self._directory.glob(f"{beginning}*.json"))
+        if any(one.name == name for one in there):
             return None
+        if len(there) >= _MOST:
+            if found.kind is not Kind.NO_PROOF:
+                return None
+            # Those may be by anybody who has the log's checkpoints: they must not keep a true one from being written.
+            min(there, key=lambda one: one.stat().st_mtime).unlink(missing_ok=True)
         path = self._directory / name
         draft = path.with_suffix(f".{os.getpid()}.draft")
         with draft.open("w", encoding="utf-8") as file:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from sharing.tlog.add_checkpoint import MAX_BYTES, PATH
@@ -84,11 +85,12 @@ class WitnessServer(ThreadingHTTPServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether there is room for one more connection."""
+        asking = _who(client_address[0])
         with self._lock:
-            of_this = sum(host == client_address[0] for _, host in self._connections.values())
+            of_this = sum(host == asking for _, host in self._connections.values())
             if len(self._connections) >= self.bounds.connections or of_this >= self.bounds.connections_each:
                 return False
-            self._connections[id(request)] = request, client_address[0]
+            self._connections[id(request)] = request, asking
             self._deadlines[id(request)] = time.monotonic() + self.bounds.seconds
             return True
 
@@ -126,7 +128,7 @@ class WitnessServer(ThreadingHTTPServer):
 
     def may_ask(self, host: str) -> bool:
         """Whether an address has not asked too often: a bucket that fills by `each_minute`."""
-        now, most = time.monotonic(), float(self.bounds.each_minute)
+        now, most, host = time.monotonic(), float(self.bounds.each_minute), _who(host)
         with self._lock:
             left, since = self._spent.pop(host, (most, now))
             left = min(most, left + (now - since) * most / 60)
@@ -248,6 +250,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Requests are not logged, only what they come to."""
+
+
+def _who(host: str) -> str:
+    """Whom an address is counted as: of IPv6, where one customer has very many, its /64."""
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return host
 
 
 def _said(status: HTTPStatus) -> Answer:

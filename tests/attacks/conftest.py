@@ -3,23 +3,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks import world as worlds
-from tests.attacks.world import World
+from tests.attacks import scene as scenes
+from tests.attacks.scene import Scene
 
 
 @pytest.fixture(params=["http", "files"])
-def world(
+def scene(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
+) -> Iterator[Scene]:
     """An honest feed, trusted, and a partner who has read nothing yet; once over HTTP and once from files."""
     for name in ("STILLWATCH_TOKEN", "STILLWATCH_TOKEN_FILE", "STILLWATCH_HOME"):
         monkeypatch.delenv(name, raising=False)
-    publisher = worlds.publisher(tmp_path / "mirror")
-    publisher.write(checkpoint=publisher.checkpoint(cosigned_by=worlds.WITNESSES[:2]))
-    with worlds.way_to(publisher, request.param, tmp_path) as way:
-        made = World(publisher, tmp_path, capsys, way)
+    publisher = scenes.publisher(tmp_path / "mirror")
+    publisher.write(checkpoint=publisher.checkpoint(cosigned_by=scenes.WITNESSES[:2]))
+    with scenes.way_to(publisher, request.param, tmp_path) as way:
+        made = Scene(publisher, tmp_path, capsys, way)
         assert made.init().code == 0
         yield made

@@ -87,6 +87,13 @@ def alter_the_tlp_of_the_statement(envelope: Envelope, entries: Entries) -> None
     restate(entries[1], tlp="amber")
 
 
+def swap_submitters(envelope: Envelope, entries: Entries) -> None:
+    """Who submitted one is said of another, under the same commitments otherwise."""
+    one, two = (json.loads(entries[place]["stmt"])["sub"] for place in (1, 2))
+    restate(entries[1], sub=two)
+    restate(entries[2], sub=one)
+
+
 def drop_an_object(envelope: Envelope, entries: Entries) -> None:
     del envelope["objects"][1]
 

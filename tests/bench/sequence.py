@@ -6,7 +6,8 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
@@ -14,13 +15,15 @@ import msgspec
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts import sql
 from indicators.stix.markings import TLP
 from indicators.stix.objects import read
 from sharing import log
-from sharing.actions import publication
+from sharing.actions import publication, tree
 from sharing.actions.keys import current_signer
 from sharing.actions.publication import Item, Signatures
 from sharing.signing import jws
+from sharing.tlog import page, statements
 from sharing.tlog.merkle import Range
 from tests.bench import logs, material
 
@@ -39,7 +42,7 @@ def sequence(whole: str, bare: str, batches: int, size: int, rounds: int, seed: 
         for place, (name, (signed, without)) in enumerate(_VARIANTS.items()):
             wanted = (number * len(_VARIANTS) + place) * batches * size
             items = [
-                [_item(one, signatures, signed=signed) for one in objects]
+                _items(objects, signatures, signed=signed)
                 for objects in material.batches(batches * size, size, seed + wanted)
             ]
             with without():
@@ -50,7 +53,7 @@ def sequence(whole: str, bare: str, batches: int, size: int, rounds: int, seed: 
 def prove(collection: str, count: int, size: int) -> None:
     """Fill a log up to `size` entries that say nothing; prints the median seconds and CPU seconds of each proof."""
     connection.ensure_connection()
-    (held,) = log.sql.row("SELECT next_index FROM sharing_collection WHERE id = %s", (collection,)) or (0,)
+    (held,) = sql.row("SELECT next_index FROM sharing_collection WHERE id = %s", (collection,)) or (0,)
     with transaction.atomic():
         logs.fill(connection.connection, UUID(collection), size - held)
     connection.cursor().execute("VACUUM ANALYZE sharing_entry, sharing_tile")
@@ -75,7 +78,7 @@ def _as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _without_tree() -> Iterator[None]:
-    with patch.object(publication.tree, "extend", _grow):
+    with patch.object(tree, "extend", _grow):
         yield
 
 
@@ -84,10 +87,10 @@ def _without_log() -> Iterator[None]:
     """Objects and signatures as they are, and nothing that a log has besides."""
     with (
         _without_tree(),
-        patch.object(publication.statements, "add_statement", lambda **parts: b""),
-        patch.object(publication.statements, "submitter_commitment", lambda subsalt, record: subsalt),
-        patch.object(publication.statements, "entry", lambda salt, statement: _SALTED),
-        patch.object(publication.page, "opening", lambda salt, statement, signature: signature.encode()),
+        patch.object(statements, "add_statement", lambda **parts: b""),
+        patch.object(statements, "submitter_commitment", lambda subsalt, record: subsalt),
+        patch.object(statements, "entry", lambda salt, statement: _SALTED),
+        patch.object(page, "opening", lambda salt, statement, signature: signature.encode()),
     ):
         yield
 
@@ -98,7 +101,7 @@ def _grow(collection_id: UUID, edge: Range, commitments: list[bytes]) -> None:
     edge.__init__(size, bytes(32 * size.bit_count()))  # type: ignore[misc]
 
 
-_VARIANTS: dict[str, tuple[bool, Callable[[], object]]] = {
+_VARIANTS: dict[str, tuple[bool, Callable[[], AbstractContextManager[None]]]] = {
     "everything": (False, _as_it_is),
     "signed before": (True, _as_it_is),
     "without tree": (False, _without_tree),
@@ -106,10 +109,13 @@ _VARIANTS: dict[str, tuple[bool, Callable[[], object]]] = {
 }
 
 
-def _item(one: dict[str, object], signatures: Signatures, *, signed: bool) -> Item:
-    stix = read(msgspec.json.encode(one))
-    signature = jws.sign_object(signatures.signer, stix.body) if signed else None
-    return publication.item_of(stix, tlp=TLP.GREEN, record=os.urandom(100), signature=signature)
+def _items(objects: list[dict[str, Any]], signatures: Signatures, *, signed: bool) -> list[Item]:
+    found = [read(msgspec.json.encode(one)) for one in objects]
+    made = jws.sign_objects(signatures.signer, [one.body for one in found]) if signed else [None] * len(found)
+    return [
+        publication.item_of(one, tlp=TLP.GREEN, record=os.urandom(100), signature=signature)
+        for one, signature in zip(found, made, strict=True)
+    ]
 
 
 def _append(collection: str, batches: list[list[Item]], signatures: Signatures) -> tuple[float, float]:

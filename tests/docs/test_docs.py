@@ -101,6 +101,7 @@ def reason_codes() -> set[str]:
         *strings("sharing/actions/intake.py", of_call="_Line", position=5),
         *strings("sharing/receipts.py", of_call="_Fate", position=1),
         *assigned("sharing/actions/intake.py", "reason", "code"),
+        *assigned("indicators/actions/raw.py", "ERASED"),
     }
 
 
@@ -111,7 +112,7 @@ def documented_codes() -> set[str]:
 
 def template(pattern: URLPattern) -> str:
     """A URL pattern as the docs write it, with `{}` for each part that varies."""
-    text = re.sub(r"\(\?P<\w+>\[\^/\]\+\)|<(?:\w+:)?\w+>", "{}", str(pattern.pattern))
+    text = re.sub(r"\(\?P<\w+>(?:\[\^/\]|\.)\+\)|<(?:\w+:)?\w+>", "{}", str(pattern.pattern))
     return "/" + text.strip("^$").replace("/?", "/").replace(".*", "…").replace("\\.", ".")
 
 
@@ -164,7 +165,8 @@ def test_the_docs_name_every_error_code_of_taxii() -> None:
 def test_the_docs_name_every_exit_code_of_the_verifier() -> None:
     table = dict(re.findall(r"^\| (\d+) \| (.*) \|$", TRUST, re.MULTILINE))
     kinds = failures.VerificationFailed.__subclasses__()
-    assert {int(code) for code in table} == {0, 2} | {kind.exit_code for kind in kinds}
+    assert {int(code) for code in table} == {0, 2, 3} | {kind.exit_code for kind in kinds}
+    assert {int(code): meaning for code, meaning in table.items()} == dict(failures.EXIT_CODES)
 
 
 def test_the_docs_name_every_subject_of_blinding() -> None:

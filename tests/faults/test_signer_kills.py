@@ -7,6 +7,7 @@ defines over its entries; and every checkpoint that was ever signed is of a begi
 import random
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +17,7 @@ from sharing.signing.keys import thumbprint
 from sharing.signing.note_keys import log_keys, verify_checkpoint
 from sharing.tlog import merkle
 from tests.faults.flow import PATIENCE, Flow, assert_whole
-from tests.faults.test_kills import ROUNDS, STEADY, wait_for_another
+from tests.faults.test_kills import ROUNDS, wait_for_another
 from tests.world import World
 
 pytestmark = pytest.mark.faults
@@ -27,19 +28,19 @@ def test_kills_of_publisher_and_signer_in_turn_lose_double_and_fork_nothing(frai
     with ThreadPoolExecutor(8) as pool:
         for number in range(ROUNDS):
             name = ("publish", "signer")[number % 2]
+            stood = published_so_far(frail)
             before = flow.burst(pool, 2)
-            time.sleep(chance.uniform(0, 0.6))
+            # In the middle of its work, not before it has begun with it.
+            wait_until_more_than(stood, frail)
+            time.sleep(chance.uniform(0, 0.3))
             pid = frail.pids()[name]
             frail.kill(name)
-            broken = time.monotonic()
             after = flow.burst(pool, 2)
             for one in before + after:
                 one.result(PATIENCE)
             wait_for_another(frail, name, pid)
             if number % 5 == 4:
                 frail.settle(PATIENCE)
-            # The supervisor restarts at once what was killed; only the next round must find it running.
-            time.sleep(max(0.0, broken + STEADY / 4 - time.monotonic()))
         frail.settle(PATIENCE)
 
     assert_whole(flow)
@@ -75,13 +76,27 @@ def assert_trees(world: World) -> None:
 
 
 def wait_until_signed(world: World) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while world.sql(
+    unsigned = (
         "SELECT count(*) FROM sharing_collection k WHERE NOT EXISTS (SELECT 1 FROM sharing_checkpoint c"
         " WHERE c.collection_id = k.id AND c.size = k.next_index)"
-    ) != [(0,)]:
-        assert time.monotonic() < deadline, "logs are not signed"
-        time.sleep(0.2)
+    )
+    wait_until(lambda: world.sql(unsigned) == [(0,)], "logs are not signed")
+
+
+def published_so_far(world: World) -> int:
+    ((count,),) = world.sql("SELECT sum(next_index)::int8 FROM sharing_collection WHERE kind = 'feed'")
+    return int(count)
+
+
+def wait_until_more_than(stood: int, world: World) -> None:
+    wait_until(lambda: published_so_far(world) > stood, "nothing is published")
+
+
+def wait_until(holds: Callable[[], bool], says: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, says
+        time.sleep(0.01)
 
 
 def published(jwk: dict[str, str]) -> dict[str, str]:

@@ -155,38 +155,35 @@ def pages() -> dict[str, Any]:
     def swap(sequence: list[Any], one: int, two: int) -> None:
         sequence[one], sequence[two] = sequence[two], sequence[one]
 
+    def tlp_twice(envelope: Case, entries: list[Case]) -> None:
+        envelope["objects"][0]["object_marking_refs"] = [RED]
+        restate(entries[0], tlp="clear")
+
+    def entries_swapped(envelope: Case, entries: list[Case]) -> None:
+        swap(envelope["objects"], 0, 1)
+        swap(entries, 0, 2)
+
+    def signatures_swapped(envelope: Case, entries: list[Case]) -> None:
+        entries[0]["jws"], entries[2]["jws"] = entries[2]["jws"], entries[0]["jws"]
+
+    def erased(envelope: Case, entries: list[Case]) -> None:
+        entries[2] = {"commit": entries[1]["commit"], "withdrawn_by": 6}
+        del envelope["objects"][1]
+
     attack("a field is altered", 11, lambda e, _: e["objects"][0].update(confidence=81))
     attack("the TLP is altered", 11, lambda e, _: e["objects"][0].update(object_marking_refs=[RED]))
-    attack(
-        "the statement's TLP is altered",
-        11,
-        lambda e, n: (e["objects"][0].update(object_marking_refs=[RED]), restate(n[0], tlp="clear")),
-    )
+    attack("the statement's TLP is altered", 11, tlp_twice)
     attack("an object is dropped", 12, lambda e, _: e["objects"].pop(1))
     attack("an object and its entry are dropped", 12, lambda e, n: (e["objects"].pop(0), n.pop(0)))
     attack("the tail is hidden", 12, lambda e, n: (e["objects"].pop(), n.pop()))
     attack("an object is injected", 11, lambda e, _: e["objects"].append(an_indicator(99)))
     attack("an object stands there twice", 13, lambda e, _: e["objects"].append(e["objects"][0]))
     attack("objects are swapped", 13, lambda e, _: swap(e["objects"], 0, 1))
-    attack("entries are swapped", 13, lambda e, n: (swap(e["objects"], 0, 1), swap(n, 0, 2)))
+    attack("entries are swapped", 13, entries_swapped)
     attack("an entry stands there twice", 13, lambda e, n: n.append(n[0]))
-    attack(
-        "signatures are swapped",
-        10,
-        lambda e, n: (
-            swap(box := [n[0]["jws"], n[2]["jws"]], 0, 1),
-            n[0].update(jws=box[0]),
-            n[2].update(jws=box[1]),
-        ),
-    )
+    attack("signatures are swapped", 10, signatures_swapped)
     attack("a signature is stripped", 10, lambda e, n: n[0].pop("jws"))
-    attack(
-        "an erased entry without its withdrawal",
-        12,
-        lambda e, n: (
-            n[2].clear() or n[2].update(commit=n[1]["commit"], withdrawn_by=6) or e["objects"].pop(1)
-        ),
-    )
+    attack("an erased entry without its withdrawal", 12, erased)
     attack("the withdrawal of another entry", 12, lambda e, n: restate(n[5], target=6))
     attack("another version of the format", 20, lambda e, _: e[PROPERTY].update(v=2))
     attack("no proof", 20, lambda e, _: e.pop(PROPERTY))

@@ -13,6 +13,7 @@ from indicators.actions import submissions
 from indicators.models import Channel
 from indicators.stix import json
 from sharing import queries, receipts
+from sharing.actions.keys import NoSigningKey
 from sharing.tasks import ingest_here, nudge_ingest
 
 MAX_BYTES = 200 * 1024 * 1024
@@ -66,7 +67,10 @@ class Command(BaseCommand):
             nudge_ingest(received.id)
             self.stdout.write(f"submission {received.id}: {received.object_count} objects received")
             return
-        ingest_here(received.id, roots[0].id)
+        try:
+            ingest_here(received.id, roots[0].id)
+        except NoSigningKey as error:
+            raise CommandError(f"submission {received.id} is received and waits: {error}") from error
         receipt = receipts.receipt(sender.id, received.id)
         counts = receipt.counts if receipt else {}
         outcome = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no objects"

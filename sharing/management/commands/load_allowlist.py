@@ -12,6 +12,7 @@ from accounts.actor import Actor
 from indicators.actions import allowlists
 from indicators.allowlists import warninglist
 from sharing import queries
+from sharing.actions.keys import NoSigningKey
 from sharing.tasks import nudge_publish, publish_here
 
 SHOWN = 50
@@ -49,7 +50,10 @@ class Command(BaseCommand):
             self._tell(found, change, taken_back, anew)
         for community_id in queries.communities_of([*change.covered, *change.uncovered]):
             if options["wait"]:
-                publish_here(community_id)
+                try:
+                    publish_here(community_id)
+                except NoSigningKey as error:
+                    raise CommandError(f"the list holds; what follows from it waits: {error}") from error
             else:
                 nudge_publish(community_id)
 

@@ -1,6 +1,6 @@
-"""`stillwatch verify page`, `object`, `bundle`, `receipt` and others: files in, an exit code out, offline.
+"""`stillwatch verify page`, `object`, `bundle`, `receipt`, `delivery`, `disclosure`: files in, an exit code out.
 
-Whom to trust is in the home (`--home`), or a key set that you name (`--jwks`).
+There is no network here. Whom to trust is in the home (`--home`), or a key set that you name (`--jwks`).
 """
 
 import argparse

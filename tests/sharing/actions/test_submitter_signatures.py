@@ -111,6 +111,22 @@ def test_an_object_that_is_refused_for_what_it_holds_is_not_kept_for_its_signatu
     assert bytes(Submission.objects.get().body) == b""
 
 
+@pytest.mark.parametrize("place", ["envelope", "line", "misaligned"])
+def test_a_body_is_not_kept_for_what_stands_in_place_of_a_signature(shop: Shop, place: str) -> None:
+    person, one = "jane.doe@somewhere.example", stix.campaign()
+    match place:
+        case "envelope":
+            (line,) = post(shop, envelope([one], [person]))
+        case "line":
+            (line,) = post(shop, json.dumps({"jws": person, "object": one}).encode(), body_format="ndjson")
+        case _:
+            (line,) = post(shop, envelope([one], [person, person]))
+
+    assert line.outcome == "rejected"
+    assert bytes(Submission.objects.get().body) == b""
+    assert person not in line.sentence
+
+
 def test_a_key_signs_from_its_registration_to_its_retirement(shop: Shop) -> None:
 
     early, one, late = stix.campaign(), stix.campaign(), stix.campaign()

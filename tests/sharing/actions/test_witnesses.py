@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import sql
 from accounts.models import Member, Organization
+from indicators.sources import web
 from sharing import log as trees
 from sharing import tasks, witness_policy
 from sharing.actions import witnesses
@@ -195,7 +196,7 @@ def test_a_bad_witness_gets_nothing_stored_and_holds_up_no_other(room: Room, beh
 def test_a_witness_that_takes_its_time_is_not_waited_for_twice(
     room: Room, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "LIMITS", witnesses.web.Limits(seconds=0.3, received=4096, unpacked=4096))
+    monkeypatch.setattr(witnesses, "LIMITS", web.Limits(seconds=0.3, received=4096, unpacked=4096))
     log = room.log(5)
     for _ in range(5):
         room.log(3)
@@ -374,6 +375,26 @@ def test_a_policy_that_cannot_be_used_stops_nothing(room: Room, content: str) ->
         witness_policy.current()
     room.path.unlink()
     assert room.served(log) == 5
+
+
+def test_where_nobody_has_to_cosign_the_newest_is_served_whether_or_not_somebody_did(room: Room) -> None:
+    room.path.write_text(room.path.read_text().replace("quorum most", "quorum none"))
+    log = room.log(5)
+    room.ask()
+    assert len(room.cosigners(log)) == 3
+    room.grow(log, 1)
+    assert room.served(log) == 6
+
+
+def test_a_witness_that_ends_each_connection_gets_on_all_the_same(room: Room) -> None:
+    for _ in range(3):
+        room.log(2)
+    room.witnesses[0].ends = True
+    for _ in range(3):
+        room.ask()
+        room.later(seconds=11)
+    assert set(Witnessed.objects.filter(witness_id="one").values_list("size", flat=True)) == {2}
+    assert Witnessed.objects.filter(witness_id="one").count() == 3
 
 
 @pytest.fixture

@@ -203,6 +203,8 @@ def test_every_page_of_the_portal_stands_in_these_stories(houses: tuple[House, H
     known = {f"portal/{path}" for path in [*LISTS, *SENDING]}
     known |= {"portal/" + re.sub(r"[0-9a-f-]{36}", "<id>", path) for path in houses[0].paths}
     known |= {"portal/webhooks/<id>/<slug:doing>/", "portal/webhooks/<id>/deliveries/<id>/again/"}
+    # tests/sharing/actions/test_withdrawals.py
+    known |= {"portal/notices/<int:notice_id>/acknowledge/"}
     assert {re.sub(r"<uuid:\w+>", "<id>", route) for route in routes} == known
 
 

@@ -5,10 +5,9 @@
     publisher.write()                       # the mirror's files, with a checkpoint of all entries
     publisher.write(size=1)                 # or of fewer
 
-What is changed in `publisher.folder` afterwards is a hostile mirror's work; what `forked()` publishes, a hostile log's.
+What is changed in `publisher.folder` afterwards is a hostile mirror's work; what `fork()` publishes, a hostile log's.
 """
 
-import copy
 import json
 import sqlite3
 import time
@@ -16,16 +15,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sharing.signing import keys
 from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.signing.note_keys import NoteSigner, SignatureType
-from sharing.tlog import notes, tiles
-from sharing.tlog.checkpoints import Checkpoint
-from sharing.tlog.merkle import leaf_hash, node_hash, root_of
-from sharing.tlog.notes import Note, NoteSignature
-from sharing.tlog.tiles import Coordinate
+from sharing.tlog import tiles
+from sharing.tlog.notes import Note
 from sharing.verifier.cli import main
 from tests.sharing.verifier.log_simulator import ORIGIN, LogSimulator
 from tests.trust_repository import NO_WITNESSES, TrustRepository
@@ -46,10 +42,10 @@ class Publisher(LogSimulator):
         page_size: int = 4,
         ceiling: str = "amber",
     ) -> None:
-        super().__init__()
+        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
+        super().__init__(log_keys=self.log_signers)
         self.folder, self.page_size = folder, page_size
         self.clock = int(time.time() if now is None else now)
-        self.log_signers: tuple[Ed25519Signer, MlDsa44Signer] = (keys.generate(), keys.generate_ml_dsa_44())
         self.witnesses = [
             NoteSigner(name, SignatureType.COSIGNATURE_V1, keys.generate()) for name in witnesses
         ]
@@ -67,10 +63,7 @@ class Publisher(LogSimulator):
             policy=policy,
         )
 
-    def leaves(self) -> list[bytes]:
-        return [leaf_hash(one.commit) for one in self.entries]
-
-    def checkpoint(
+    def signed(
         self,
         size: int | None = None,
         *,
@@ -79,27 +72,11 @@ class Publisher(LogSimulator):
         age: int = 0,
     ) -> bytes:
         """Of the first `size` entries; `lines`: which of the log's keys sign; `age` in seconds."""
-        leaves = self.leaves()[:size]
-        told = Checkpoint(ORIGIN, len(leaves), root_of(leaves))
-        types = (SignatureType.ED25519, SignatureType.ML_DSA_44)
-        signers = [NoteSigner(ORIGIN, types[line], self.log_signers[line]) for line in lines]
+        tree = self.tree(size)
+        signers = [self.note_signers()[line] for line in lines]
         signers += [one for one in self.witnesses if cosigned_by is None or one.key.name in cosigned_by]
-        signatures: list[NoteSignature] = [
-            one.sign_checkpoint(told, timestamp=self.clock - age) for one in signers
-        ]
-        return bytes(Note(told.text, tuple(signatures)))
-
-    def tiles(self, size: int) -> dict[Coordinate, bytes]:
-        """Every tile of the tree of `size`."""
-        level, found = self.leaves()[:size], {}
-        for coordinate in tiles.all_of(size):
-            assert isinstance(coordinate.level, int)
-            hashes = level
-            for _ in range(8 * coordinate.level):
-                hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes) - 1, 2)]
-            start = coordinate.index * tiles.WIDTH
-            found[coordinate] = b"".join(hashes[start : start + coordinate.width])
-        return found
+        signatures = [one.sign_checkpoint(tree, timestamp=self.clock - age) for one in signers]
+        return bytes(Note(tree.text, tuple(signatures)))
 
     def write(self, size: int | None = None, *, checkpoint: bytes | None = None) -> None:
         """The mirror as it is now; pages hold all entries."""
@@ -111,12 +88,12 @@ class Publisher(LogSimulator):
             index.append([start, end])
         self.put("pages/index.json", json.dumps({"v": 1, "pages": index}).encode())
         self.write_tiles(size)
-        self.put("checkpoint", self.checkpoint(size) if checkpoint is None else checkpoint)
+        self.put("checkpoint", self.signed(size) if checkpoint is None else checkpoint)
 
     def write_tiles(self, size: int) -> None:
         """Those of the tree of `size`."""
-        for coordinate, raw in self.tiles(size).items():
-            self.put(tiles.path(coordinate.level, coordinate.index, coordinate.width), raw)
+        for one in tiles.all_of(size):
+            self.put(tiles.path(one.level, one.index, one.width), self.tile(one))
 
     def republish_trust(self) -> None:
         """What was changed in `trust` is served from now on."""
@@ -131,18 +108,13 @@ class Publisher(LogSimulator):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
 
-    def forked(self) -> "Publisher":
+    def fork(self) -> Self:
         """The same publisher, keys and all, whose log may now go another way."""
-        other = copy.copy(self)
-        other.entries = copy.deepcopy(self.entries)
+        other = super().fork()
+        # Entries may be taken out of it, too.
+        other._nodes = {}
         other.branch = " of another history"
         return other
-
-
-def lines_of(checkpoint: bytes) -> tuple[str, list[str]]:
-    """The text of a signed note, and its signature lines."""
-    note = notes.read(checkpoint)
-    return note.text, [notes.line(one) for one in note.signatures]
 
 
 def changed(publisher: Publisher, start: int, change: Any) -> None:

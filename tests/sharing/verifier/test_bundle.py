@@ -9,9 +9,7 @@ import pytest
 
 from sharing.signing.keys import KeySet
 from sharing.signing.note_keys import NoteKey, log_keys
-from sharing.tlog import merkle, tiles
 from sharing.tlog.policy import Policy
-from sharing.tlog.proofs import TlogProof
 from sharing.verifier.bundle import verify_bundle
 from sharing.verifier.failures import VerificationFailed
 from tests.sharing.verifier.log_simulator import ORIGIN, RED, an_indicator, restate
@@ -37,17 +35,8 @@ def reader(publisher: Publisher, tmp_path: Path) -> Reader:
 
 
 def bundle(publisher: Publisher, index: int, checkpoint: bytes | None = None) -> dict[str, Any]:
-    size = len(publisher.entries)
-    entry = publisher.entries[index]
-    assert entry.body is not None
-    hashes = merkle.inclusion_proof(index, size, tiles.reader(publisher.tiles(size)))
-    proof = TlogProof(index, tuple(hashes), publisher.checkpoint() if checkpoint is None else checkpoint)
-    return {
-        "v": 1,
-        "object": json.loads(entry.body),
-        "opening": json.loads(entry.opening),
-        "proof": bytes(proof).decode(),
-    }
+    made: dict[str, Any] = json.loads(publisher.bundle(index, checkpoint or publisher.signed()))
+    return made
 
 
 def verdict(reader: Reader, made: dict[str, Any], *options: str) -> int:
@@ -62,7 +51,7 @@ def test_a_bundle_is_verified_offline_however_old_its_checkpoint(
     for path in publisher.folder.rglob("*"):
         if path.is_file():
             path.unlink()
-    made = bundle(publisher, 4, publisher.checkpoint(age=90 * 86_400))
+    made = bundle(publisher, 4, publisher.signed(age=90 * 86_400))
     capsys.readouterr()
     assert verdict(reader, made) == 0
     assert f"is entry 4 of {ORIGIN}" in capsys.readouterr().out

@@ -11,13 +11,15 @@ from sharing.signing.jws import DELIVERY, OBJECT, RECEIPT, sign
 from sharing.signing.keys import PublishedKey, generate, jwks
 from sharing.tlog.page import PROPERTY
 from tests.sharing.verifier.log_simulator import LogSimulator, altered, an_indicator
+from tests.sharing.verifier.publisher import COLLECTION, Publisher
 
 ROOT = Path(__file__).parents[3]
 
 # What a consumer does not have: importing any of these fails.
 BARE = """
 import runpy, sys
-for name in "django celery msgspec rest_framework psycopg re2 redis stix2 jsonschema_rs requests".split():
+blocked = "django celery msgspec rest_framework psycopg re2 redis stix2 jsonschema_rs requests structlog yaml"
+for name in blocked.split():
     sys.modules[name] = None
 sys.argv[0] = "stillwatch"
 runpy.run_module("sharing.verifier", run_name="__main__")
@@ -66,6 +68,35 @@ def test_an_honest_page_is_verified_without_django_celery_or_msgspec(
     assert line.startswith("verified: 2 objects in entries 0 to 3 of feed.example/log/")
     assert "1 withdrawn" in line
     assert log.signer.kid in line
+
+
+def test_a_feed_is_followed_and_passed_on_with_nothing_but_the_base_install(tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "service")
+    for number in range(5):
+        publisher.publish(an_indicator(number))
+    publisher.write()
+    root = written(tmp_path / "root.json", publisher.trust.root_json)
+    home = ["--home", str(tmp_path / "home")]
+    mirror = str(tmp_path / "mirror")
+    for arguments in (
+        ["verify", "init", "--root", root, "--at", str(publisher.folder), *home],
+        ["mirror", COLLECTION, "--out", mirror, *home],
+        [
+            "verify",
+            "sync",
+            COLLECTION,
+            "--out",
+            str(tmp_path / "feed"),
+            "--from",
+            mirror,
+            "--progress",
+            *home,
+        ],
+        ["gossip", str(tmp_path / "home"), str(tmp_path / "feed"), mirror, *home],
+        ["verify", "export", str(tmp_path / "feed"), "--format", "bundle"],
+    ):
+        result = stillwatch(*arguments)
+        assert (result.returncode, result.stdout != b"") == (0, True), result.stderr
 
 
 def test_a_page_comes_from_standard_input_and_the_result_as_json(log: LogSimulator, keys: str) -> None:
@@ -191,7 +222,7 @@ def test_a_missing_file_is_said_in_a_sentence(keys: str, tmp_path: Path) -> None
     [
         [],
         ["verify"],
-        ["verify", "page", "p.json"],
+        ["verify", "page", "p.json", "--jwks"],
         ["verify", "page", "-", "--jwks", "-"],
         ["verify", "page", "p.json", "--jwks", "j.json", "--ceiling", "white"],
         ["verify", "object", "o.json", "--jwks", "j.json"],

@@ -112,7 +112,7 @@ def test_a_mirror_shows_what_it_proved_before_when_something_is_wrong(
     assert mirror(operator, folder) == 0
     before = (folder / f"trust/log/{COLLECTION}/checkpoint").read_bytes()
     publisher.publish(an_indicator(7_000))
-    publisher.write(checkpoint=publisher.checkpoint(lines=[0]))
+    publisher.write(checkpoint=publisher.signed(lines=[0]))
     assert mirror(operator, folder) == 10
     assert (folder / f"trust/log/{COLLECTION}/checkpoint").read_bytes() == before
 
@@ -138,7 +138,7 @@ def test_readers_who_saw_the_same_log_agree(
 ) -> None:
     assert operator.sync() == 0
     file = tmp_path / "from-a-partner"
-    file.write_bytes(publisher.checkpoint(700))
+    file.write_bytes(publisher.signed(700))
     publisher.publish(an_indicator(8_000))
     publisher.write()
     address = serve(publisher.folder)
@@ -154,7 +154,7 @@ def test_a_fork_shown_to_another_reader_is_found_by_gossip_with_the_evidence(
     publisher: Publisher, operator: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert operator.sync() == 0
-    hostile = publisher.forked()
+    hostile = publisher.fork()
     hostile.folder = tmp_path / "fork"
     del hostile.entries[-1]
     for number in range(9_000, 9_003):
@@ -167,7 +167,7 @@ def test_a_fork_shown_to_another_reader_is_found_by_gossip_with_the_evidence(
     assert kept == {"checkpoint-a", "checkpoint-b", "consistency.txt", "sentence.txt"}
 
     same_size = tmp_path / "same-size"
-    same_size.write_bytes(hostile.checkpoint(1_200))
+    same_size.write_bytes(hostile.signed(1_200))
     assert operator.run("gossip", str(operator.home), str(same_size)) == 15
 
 
@@ -175,13 +175,13 @@ def test_what_cannot_be_compared_is_not_called_agreement(
     publisher: Publisher, operator: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small, large = tmp_path / "small", tmp_path / "large"
-    small.write_bytes(publisher.checkpoint(10))
-    large.write_bytes(publisher.checkpoint(20))
+    small.write_bytes(publisher.signed(10))
+    large.write_bytes(publisher.signed(20))
     assert operator.run("gossip", str(small), str(large)) == 3
     assert "cannot be compared" in capsys.readouterr().err
     assert operator.run("gossip", str(small)) == 2
     assert operator.run("gossip", str(small), str(tmp_path / "nowhere")) == 2
-    large.write_bytes(publisher.checkpoint(20).replace(b"\n20\n", b"\n21\n"))
+    large.write_bytes(publisher.signed(20).replace(b"\n20\n", b"\n21\n"))
     assert operator.run("gossip", str(small), str(large)) == 10
     with pytest.raises(SystemExit):
         main(["gossip"])

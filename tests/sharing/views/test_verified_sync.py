@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Scope
 from sharing.actions.publication import withdraw
 from sharing.models import Collection, CollectionGrant, Entry, Kind
-from sharing.signing.keys import KeySet, PublishedKey, jwks
+from sharing.signing.keys import Ed25519Signer, KeySet, PublishedKey, jwks
 from sharing.signing.note_keys import NoteKey
 from sharing.tlog.policy import Policy
 from sharing.tlog.statements import Reason
@@ -56,6 +56,7 @@ class Partner:
         self.web = Web(
             httpx.Client(transport=httpx.MockTransport(answer)), "http://testserver", sleep=lambda _: None
         )
+        assert isinstance(shop.signer, Ed25519Signer)
         published = jwks([PublishedKey(shop.signer.public_jwk())])
         self.trust = _Trusted(KeySet.from_jwks(published))
         self.folder = folder

@@ -59,6 +59,7 @@ class Simulator:
     kind: int = 6
     behaviour: str | int = "honest"
     ahead: float = 0.0
+    ends: bool = False
     requests: list[bytes] = field(default_factory=list)
     latest: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     ml_dsa: MLDSA44PrivateKey = field(default_factory=MLDSA44PrivateKey.generate)
@@ -82,6 +83,8 @@ class Simulator:
                     self.send_error(404)
                     return
                 simulator._answer(self, body)
+                # Without a word, after the answer.
+                self.close_connection = self.close_connection or simulator.ends
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

@@ -16,7 +16,9 @@ import pytest
 
 from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.trust.store import TrustStore
+from sharing.witness import evidence as evidence_files
 from sharing.witness import logs
+from sharing.witness.server import _who
 from tests.sharing.witness import by_hand
 from tests.sharing.witness.by_hand import Log, request
 from tests.sharing.witness.running import Running, running, stillwatch
@@ -301,6 +303,26 @@ def test_status_tells_of_evidence_by_its_exit_code(tmp_path: Path) -> None:
         assert "FORK" in done.out
 
 
+def test_false_proofs_by_the_hundred_keep_no_true_evidence_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_files, "_MOST", 5)
+    log = Log().grow(3)
+    with running(tmp_path, "w.example/flooded") as witness:
+        witness.knows(log)
+        witness.add(log.request(0))
+        for _ in range(9):
+            log.grow(1)
+            assert witness.add(request(3, [bytes(32)], log.note())).status == 422
+        fork = log.fork(at=0).grow(40)
+        witness.add(fork.request(3))
+        witness.add(log.fork(at=0).request(3, 3))
+        kept = evidence(witness, log)
+        assert len(kept) == 6
+        assert fork.text() in [one["offered"].partition("\n\n")[0] + "\n" for one in kept]
+        assert [one["kind"] for one in kept].count("fork") == 1
+
+
 # ------------------------------------------------------------------------------------------------- what must last
 
 
@@ -409,6 +431,11 @@ def test_one_address_may_ask_so_often(tmp_path: Path) -> None:
         statuses = [by_hand.call(witness.url, "GET", "/").status for _ in range(8)]
         assert statuses.count(429) >= 3
         assert by_hand.call(witness.url, "GET", "/").headers["retry-after"] == "1"
+
+
+def test_an_ipv6_network_is_one_address() -> None:
+    assert _who("2001:db8:1:2::1") == _who("2001:db8:1:2:ffff::9") != _who("2001:db8:1:3::1")
+    assert _who("192.0.2.1") != _who("192.0.2.2")
 
 
 def test_connections_that_say_nothing_hold_up_nobody(witness: Running, log: Log) -> None:

@@ -87,8 +87,17 @@ class Outcome:
         )
 
 
+def stillwatch(capsys: pytest.CaptureFixture[str], *arguments: str) -> Outcome:
+    """The command, in this process."""
+    capsys.readouterr()
+    code = cli.main([*arguments, "--json"])
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return Outcome(code, json.loads(captured.out), captured.err)
+
+
 @dataclass
-class World:
+class Scene:
     """A partner with a home and a copy of the feed, who reaches the publisher through `way`."""
 
     publisher: Publisher
@@ -105,11 +114,7 @@ class World:
         return self.folder / "out"
 
     def stillwatch(self, *arguments: str) -> Outcome:
-        self.capsys.readouterr()
-        code = cli.main([*arguments, "--json"])
-        captured = self.capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Outcome(code, json.loads(captured.out), captured.err)
+        return stillwatch(self.capsys, *arguments)
 
     def init(self) -> Outcome:
         """Trust the publisher, by its root.json."""
@@ -190,7 +195,7 @@ class Http(Way):
         self.proxy, self._address = proxy, address
 
     @property
-    def tamper(self) -> Tamper | None:  # type: ignore[override]
+    def tamper(self) -> Tamper | None:
         return self.proxy.tamper
 
     @tamper.setter
