@@ -493,6 +493,7 @@ def test_a_private_key_is_only_written_encrypted_and_never_over_another(tmp_path
         (Log().vkeys[0] + "\n", "has no ML-DSA-44 key"),
         (by_hand.vkey("w.example", 4, bytes(32)) + "\n", "is a witness's, not a log's"),
     ],
+    ids=["origin alone", "no key", "two words", "one key of two", "a witness"],
 )
 def test_a_list_of_logs_that_cannot_be_used_is_said_in_a_sentence(
     tmp_path: Path, listed: str, sentence: str
