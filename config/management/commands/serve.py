@@ -28,6 +28,7 @@ from config.supervisor import Child, Supervisor
 from sharing.actions import keys, trust
 from sharing.management.commands.demo_ceremony import FOLDER
 from sharing.management.commands.load_demo import SECOND_FACTORS
+from sharing.models import Collection
 
 WEB_WORKERS = 2
 WEB_THREADS = 2
@@ -298,9 +299,28 @@ def _banner(url: str, home: Path) -> str:
                 f"  curl -s -H 'Authorization: Bearer {secret}' \\",
                 "       -H 'Accept: application/taxii+json;version=2.1' \\",
                 f"       '{url}/taxii2/{DEMO_COMMUNITY}/collections/{DEMO_FEED}/objects/?limit=5'",
+                *_demo_verification(url, home, secret),
             ]
     lines += ["", "Ctrl-C stops everything; the next start carries on with the same data.", ""]
     return "\n".join(lines)
+
+
+def _demo_verification(url: str, home: Path, secret: str) -> list[str]:
+    """How to follow the demo's feed as a partner who trusts nobody but the publisher's root."""
+    feed = Collection.objects.filter(community__slug=DEMO_COMMUNITY, alias=DEMO_FEED).first()
+    connections.close_all()
+    if feed is None:
+        return []
+    stillwatch = Path(sys.executable).with_name("stillwatch")
+    trusted = home / "demo-partner"
+    return [
+        "",
+        "Prove that it is complete, fresh and unaltered, as a partner does:",
+        "",
+        f"  {stillwatch} verify init --root {home / FOLDER / 'root.json'} --at {url} --home {trusted}",
+        f"  STILLWATCH_TOKEN={secret} \\",
+        f"       {stillwatch} verify sync {feed.id} --home {trusted} --out {trusted / 'feed'}",
+    ]
 
 
 def _demo_desk(home: Path) -> list[str]:
