@@ -241,15 +241,16 @@ def test_a_second_sketch_at_the_same_level_changes_nothing(trust: Trust) -> None
 
 def test_what_nobody_claims_any_more_takes_part_in_nothing(trust: Trust) -> None:
     gone = template(sketch())
-    (one,) = ingest(trust, gone)
+    ingest(trust, gone)
     observations.withdraw(
         community_id=trust.community.id, organization_id=trust.lab_a.id, object_id=gone["id"], now=NOW
     )
 
-    (other,) = ingest(trust, template(SAME), by=trust.lab_b, later=1)
+    ingest(trust, template(SAME), by=trust.lab_b, later=1)
 
+    # Its sketch is destroyed with it (docs/trust.md, "Erasure").
     assert merged() == {}
-    assert found() == {(one, other, "pending")}
+    assert found() == set()
 
 
 def test_red_is_compared_with_nothing(trust: Trust) -> None:

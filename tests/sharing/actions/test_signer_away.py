@@ -188,6 +188,6 @@ def test_keys_of_each_purpose_are_made_once_and_follow_each_other_by_themselves(
     assert list(made) == ["object", "log", "log-ml-dsa", "trust", "log"]
     assert len(said) == 3
     first, second = SigningKey.objects.filter(purpose="log").order_by("created_at")
-    assert first.retired_at == second.use_from
+    assert first.retired_at == second.use_from + keys.OVERLAP
     assert not SigningKey.objects.exclude(purpose="log").exclude(retired_at=None).exists()
     assert [key.jwk["kty"] for key in SigningKey.objects.filter(purpose="log-ml-dsa")] == ["AKP"]
