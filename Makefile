@@ -38,7 +38,7 @@ test: $(STAMP) ## Run the test suite on an embedded PostgreSQL and Redis
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not faults and not bench and not browser and not stock"
 
 slow: $(STAMP) ## Run the long tests: ten thousand malformed bodies, twenty thousand objects
-	$(BIN)/python -m pytest -m "slow and not faults and not bench and not browser"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist load -m "slow and not faults and not bench and not browser"
 
 browser: $(STAMP) ## Drive the desk in Chromium, which must be installed
 	$(BIN)/python -m pytest -m browser
