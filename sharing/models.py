@@ -1114,6 +1114,7 @@ class Withdrawal(models.Model):
     withdrawn_by = models.BigIntegerField(help_text="The index of its `withdraw` statement.")
     added = models.BigIntegerField(help_text="When the entry was added, in microseconds since 1970.")
     at = models.DateTimeField()
+    """When it was committed: a trigger adds how long the transaction took (migration 0016)."""
     reason = models.CharField(max_length=12, help_text="As in the statement (trust.md).")
     object_id = models.TextField()
     version = models.TextField()

@@ -9,7 +9,8 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -210,8 +211,9 @@ def run(*, erasure_id: int, now: datetime) -> bool:
     )
     if found is None:
         return False
+    began = monotonic()
     for subject_id in found[0]:
-        erase(subject_id=subject_id, erasure_id=erasure_id, now=now)
+        erase(subject_id=subject_id, erasure_id=erasure_id, now=now, began=began)
     _count(erasure_id, {"set_aside_unread": _cut_what_waits(now=now)})
     vacuum()
     with transaction.atomic():
@@ -229,9 +231,10 @@ def run(*, erasure_id: int, now: datetime) -> bool:
     return True
 
 
-def erase(*, subject_id: int, erasure_id: int, now: datetime) -> None:
-    """Everything of one subject, everywhere."""
-    while _silence(subject_id, erasure_id, now):
+def erase(*, subject_id: int, erasure_id: int, now: datetime, began: float) -> None:
+    """Everything of one subject, everywhere; it was `now` at `began`, a time of `monotonic`."""
+    # Each step at its own time: what stands until then is pulled until then, and who pulls it must be told.
+    while _silence(subject_id, erasure_id, now + timedelta(seconds=monotonic() - began)):
         pass
     reached = scope([subject_id])
     counts: Counter[str] = Counter()

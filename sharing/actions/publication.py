@@ -288,9 +288,38 @@ def withdraw(
             for number, (target, _, added, version, organization_id) in enumerate(targets)
         ],
     )
+    _close_again(log.id, [target for target, *_ in targets])
     _advance(log, commitments, times[-1])
     _remark(log.id, object_id)
     return len(targets)
+
+
+def _close_again(collection_id: UUID, indexes: Sequence[int]) -> None:
+    """What opened these entries' submitter commitments to somebody goes: from notices, and from what was sent of them.
+
+    The record in it may hold the submitter's own signature over the object that is erased.
+    """
+    told = (
+        "SELECT DISTINCT n.id FROM sharing_disclosure d JOIN accounts_notice n"
+        " ON n.organization_id = d.organization_id AND n.kind = 'submitter.disclosed'"
+        " AND (n.detail->>'proposal')::int8 = d.proposal_id"
+        " WHERE d.collection_id = %s AND d.index = ANY(%s)"
+    )
+    notices = [one for (one,) in sql.rows(told, (collection_id, list(indexes)))]
+    if not notices:
+        return
+    sql.execute(
+        "UPDATE accounts_notice SET detail = jsonb_set(detail, '{openings}', coalesce((SELECT jsonb_agg(o)"
+        " FROM jsonb_array_elements(detail->'openings') AS o"
+        " WHERE o->>'collection' <> %s OR (o->>'index')::int8 <> ALL(%s)), '[]'))"
+        " WHERE id = ANY(%s) AND detail ? 'openings'",
+        (str(collection_id), list(indexes), notices),
+    )
+    sql.execute(
+        "UPDATE sharing_delivery SET signature = '', body = CASE WHEN state = 'pending' THEN NULL ELSE ''::bytea END"
+        " WHERE notice_id = ANY(%s)",
+        (notices,),
+    )
 
 
 def sign_anew(*, log: Log, start: int, end: int, kid: str, signer: Signer) -> int:

@@ -116,13 +116,13 @@ def is_due(*, now: datetime) -> bool:
 def renew_next(*, signer: Signer, now: datetime, most: int = BATCH) -> bool:
     """Sign one batch anew; False if none is due. Claims come first: what is published of them then has the new one."""
     found = sql.row(
-        f"SELECT id, key_id, collection_id, position FROM sharing_renewal {_DUE}"
+        f"SELECT id, key_id, collection_id, position, due_at FROM sharing_renewal {_DUE}"
         " ORDER BY collection_id IS NOT NULL, id LIMIT 1 FOR UPDATE SKIP LOCKED",
         (now,),
     )
     if found is None:
         return False
-    renewal_id, kid, collection_id, position = found
+    renewal_id, kid, collection_id, position, due_at = found
     revoked_at = SigningKey.objects.values_list("revoked_at", flat=True).get(kid=kid)
     assert revoked_at is not None
     if collection_id is None:
@@ -133,11 +133,17 @@ def renew_next(*, signer: Signer, now: datetime, most: int = BATCH) -> bool:
         end = min(position + most, log.next_index)
         made = publication.sign_anew(log=log, start=position, end=end, kid=kid, signer=signer)
         is_end = end >= log.next_index
-    if is_end and now < revoked_at + GRACE:
-        # Claims change in place, so all are looked at once more; a log only grows.
-        end, due_at, done_at = (0 if collection_id is None else end), revoked_at + GRACE, None
-    else:
-        due_at, done_at = now, now if is_end else None
+    settled = revoked_at + GRACE
+    if position == 0 and now >= settled:
+        # Begun when nobody signs with the key any more: this is the last look.
+        due_at = max(due_at, settled)
+    done_at = None
+    if is_end and (now < settled if collection_id is not None else due_at < settled):
+        # Claims change in place, so all are looked at once more, also where the first look took longer than that; a
+        # log only grows.
+        end, due_at = (0 if collection_id is None else end), settled
+    elif is_end:
+        done_at = now
     sql.execute(
         "UPDATE sharing_renewal SET position = %s, renewed = renewed + %s, due_at = %s, done_at = %s WHERE id = %s",
         (position if end is None else end, made, due_at, done_at, renewal_id),

@@ -107,7 +107,7 @@ def _chosen(sent: QueryDict) -> list[int]:
     numbers = [one for one in sent.getlist("subject")[:MOST_SUBJECTS] if one.isascii() and one.isdigit()]
     found = {int(one) for one in numbers if len(one) <= 18}
     term = sent.get("term", "").strip()
-    if term:
+    if term and "\x00" not in term:
         found |= set(desk.subjects_named(term))
     return sorted(Subject.objects.filter(id__in=found).values_list("id", flat=True))
 

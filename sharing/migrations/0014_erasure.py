@@ -35,6 +35,9 @@ BEGIN
 END $$;
 """
 
+# As of 0005: without the column, which goes when this migration is undone, nothing could be decided any more.
+PROPOSALS_BEFORE = PROPOSALS.replace("NEW.erasure_id, ", "").replace("OLD.erasure_id, ", "")
+
 # Nothing is erased by legal order, and nothing barred or let in again, but by two people's word.
 ERASURES = """
 CREATE FUNCTION sharing_two_said(wanted text, erasure int8) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -507,7 +510,7 @@ class Migration(migrations.Migration):
             model_name="withdrawal",
             index=models.Index(fields=["object_id"], name="withdrawal_of_object"),
         ),
-        migrations.RunSQL([PROPOSALS], migrations.RunSQL.noop),
+        migrations.RunSQL([PROPOSALS], [PROPOSALS_BEFORE]),
         migrations.RunSQL([ERASURES], [UNDO]),
         migrations.RunSQL("SET CONSTRAINTS ALL IMMEDIATE", migrations.RunSQL.noop),
         migrations.RunSQL([BACKFILL], migrations.RunSQL.noop),

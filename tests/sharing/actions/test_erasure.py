@@ -381,6 +381,20 @@ def test_an_interrupted_erasure_goes_on_where_it_was(desk: Desk, monkeypatch: py
     assert not erasure.run(erasure_id=made.id, now=desk.now)
 
 
+def test_each_step_of_an_erasure_has_its_own_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its step everything stands and is pulled: who pulls it then must be told."""
+    objects = [indicator(GREEN, f"[domain-name:value = '{name}.example']") for name in "ab"]
+    for one in objects:
+        desk.submit(one)
+    made = ordered(desk, *objects)
+    seconds = iter(range(0, 100_000, 60))
+    monkeypatch.setattr(erasure, "monotonic", lambda: float(next(seconds)))
+
+    erasure.run(erasure_id=made.id, now=desk.now)
+
+    assert len(set(Withdrawal.objects.filter(erasure=made).values_list("at", flat=True))) == 2
+
+
 def test_what_waits_or_is_set_aside_loses_what_is_barred(desk: Desk) -> None:
     one = indicator(GREEN, f"[domain-name:value = '{CANARY.lower()}.example']", name=CANARY)
     desk.submit(one)
@@ -522,6 +536,12 @@ def test_at_the_desk_one_looks_and_proposes_and_another_confirms(desk: Desk) -> 
     assert sign_in(Client(), outsider).get("/admin/erasures/").status_code == 404
     erasure.run(erasure_id=made.id, now=desk.now)
     assert "Save as CSV" in bob.get(f"/admin/erasures/{made.id}/").content.decode()
+
+
+def test_a_term_that_no_text_holds_finds_nothing(desk: Desk) -> None:
+    answer = sign_in(Client(), desk.ann).post("/admin/erasures/propose/", {"term": "a\0"})
+
+    assert answer.status_code == 200
 
 
 def watched() -> list[Any]:

@@ -12,7 +12,7 @@ from indicators.models import Claim, Submission
 from indicators.stix.markings import TLP, marking_id
 from sharing import disclosed
 from sharing.actions import deletion, proposals, publication, submitter_keys
-from sharing.models import Collection, Disclosure, Entry, Kind
+from sharing.models import Collection, Delivery, Disclosure, Entry, Kind, Webhook
 from sharing.signing import base64url, keys
 from sharing.signing.keys import KeySet
 from sharing.tlog import statements, submitters
@@ -22,6 +22,7 @@ from tests.conformance import stix
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import inbox
 from tests.sharing.actions.signing_partner import BY, envelope, post, registered, signature
+from tests.traces import tables_with
 
 
 def campaign(**members: Any) -> dict[str, Any]:
@@ -330,6 +331,35 @@ def test_what_is_erased_is_opened_to_nobody_any_more(shop: Shop) -> None:
     publication.withdraw(log=shop.log(feed), object_id=one["id"], reason=statements.Reason.LEGAL, now=NOW)
 
     assert disclosed.opened(organization_id=shop.lab_b.id, collection_id=feed.id, index=index) is None
+
+
+@pytest.mark.parametrize("reason", [statements.Reason.ERROR, statements.Reason.TLP_CHANGE])
+def test_what_is_erased_goes_from_what_was_told_of_it_too(shop: Shop, reason: statements.Reason) -> None:
+    feed, signer, one = shop.collection(Kind.FEED), registered(shop.lab_a), campaign()
+    post(shop, envelope([one], [signature(signer, one)]))
+    subsalt = bytes(entry_of(feed, one).subsalt or b"").hex()
+    notice = disclose(shop, one)
+    hook = Webhook.objects.create(
+        organization=shop.lab_b, url="https://b.example/", what=["notices"], next_at=NOW, created_at=NOW
+    )
+    sent = Delivery.objects.create(
+        webhook=hook,
+        kind="notice",
+        notice=notice,
+        body=subsalt.encode(),
+        state="delivered",
+        delivered_at=NOW,
+        next_at=NOW,
+        created_at=NOW,
+    )
+    assert tables_with(subsalt) == {"accounts_notice": 1, "sharing_delivery": 1, "sharing_entry": 1}
+
+    publication.withdraw(log=shop.log(feed), object_id=one["id"], reason=reason, now=NOW)
+
+    assert tables_with(subsalt) == {}
+    notice.refresh_from_db()
+    sent.refresh_from_db()
+    assert (notice.detail["openings"], bytes(sent.body or b"")) == ([], b"")
 
 
 def test_the_database_opens_nothing_without_two_people(shop: Shop) -> None:

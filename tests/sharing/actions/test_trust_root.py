@@ -528,6 +528,31 @@ def test_claims_keep_a_signature_that_still_counts(shop: Shop, people: People) -
         assert jws.verify_object(public, bytes(claim.body), claim.signature) == done.successor
 
 
+def test_a_first_look_at_claims_that_takes_long_is_followed_by_another(shop: Shop, people: People) -> None:
+    """A task that began before the key was lost may change a claim that was looked at already."""
+    now = timezone.now()
+    shop.signer = current_signer(now=now)
+    submit(
+        shop,
+        [stix.campaign(object_marking_refs=[marking_id(TLP.GREEN)]) for _ in range(3)],
+        organization=shop.lab_a,
+        now=now,
+    )
+    first = Claim.objects.earliest("id")
+    done = revocation.revoke(kid=shop.signer.kid, because="lost", by=BY, now=now)
+    assert revocation.renew_next(signer=current_signer(now=now), now=now, most=2)
+    Claim.objects.filter(id=first.id).update(signature=first.signature)
+
+    later = now + revocation.GRACE + timedelta(minutes=1)
+    while revocation.renew_next(signer=current_signer(now=later), now=later, most=2):
+        pass
+
+    public = KeySet.from_jwks(signing.jwks(keys.published_keys()))
+    for claim in Claim.objects.all():
+        assert jws.verify_object(public, bytes(claim.body), claim.signature) == done.successor
+    assert revocation.progress().is_done
+
+
 def test_what_waits_to_be_delivered_is_written_anew(shop: Shop, people: People) -> None:
     now = timezone.now()
     hook = webhooks.create(

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -151,6 +154,31 @@ def test_who_comes_after_the_erasure_was_not_given_it(shop: Shop, feed: Collecti
     tell()
 
     assert told(shop.lab_a) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_pulls_it_while_it_is_being_erased_is_told(
+    shop: Shop, feed: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands until the erasure is committed, which may be long after the time that it was begun with."""
+    monkeypatch.setattr(withdrawals, "GRACE", timedelta(seconds=0.1))
+    one, _ = add(shop, feed, 2)
+    client = reader(shop.lab_a)
+
+    def pull() -> int:
+        try:
+            return len(get(client, feed)["objects"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads, transaction.atomic():
+        withdraw(shop, feed, one)
+        time.sleep(0.5)
+        assert threads.submit(pull).result(timeout=20) == 2
+
+    tell()
+
+    assert len(told(shop.lab_a)) == 1
 
 
 def test_a_reader_who_goes_on_reading_costs_one_row_in_five_minutes(shop: Shop, feed: Collection) -> None:

@@ -153,3 +153,11 @@ def test_others_of_the_organisation_look_and_others_organisations_see_nothing(sh
     assert signer.kid not in stranger.get("/admin/own/keys/").content.decode()
     assert stranger.post(f"/admin/own/keys/{signer.kid}/retire/").status_code == 404
     assert SubmitterKey.objects.get().retired_at is None
+
+
+@pytest.mark.parametrize("kid", ["%00", "a%00", "%FF", "é", "9" * 5000])
+def test_what_is_no_key_id_is_not_found(shop: Shop, kid: str) -> None:
+    client = caller(shop.lab_a)
+
+    for answer in (client.get(f"{URL}{kid}/"), client.post(f"{URL}{kid}/retire/")):
+        assert answer.status_code == 404
