@@ -59,6 +59,8 @@ class SyncReport:
     root: str
     timestamp: int
     witnesses: tuple[str, ...]
+    witnessed: bool
+    """Whether the policy was asked for; without, the log's word alone says that it is fresh and the same for all."""
     objects: int
     """Newest versions, of all that is here."""
     new_entries: int
@@ -83,12 +85,13 @@ class Sync:
         collection: str,
         now: int,
         max_age: int = MAX_AGE,
+        witnessed: bool = True,
         known: Sequence[bytes] = (),
         progress: Progress | None = None,
     ) -> None:
         self._source, self._feed, self._trust = source, feed, trust
         self._collection, self._now, self._max_age = collection, now, max_age
-        self._elsewhere = known
+        self._elsewhere, self._witnessed = known, witnessed
         self._progress = progress or _Silence()
         self._ceiling = ""
         self._forgotten = False
@@ -134,7 +137,14 @@ class Sync:
         return self._report(new, before.size, new_objects, erased), new
 
     def _verified(self, raw: bytes, origin: str) -> SignedCheckpoint:
-        return verify_checkpoint(raw, origin=origin, trust=self._trust, now=self._now, max_age=self._max_age)
+        return verify_checkpoint(
+            raw,
+            origin=origin,
+            trust=self._trust,
+            now=self._now,
+            max_age=self._max_age,
+            witnessed=self._witnessed,
+        )
 
     def _known(self, origin: str) -> list[tuple[bytes, Checkpoint]]:
         """The checkpoints that were believed before, the feed's and those from elsewhere."""
@@ -260,7 +270,8 @@ class Sync:
         for index, withdrawn_by in page.report.owed:
             if withdrawn_by >= new.size + _AHEAD:
                 raise Dropped(
-                    f"erased, but by entry {withdrawn_by}, which is far beyond the log's {new.size}", index=index
+                    f"erased, but by entry {withdrawn_by}, which is far beyond the log's {new.size}",
+                    index=index,
                 )
         return page
 
@@ -348,6 +359,7 @@ class Sync:
             root=notes.to_base64(new.root),
             timestamp=new.timestamp,
             witnesses=new.witnesses,
+            witnessed=self._witnessed,
             objects=self._feed.count(),
             new_entries=new.size - before,
             new_objects=new_objects,

@@ -540,6 +540,35 @@ def test_too_few_witnesses_miss_the_quorum(tmp_path: Path, capsys: pytest.Captur
     assert "cosigned by one.example, three.example" in capsys.readouterr().out
 
 
+def test_a_log_that_has_no_witnesses_is_followed_on_its_own_word_only_when_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publisher = Publisher(
+        tmp_path / "mirror",
+        witnesses=["one.example", "two.example", "three.example"],
+        policy=TWO_OF_THREE,
+    )
+    publisher.publish(an_indicator(1))
+    publisher.write(checkpoint=publisher.signed(cosigned_by=[]))
+    reader = Reader(publisher, tmp_path / "reader")
+    assert (reader.init(), reader.sync()) == (0, 17)
+    assert reader.sync("--without-witnesses") == 0
+    assert "WITNESSES NOT ASKED FOR" in capsys.readouterr().out
+    assert reader.sync("--without-witnesses", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["witnessed"] is False
+    # All else is asked for as ever, and the next run asks for them again.
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[], age=25 * 3600))
+    assert reader.sync("--without-witnesses") == 16
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[], lines=[0]))
+    assert reader.sync("--without-witnesses") == 10
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[]))
+    assert reader.sync() == 17
+    bundle = tmp_path / "bundle.json"
+    bundle.write_bytes(publisher.bundle(0, publisher.signed(cosigned_by=[])))
+    assert reader.run("verify", "bundle", str(bundle)) == 17
+    assert reader.run("verify", "bundle", str(bundle), "--without-witnesses") == 0
+
+
 # Keys, trust root, ceiling
 
 
