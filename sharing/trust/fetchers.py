@@ -8,8 +8,13 @@ import httpx
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
 
+from sharing.verifier.answers import ACCEPTED, pieces
+from sharing.verifier.source import Unavailable
+
 _CHUNK = 64 * 1024
 _NOT_FOUND = 404
+_SECONDS = 120
+"""Of one file: none is large."""
 
 
 class HttpFetcher(FetcherInterface):
@@ -20,12 +25,14 @@ class HttpFetcher(FetcherInterface):
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         try:
-            with self._client.stream("GET", url) as answer:
+            with self._client.stream("GET", url, headers={"Accept-Encoding": ACCEPTED}) as answer:
                 if answer.status_code >= 500:
                     raise DownloadError(f"{url} answers {answer.status_code}")
                 if answer.status_code != 200:
                     raise DownloadHTTPError(f"{url} answers {answer.status_code}", answer.status_code)
-                yield from answer.iter_bytes(_CHUNK)
+                yield from pieces(answer, within=_SECONDS)
+        except Unavailable as error:
+            raise DownloadError(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise DownloadError(f"{url} cannot be reached: {error}") from error
 

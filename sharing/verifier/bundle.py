@@ -36,11 +36,15 @@ class BundleReport:
     size: int
     timestamp: int
     witnesses: tuple[str, ...]
+    witnessed: bool
+    """Whether the policy was asked for."""
     submitter: str | None
     """The record of who submitted it, where the bundle discloses it."""
 
 
-def verify_bundle(raw: bytes, trust: Trust, *, now: int, max_age: int | None = None) -> BundleReport:
+def verify_bundle(
+    raw: bytes, trust: Trust, *, now: int, max_age: int | None = None, witnessed: bool = True
+) -> BundleReport:
     """Verifies a bundle in any JSON layout. Its checkpoint may be old unless `max_age` (seconds) says otherwise: what
     a log held once, it holds for ever.
 
@@ -64,7 +68,9 @@ def verify_bundle(raw: bytes, trust: Trust, *, now: int, max_age: int | None = N
 
     origin = origin_of(proof.checkpoint)
     ceiling = trust.ceiling(origin)
-    signed = verify_checkpoint(proof.checkpoint, origin=origin, trust=trust, now=now, max_age=max_age)
+    signed = verify_checkpoint(
+        proof.checkpoint, origin=origin, trust=trust, now=now, max_age=max_age, witnessed=witnessed
+    )
     try:
         merkle.verify_inclusion(
             leaf=merkle.leaf_hash(add.commit),
@@ -101,6 +107,7 @@ def verify_bundle(raw: bytes, trust: Trust, *, now: int, max_age: int | None = N
         size=signed.size,
         timestamp=signed.timestamp,
         witnesses=signed.witnesses,
+        witnessed=witnessed,
         submitter=None if add.submitter is None else add.submitter.record,
     )
 

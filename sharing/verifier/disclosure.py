@@ -43,7 +43,13 @@ class DisclosureReport:
 
 
 def verify_disclosure(
-    raw: bytes, trust: Trust, keys: KeySet | None, *, now: int, notice: bytes | None = None
+    raw: bytes,
+    trust: Trust,
+    keys: KeySet | None,
+    *,
+    now: int,
+    notice: bytes | None = None,
+    witnessed: bool = True,
 ) -> DisclosureReport:
     """Verifies the JSON text of a bundle, in any layout, and who submitted its object.
 
@@ -51,7 +57,7 @@ def verify_disclosure(
     submitter's own; None where only the commitment is asked for. Raises VerificationFailed: as `verify_bundle`; another
     submitter than the log's is Altered; as `verify_signature`.
     """
-    verify_bundle(raw, trust, now=now)
+    verify_bundle(raw, trust, now=now, witnessed=witnessed)
     return verify_submitter(raw, keys, notice=notice)
 
 

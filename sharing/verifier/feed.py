@@ -67,6 +67,9 @@ _ERASE = (
     "UPDATE entry SET added = NULL, id = NULL, version = NULL, version_order = NULL, tlp = NULL, kid = NULL,"
     " opening = NULL, body = NULL, withdrawn_by = ?, told = ? WHERE position = ?"
 )
+_RESTORE = (
+    f"UPDATE entry SET {', '.join(f'{name} = ?' for name in _COLUMNS.split(', ')[2:])} WHERE position = ?"
+)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
 
 
@@ -208,6 +211,41 @@ class Feed:
         ).fetchone()
         return found
 
+    def unproved(self, size: int, *, after: int) -> int | None:
+        """The first index after `after` that was proved and then believed to be erased, by an entry that is not
+        within `size`, or that does not withdraw it."""
+        found = self._one(
+            "SELECT min(one.position) FROM entry AS one LEFT JOIN entry AS by ON by.position = one.withdrawn_by"
+            " WHERE one.withdrawn_by >= (SELECT size FROM log) AND one.position < (SELECT size FROM log)"
+            " AND one.position > ? AND (one.withdrawn_by >= ? OR by.target IS NOT one.position)",
+            (after, size),
+        )
+        return None if found is None else int(found)
+
+    def settle(self, page: VerifiedPage, size: int) -> bool:
+        """Take what a page has for the entries that are `unproved`: the object, or another entry that erased it.
+
+        Whether anything changed. Raises Altered: what is proved to stand there is another entry.
+        """
+        settled = False
+        with self._database:
+            for row in _rows(page, 0):
+                if self.unproved(size, after=int(row[0]) - 1) != row[0]:
+                    continue
+                if self._one("SELECT committed FROM entry WHERE position = ?", (row[0],)) != row[1]:
+                    raise Altered("not the entry that was proved to stand here", index=int(row[0]))
+                if row[11] is not None:
+                    changed = self._database.execute(
+                        "UPDATE entry SET withdrawn_by = ? WHERE position = ? AND withdrawn_by <> ?",
+                        (row[11], row[0], row[11]),
+                    ).rowcount
+                else:
+                    changed = self._database.execute(_RESTORE, (*row[2:], row[0])).rowcount
+                if changed:
+                    settled = True
+                    self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", (row[0],))
+        return settled
+
     def owed(self, size: int) -> list[tuple[int, int, int]]:
         """(index, withdrawn_by, told) of proved entries that were erased by one that is not proved at `size`."""
         return self._database.execute(
@@ -255,6 +293,8 @@ class Feed:
         with self._database:
             self._database.execute("DELETE FROM entry WHERE position >= (SELECT size FROM log)")
             self._database.execute("DELETE FROM changed WHERE position >= (SELECT size FROM log)")
+            # A mirror's last page may show some of it.
+            self._database.execute("INSERT OR IGNORE INTO changed SELECT size - 1 FROM log WHERE size > 0")
 
     def signed_by(self, kid: str, *, since: int) -> int | None:
         """The first index from `since` on whose signature is by this key."""

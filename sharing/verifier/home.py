@@ -4,21 +4,26 @@
 <home>/checkpoints/<b64u SHA-256(origin)>   a signed note, as it was received
 """
 
+import fcntl
 import os
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from sharing.signing import base64url
+from sharing.tlog import checkpoints, notes
 from sharing.verifier.checkpoint import SignedCheckpoint
-from sharing.verifier.failures import VerificationFailed
+from sharing.verifier.failures import Fork, VerificationFailed
 
 _CHECKPOINTS = "checkpoints"
 
 
 def default() -> Path:
-    """STILLWATCH_HOME, else where programs of a user keep what they need."""
-    named = os.environ.get("STILLWATCH_HOME", "").strip()
+    """STILLWATCH_VERIFIER_HOME, else where programs of a user keep what they need.
+
+    STILLWATCH_HOME is the state of a service that may run on the same machine, with its keys.
+    """
+    named = os.environ.get("STILLWATCH_VERIFIER_HOME", "").strip()
     if named:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME", "").strip()
@@ -32,9 +37,26 @@ def checkpoints_in(home: Path) -> list[bytes]:
 
 
 def remember(home: Path, checkpoint: SignedCheckpoint) -> None:
-    """Believe it from now on: whoever serves an older one, or another of its size, is found out."""
+    """Believe it from now on: whoever serves an older one, or another of its size, is found out. Raises Fork.
+
+    A slower run beside it may have believed less, or something else, which must not take the place of this.
+    """
     name = base64url.encode(sha256(checkpoint.checkpoint.origin.encode()).digest())
-    write(home / _CHECKPOINTS / name, checkpoint.raw)
+    path = home / _CHECKPOINTS / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            raw = path.read_bytes()
+            known = checkpoints.read(notes.read(raw).text)
+            if known.size == checkpoint.size and known.root != checkpoint.root:
+                raise Fork(
+                    f"the log has two histories: two signed checkpoints of {known.size} entries with different roots",
+                    evidence={"checkpoint-known": raw, "checkpoint-new": checkpoint.raw},
+                )
+            if known.size > checkpoint.size:
+                return
+        write(path, checkpoint.raw)
 
 
 def keep_evidence(folder: Path, failure: VerificationFailed, now: datetime) -> Path | None:

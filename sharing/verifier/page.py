@@ -157,7 +157,7 @@ def _verify_withdrawals(log: Envelope) -> tuple[tuple[int, ...], tuple[tuple[int
     """What the page's `withdraw` statements erase, and the erased entries whose statement is yet to come."""
     if log.start is None or log.end is None:
         return (), ()
-    withdraws: list[int] = []
+    withdraws: dict[int, None] = {}
     owed: list[tuple[int, int]] = []
     for entry in log.entries:
         if isinstance(entry, Withdraw):
@@ -168,7 +168,7 @@ def _verify_withdrawals(log: Envelope) -> tuple[tuple[int, ...], tuple[tuple[int
                 raise OutOfOrder(f"withdraws entry {target} a second time", index=entry.index)
             if target >= log.start and isinstance(log.entries[target - log.start], Withdraw):
                 raise Altered(f"withdraws entry {target}, which is no object's", index=entry.index)
-            withdraws.append(target)
+            withdraws[target] = None
         elif isinstance(entry, Erased):
             if entry.withdrawn_by <= entry.index:
                 raise OutOfOrder(f"withdrawn by entry {entry.withdrawn_by}, not after it", index=entry.index)

@@ -34,6 +34,8 @@ _ROUNDS = 3
 """A log that grows while it is read is followed so often."""
 _GRACE = 5 * 60
 """Seconds. An entry that was served is in the log's checkpoint within 60."""
+_AHEAD = 1_000_000
+"""Entries beyond the checkpoint that a withdrawal may be looked for in: nothing proves them, and they fill the disk."""
 
 
 class Progress(Protocol):
@@ -57,6 +59,8 @@ class SyncReport:
     root: str
     timestamp: int
     witnesses: tuple[str, ...]
+    witnessed: bool
+    """Whether the policy was asked for; without, the log's word alone says that it is fresh and the same for all."""
     objects: int
     """Newest versions, of all that is here."""
     new_entries: int
@@ -81,12 +85,13 @@ class Sync:
         collection: str,
         now: int,
         max_age: int = MAX_AGE,
+        witnessed: bool = True,
         known: Sequence[bytes] = (),
         progress: Progress | None = None,
     ) -> None:
         self._source, self._feed, self._trust = source, feed, trust
         self._collection, self._now, self._max_age = collection, now, max_age
-        self._elsewhere = known
+        self._elsewhere, self._witnessed = known, witnessed
         self._progress = progress or _Silence()
         self._ceiling = ""
         self._forgotten = False
@@ -106,6 +111,7 @@ class Sync:
         for known in self._known(origin):
             _not_behind(new, known)
         new_objects = erased = 0
+        inherited = self._feed.end > before.size
         for _ in range(_ROUNDS):
             try:
                 self._read_until(new)
@@ -113,7 +119,11 @@ class Sync:
             except VerificationFailed:
                 # What was staged may be as untrue as what gave it away; an honest source must find no trace of it.
                 self._feed.drop_staged()
-                raise
+                if not inherited:
+                    raise
+                # It may be what an earlier run was told, by somebody else: this source is judged by what it says.
+                inherited = False
+                continue
             new_objects, erased = new_objects + added, erased + gone
             if self._feed.end == new.size:
                 break
@@ -127,7 +137,14 @@ class Sync:
         return self._report(new, before.size, new_objects, erased), new
 
     def _verified(self, raw: bytes, origin: str) -> SignedCheckpoint:
-        return verify_checkpoint(raw, origin=origin, trust=self._trust, now=self._now, max_age=self._max_age)
+        return verify_checkpoint(
+            raw,
+            origin=origin,
+            trust=self._trust,
+            now=self._now,
+            max_age=self._max_age,
+            witnessed=self._witnessed,
+        )
 
     def _known(self, origin: str) -> list[tuple[bytes, Checkpoint]]:
         """The checkpoints that were believed before, the feed's and those from elsewhere."""
@@ -145,7 +162,25 @@ class Sync:
 
     def _read_until(self, new: SignedCheckpoint) -> None:
         """Stage pages until the checkpoint is covered, and whatever they say is erased has its withdrawal."""
-        feed, at = self._feed, self._feed.position()
+        feed = self._feed
+        self._read_on(new)
+        if self._settle(new):
+            self._read_on(new)
+        if feed.end < new.size:
+            raise Dropped(
+                f"the pages end before entry {feed.end}, but the log has {new.size} entries",
+                evidence={"checkpoint": new.raw},
+            )
+        if (missed := feed.unmet(2**62)) is not None:
+            raise Dropped(
+                f"erased, but entry {missed[1]} does not withdraw it",
+                index=missed[0],
+                evidence={"checkpoint": new.raw},
+            )
+
+    def _read_on(self, new: SignedCheckpoint) -> None:
+        """Stage pages as long as something is missing and they bring more."""
+        feed, at, reached = self._feed, self._feed.position(), -1
         self._progress.at(feed.end, new.size)
         while feed.end < new.size or feed.unmet(2**62) is not None:
             raw = self._source.page(at)
@@ -163,7 +198,7 @@ class Sync:
                         index=error.index,
                         evidence={"page.json": raw, "checkpoint": new.raw},
                     ) from error
-                at = feed.position()
+                at, reached = feed.position(), -1
                 continue
             except VerificationFailed as failure:
                 failure.evidence.setdefault("page.json", raw)
@@ -171,24 +206,38 @@ class Sync:
                 raise
             self._progress.at(feed.end, new.size)
             envelope = page.envelope
-            if envelope.more and feed.end == end and envelope.next is None:
-                break
-            if envelope.more and feed.end == end and envelope.next == at.next:
-                raise OutOfOrder(f"the same page again, to entry {end - 1}", evidence={"page.json": raw})
-            if not envelope.more and feed.end == end:
-                break
+            assert envelope.end is not None
+            if feed.end == end:
+                if not envelope.more or envelope.next is None:
+                    break
+                # Of what is here already, a cursor may have to pass some pages; but it must pass them.
+                if envelope.end <= reached:
+                    raise OutOfOrder(f"the same page again, to entry {end - 1}", evidence={"page.json": raw})
+            reached = envelope.end
             at = replace(feed.position(), next=envelope.next if envelope.more else None)
-        if feed.end < new.size:
-            raise Dropped(
-                f"the pages end before entry {feed.end}, but the log has {new.size} entries",
-                evidence={"checkpoint": new.raw},
-            )
-        if (missed := feed.unmet(2**62)) is not None:
-            raise Dropped(
-                f"erased, but entry {missed[1]} does not withdraw it",
-                index=missed[0],
-                evidence={"checkpoint": new.raw},
-            )
+
+    def _settle(self, new: SignedCheckpoint) -> bool:
+        """Ask again for what was said to be erased by an entry that turned out to be none, or that is not in the log
+        yet: it was believed before it was proved. Whether something else is said of it now."""
+        changed, last = False, -1
+        while (index := self._feed.unproved(new.size, after=last)) is not None:
+            last = index
+            try:
+                raw = self._source.page(self._feed.position(index))
+            except Unavailable:
+                continue
+            if raw is None:
+                continue
+            try:
+                page = self._page(raw, new)
+                changed |= self._feed.settle(page, new.size)
+            except VerificationFailed as failure:
+                failure.evidence.setdefault("page.json", raw)
+                failure.evidence.setdefault("checkpoint", new.raw)
+                raise
+            assert page.envelope.end is not None
+            last = max(last, page.envelope.end - 1)
+        return changed
 
     def _is_only_staged(self, index: int, new: SignedCheckpoint) -> bool:
         """Whether what is here of that entry was never proved: then it is forgotten, once, and read again.
@@ -218,6 +267,12 @@ class Sync:
             raise Altered(f"the page is one of {shown(page.report.origin)}, another log")
         if page.envelope.start is None:
             raise Malformed("the page is a filtered one, which cannot be complete")
+        for index, withdrawn_by in page.report.owed:
+            if withdrawn_by >= new.size + _AHEAD:
+                raise Dropped(
+                    f"erased, but by entry {withdrawn_by}, which is far beyond the log's {new.size}",
+                    index=index,
+                )
         return page
 
     def _in_order(self, page: VerifiedPage, at: Position) -> None:
@@ -304,6 +359,7 @@ class Sync:
             root=notes.to_base64(new.root),
             timestamp=new.timestamp,
             witnesses=new.witnesses,
+            witnessed=self._witnessed,
             objects=self._feed.count(),
             new_entries=new.size - before,
             new_objects=new_objects,

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from sharing.tlog.tiles import Coordinate
+from sharing.verifier.answers import ACCEPTED, pieces
 from sharing.verifier.failures import shown
 from sharing.verifier.source import Missing, Position, Unavailable, read_tile
 
@@ -40,7 +41,9 @@ class Web:
         for pause in (*_PAUSES, None):
             asked = 0.0
             try:
-                with self.client.stream("GET", f"{self.base}/{path}", headers={"Accept": accept}) as answer:
+                with self.client.stream(
+                    "GET", f"{self.base}/{path}", headers={"Accept": accept, "Accept-Encoding": ACCEPTED}
+                ) as answer:
                     if answer.status_code == 200:
                         return _body(answer)
                     problem = f"{self.base}/{shown(path)} answers {answer.status_code} {answer.reason_phrase}"
@@ -100,7 +103,7 @@ class Service:
 
 def _body(answer: httpx.Response) -> bytes:
     parts, size = [], 0
-    for part in answer.iter_bytes():
+    for part in pieces(answer):
         size += len(part)
         if size > MAX_BYTES:
             raise Unavailable(f"{answer.url} sends more than {MAX_BYTES // 2**20} MiB")

@@ -15,7 +15,7 @@ def scene(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
     """An honest feed, trusted, and a partner who has read nothing yet; once over HTTP and once from files."""
-    for name in ("STILLWATCH_TOKEN", "STILLWATCH_TOKEN_FILE", "STILLWATCH_HOME"):
+    for name in ("STILLWATCH_TOKEN", "STILLWATCH_TOKEN_FILE", "STILLWATCH_VERIFIER_HOME"):
         monkeypatch.delenv(name, raising=False)
     publisher = scenes.publisher(tmp_path / "mirror")
     publisher.write(checkpoint=publisher.signed(cosigned_by=scenes.WITNESSES[:2]))

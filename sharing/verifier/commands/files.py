@@ -153,7 +153,9 @@ def register(kinds: Any) -> None:
         (delivery, _delivery),
         (disclosure, _disclosure),
     ):
-        if kind not in (bundle, disclosure):
+        if kind in (bundle, disclosure):
+            options.add_without_witnesses(kind)
+        else:
             kind.add_argument(
                 "--jwks", metavar="FILE", help="trust these keys instead of the home's; - for standard input"
             )
@@ -191,7 +193,11 @@ def _object(arguments: argparse.Namespace) -> ObjectReport:
 
 def _bundle(arguments: argparse.Namespace) -> BundleReport:
     return verify_bundle(
-        _read(arguments.file), _store(arguments), now=int(time.time()), max_age=arguments.max_age
+        _read(arguments.file),
+        _store(arguments),
+        now=int(time.time()),
+        max_age=arguments.max_age,
+        witnessed=not arguments.without_witnesses,
     )
 
 
@@ -211,7 +217,12 @@ def _disclosure(arguments: argparse.Namespace) -> DisclosureReport:
     own = None if named is None else _key_set(_read(named))
     notice = None if arguments.notice is None else _read(arguments.notice)
     return verify_disclosure(
-        _read(arguments.file), _store(arguments), own, now=int(time.time()), notice=notice
+        _read(arguments.file),
+        _store(arguments),
+        own,
+        now=int(time.time()),
+        notice=notice,
+        witnessed=not arguments.without_witnesses,
     )
 
 
@@ -290,11 +301,12 @@ def _summary(report: Report) -> str:
         )
     if isinstance(report, BundleReport):
         by = f", cosigned by {', '.join(map(shown, report.witnesses))}" if report.witnesses else ""
+        alone = "" if report.witnessed else "; WITNESSES NOT ASKED FOR"
         when = datetime.fromtimestamp(report.timestamp, UTC).isoformat().replace("+00:00", "Z")
         return (
             f"verified: {shown(report.object_id)} version {shown(report.version)} is entry {report.index} of"
             f" {shown(report.origin)}, TLP {report.tlp}, signed by {report.kid}; checkpoint of {report.size} entries"
-            f" as of {when}{by}"
+            f" as of {when}{by}{alone}"
         )
     if isinstance(report, DisclosureReport):
         signed = f", signed by its submitter's key {report.kid}" if report.kid else ""

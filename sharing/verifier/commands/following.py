@@ -111,7 +111,7 @@ def _init(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise CannotRead(f"cannot read {arguments.root}: {error.strerror}") from error
         at = options.home_of(arguments)
-        with reaching.client_for(arguments, arguments.at) as client:
+        with reaching.client_for(arguments, arguments.at, home=arguments.at) as client:
             place = reaching.place_of(arguments.at, client, insecure=arguments.insecure_http)
             store = TrustStore.init(at, root, place.name)
             found = store.refresh(datetime.now(UTC), client=client)
@@ -144,6 +144,7 @@ def _sync(arguments: argparse.Namespace) -> int:
                     collection=it.collection,
                     now=int(time.time()),
                     max_age=arguments.max_age,
+                    witnessed=not arguments.without_witnesses,
                     known=home.checkpoints_in(it.home),
                     progress=progress,
                 ).run()
@@ -161,11 +162,16 @@ def summary(report: SyncReport) -> str:
     erased = f", {report.erased} erased" if report.erased else ""
     waiting = f"; {report.waiting} more entries wait for the next checkpoint" if report.waiting else ""
     owed = f"; {report.owed} erasures are to be proved by it" if report.owed else ""
+    alone = (
+        ""
+        if report.witnessed
+        else "; WITNESSES NOT ASKED FOR: whether others are shown the same is not known"
+    )
     when = datetime.fromtimestamp(report.timestamp, UTC).isoformat().replace("+00:00", "Z")
     return (
         f"verified: {report.objects:,} objects in all {report.size:,} entries of {shown(report.origin)}"
         f" as of {when}{by}; new: {report.new_objects:,} objects in {report.new_entries:,} entries"
-        f"{erased}{waiting}{owed}"
+        f"{erased}{waiting}{owed}{alone}"
     )
 
 

@@ -12,7 +12,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
         "--home",
         type=Path,
         metavar="DIR",
-        help="the trust store; STILLWATCH_HOME, or ~/.local/share/stillwatch unless given",
+        help="the trust store; STILLWATCH_VERIFIER_HOME, or ~/.local/share/stillwatch unless given",
     )
 
 
@@ -51,10 +51,20 @@ def add_reading(parser: argparse.ArgumentParser, *, from_help: str) -> None:
         metavar="AGE",
         help="how old the checkpoint may be: 90s, 30m, 24h (the default), 7d",
     )
+    add_without_witnesses(parser)
     parser.add_argument(
         "--progress", action="store_true", help="lines on standard error also where it is no terminal"
     )
     parser.add_argument("--json", action="store_true", help="print the result, good or bad, as JSON")
+
+
+def add_without_witnesses(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--without-witnesses",
+        action="store_true",
+        help="ask for no witness, as for your inbox, which nobody else may see; then the log's word alone says that it"
+        " is fresh and that others are shown the same",
+    )
 
 
 def seconds(text: str) -> int:

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sharing.submitter.connection import WrongUse
 from sharing.verifier import home
+from sharing.verifier.checkpoint import origin_of
 from sharing.verifier.commands import options
 from sharing.verifier.commands.following import summary as sync_summary
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, CannotRead, concluded
@@ -21,9 +22,6 @@ from sharing.verifier.gossip import GossipReport, Heard, gossip
 from sharing.verifier.mirror import STATE, Written, write_log, write_trust_root
 from sharing.verifier.source import Folder, Mirror, Source, parse_collection
 from sharing.verifier.sync import Sync, SyncReport
-
-if TYPE_CHECKING:
-    import httpx
 
 _MIRROR = """\
 Copies the collection's log into DIR, verified, in the layout of the service: any static web server can pass it on, and
@@ -47,6 +45,7 @@ examples:
   stillwatch gossip ~/.local/share/stillwatch checkpoint-of-a-partner.txt /srv/mirror
   stillwatch gossip https://intel.example.org/trust/log/$COLLECTION https://mirror.example.net
 """
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _LOG_URL = re.compile(r"(?P<base>https?://.+)/trust/log/(?P<collection>[0-9a-f-]{36})(/checkpoint)?/?")
 
 
@@ -109,6 +108,7 @@ def _mirror(arguments: argparse.Namespace) -> int:
                     collection=it.collection,
                     now=int(time.time()),
                     max_age=arguments.max_age,
+                    witnessed=not arguments.without_witnesses,
                     known=home.checkpoints_in(it.home),
                     progress=progress,
                 ).run()
@@ -129,14 +129,13 @@ def _mirror(arguments: argparse.Namespace) -> int:
 
 def _gossip(arguments: argparse.Namespace) -> int:
     from sharing.trust.store import TrustStore
-    from sharing.verifier.commands import reaching
 
     at = options.home_of(arguments)
 
     def run() -> GossipReport:
         store = TrustStore(at)
         store.recall(datetime.now(UTC))
-        with reaching.client_for(arguments, "") as client, ExitStack() as opened:
+        with ExitStack() as opened:
             heard: list[Heard] = []
             later: list[str] = []
             for side in arguments.sides:
@@ -145,13 +144,14 @@ def _gossip(arguments: argparse.Namespace) -> int:
                 elif _collection_of(side) is None:
                     later.append(side)
                 else:
-                    heard.append(_remote(arguments, side, client))
+                    heard.append(_remote(arguments, side, opened, store.location))
             # An address alone says nothing of a collection: those that the others spoke of are asked for.
-            known = {one.raw.split(b"\n", 1)[0].decode().rpartition("/")[2] for one in heard}
+            known = {origin_of(one.raw).rpartition("/")[2] for one in heard}
             heard += [
-                _remote(arguments, f"{side.rstrip('/')}/trust/log/{one}", client)
+                _remote(arguments, f"{side.rstrip('/')}/trust/log/{one}", opened, store.location)
                 for side in later
                 for one in sorted(known)
+                if _UUID.fullmatch(one)
             ]
             if len(heard) < 2:
                 raise WrongUse("there is nothing to compare: at least two checkpoints are needed")
@@ -205,11 +205,13 @@ def _collection_of(address: str) -> tuple[str, str] | None:
     return (base, collection) if base else None
 
 
-def _remote(arguments: argparse.Namespace, address: str, client: "httpx.Client") -> Heard:
+def _remote(arguments: argparse.Namespace, address: str, opened: ExitStack, home: str) -> Heard:
     from sharing.verifier.commands import reaching
 
     found = _collection_of(address)
     assert found is not None
     base, collection = found
+    # A client for each: the token is for one of them, and the others must not see it.
+    client = opened.enter_context(reaching.client_for(arguments, base, home=home))
     source: Source = Mirror(reaching.place_of(base, client, insecure=arguments.insecure_http), collection)
     return Heard(address, source.checkpoint(), source)

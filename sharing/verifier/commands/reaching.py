@@ -41,7 +41,10 @@ def reached(arguments: argparse.Namespace) -> Iterator[Reached]:
     except ValueError as error:
         raise WrongUse(f"COLLECTION: {error}") from error
     location = str(arguments.mirror or address or store.location)
-    with client_for(arguments, location) as client:
+    known = address if not arguments.mirror else None
+    with client_for(
+        arguments, location, home=known or (store.location if TrustStore.exists(at) else "")
+    ) as client:
         place = place_of(location, client, insecure=arguments.insecure_http)
         store.refresh(datetime.now(UTC), location=place.name, client=client)
         mirrored = Mirror(place, collection)
@@ -52,9 +55,16 @@ def reached(arguments: argparse.Namespace) -> Iterator[Reached]:
 
 
 @contextmanager
-def client_for(arguments: argparse.Namespace, location: str) -> Iterator[httpx.Client]:
-    """With the token, if there is one, for this location only."""
-    token = token_secret(arguments.token_file, in_sight=arguments.token_in_sight, needed=False)
+def client_for(arguments: argparse.Namespace, location: str, *, home: str) -> Iterator[httpx.Client]:
+    """For this location only. It gets the token of the environment if it is at the address of the `home`, which the
+    token is for; that of --token-file was named for it."""
+    named = arguments.token_in_sight is not None or (
+        # Of several addresses it says which one is meant only by being that of the home.
+        arguments.token_file is not None and not getattr(arguments, "sides", None)
+    )
+    token = ""
+    if named or _same_server(location, home):
+        token = token_secret(arguments.token_file, in_sight=arguments.token_in_sight, needed=False)
     with httpx.Client(
         headers={"User-Agent": "stillwatch"} | ({"Authorization": f"Bearer {token}"} if token else {}),
         timeout=httpx.Timeout(60, connect=10),
@@ -73,6 +83,15 @@ def place_of(location: str, client: httpx.Client, *, insecure: bool) -> Place:
     if not folder.is_dir():
         raise WrongUse(f"there is no folder {folder}, and it is no address (https://HOST) either")
     return Folder(folder)
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Whether two addresses are of one server: whoever answers the one may have what the other is sent."""
+    try:
+        a, b = httpx.URL(one), httpx.URL(other)
+    except httpx.InvalidURL:
+        return False
+    return bool(a.host) and (a.scheme, a.host, a.port) == (b.scheme, b.host, b.port)
 
 
 def _remark(sentence: str) -> None:

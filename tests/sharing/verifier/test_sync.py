@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,8 +19,12 @@ from sharing.signing import base64url, keys
 from sharing.signing.jws import sign_object
 from sharing.tlog import notes
 from sharing.tlog.notes import Note, NoteSignature
+from sharing.trust.store import TrustStore
 from sharing.verifier.cli import main
+from sharing.verifier.failures import OutOfOrder
 from sharing.verifier.feed import FILE, Feed
+from sharing.verifier.source import Position
+from sharing.verifier.sync import Sync
 from tests.sharing.verifier.log_simulator import ORIGIN, RED, an_address, an_indicator, restate
 from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader, changed
 
@@ -309,9 +314,106 @@ def test_a_forged_withdrawal_beyond_the_checkpoint_is_found_out_by_the_next_one(
     with closing(sqlite3.connect(reader.out / FILE)) as database, database:
         database.execute("UPDATE entry SET told = told - 3600 WHERE position = 1")
     assert reader.sync() == 12
+    # Whoever tells the truth heals the copy: that it grew, or only that nothing was erased.
+    publisher.write()
+    assert reader.sync() == 0
+    assert names(reader) == list("0123456789")
     publisher.publish(an_indicator(70))
     publisher.write()
-    assert reader.sync() in (11, 12)
+    assert reader.sync() == 0
+    assert len(names(reader)) == 11
+
+
+@pytest.mark.parametrize("growth", [1, 8])
+def test_a_forged_withdrawal_beyond_the_checkpoint_is_healed_when_the_log_grows_over_it(
+    publisher: Publisher, reader: Reader, growth: int
+) -> None:
+    hostile = publisher.fork()
+    hostile.publish(an_indicator(60))
+    hostile.withdraw(1)
+    hostile.write(10, checkpoint=publisher.signed(10))
+    assert reader.sync() == 0
+    for number in range(70, 70 + growth):
+        publisher.publish(an_indicator(number))
+    publisher.write()
+    assert reader.sync("--json") == 0
+    assert len(names(reader)) == 10 + growth
+    fresh = Reader(publisher, reader.folder / "fresh")
+    assert (fresh.init(), fresh.sync()) == (0, 0)
+    assert fresh.objects() == reader.objects()
+
+
+def test_a_forged_withdrawal_in_the_place_of_the_true_one_is_healed(
+    publisher: Publisher, reader: Reader
+) -> None:
+    hostile = publisher.fork()
+    hostile.publish(an_indicator(60))
+    hostile.withdraw(1)
+    hostile.write(10, checkpoint=publisher.signed(10))
+    assert reader.sync() == 0
+    publisher.withdraw(1)
+    publisher.publish(an_indicator(71))
+    publisher.write()
+    assert reader.sync() == 0
+    assert names(reader) == [*"023456789", "71"]
+
+
+def test_nothing_that_is_here_is_erased_before_a_checkpoint_proves_its_withdrawal(
+    publisher: Publisher, reader: Reader
+) -> None:
+    assert reader.sync() == 0
+    publisher.publish(an_indicator(10))
+    hostile = publisher.fork()
+    hostile.withdraw(1)
+    hostile.write(11, checkpoint=publisher.signed(11))
+    assert reader.sync() == 0
+    assert len(names(reader)) == 11
+    publisher.publish(an_indicator(70))
+    publisher.write()
+    assert reader.sync() == 0
+    assert len(names(reader)) == 12
+
+
+def test_an_erasure_by_an_entry_far_beyond_the_checkpoint_is_no_reason_to_read_for_ever(
+    publisher: Publisher, reader: Reader
+) -> None:
+    commit = base64url.encode(publisher.entries[1].commit)
+
+    def attack(page: dict[str, Any], entries: list[Any]) -> None:
+        page["objects"].pop(1)
+        entries[1] = {"commit": commit, "withdrawn_by": 2**40}
+
+    changed(publisher, 0, attack)
+    assert reader.sync() == 12
+
+
+class Cursors:
+    """A hostile service: the same page again and again, each time with another cursor."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher, self.asked = publisher, 0
+
+    def checkpoint(self) -> bytes:
+        return self.publisher.signed()
+
+    def tile(self, tile: Any) -> bytes:
+        return self.publisher.tile(tile)
+
+    def page(self, at: Position) -> bytes:
+        self.asked += 1
+        assert self.asked < 50, "it would ask for ever"
+        page = json.loads(self.publisher.page(0, 4))
+        return json.dumps({**page, "more": True, "next": f"cursor-{self.asked}"}).encode()
+
+
+def test_pages_that_go_round_in_a_circle_under_ever_new_cursors_end(
+    publisher: Publisher, reader: Reader
+) -> None:
+    store = TrustStore(reader.home)
+    store.recall(datetime.now(UTC))
+    source = Cursors(publisher)
+    with Feed.open(reader.out) as feed, pytest.raises(OutOfOrder):
+        Sync(source, feed, store, collection=COLLECTION, now=int(time.time())).run()
 
 
 # Attacks on the checkpoint
@@ -436,6 +538,35 @@ def test_too_few_witnesses_miss_the_quorum(tmp_path: Path, capsys: pytest.Captur
     publisher.put("checkpoint", publisher.signed(cosigned_by=["one.example", "three.example"]))
     assert reader.sync() == 0
     assert "cosigned by one.example, three.example" in capsys.readouterr().out
+
+
+def test_a_log_that_has_no_witnesses_is_followed_on_its_own_word_only_when_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publisher = Publisher(
+        tmp_path / "mirror",
+        witnesses=["one.example", "two.example", "three.example"],
+        policy=TWO_OF_THREE,
+    )
+    publisher.publish(an_indicator(1))
+    publisher.write(checkpoint=publisher.signed(cosigned_by=[]))
+    reader = Reader(publisher, tmp_path / "reader")
+    assert (reader.init(), reader.sync()) == (0, 17)
+    assert reader.sync("--without-witnesses") == 0
+    assert "WITNESSES NOT ASKED FOR" in capsys.readouterr().out
+    assert reader.sync("--without-witnesses", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["witnessed"] is False
+    # All else is asked for as ever, and the next run asks for them again.
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[], age=25 * 3600))
+    assert reader.sync("--without-witnesses") == 16
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[], lines=[0]))
+    assert reader.sync("--without-witnesses") == 10
+    publisher.put("checkpoint", publisher.signed(cosigned_by=[]))
+    assert reader.sync() == 17
+    bundle = tmp_path / "bundle.json"
+    bundle.write_bytes(publisher.bundle(0, publisher.signed(cosigned_by=[])))
+    assert reader.run("verify", "bundle", str(bundle)) == 17
+    assert reader.run("verify", "bundle", str(bundle), "--without-witnesses") == 0
 
 
 # Keys, trust root, ceiling

@@ -43,6 +43,11 @@ def test_an_old_tree_that_the_log_signs_anew_is_stale() -> None:
     assert verify(by("one", old), by("two", old), max_age=None) == ("one", "two")
 
 
+def test_a_line_that_a_witness_dated_far_ahead_is_not_new_for_ever() -> None:
+    with pytest.raises(Stale, match="too few witnesses"):
+        verify(by("one", NOW + 10 * MAX_AGE), by("two"))
+
+
 def test_what_the_log_itself_signed_long_ago_is_stale_whoever_cosigned_it() -> None:
     with pytest.raises(Stale, match="was signed 24 hours ago"):
         verify(by("one"), by("two"), at=NOW - MAX_AGE - 1)

@@ -1,0 +1,107 @@
+"""What a partner's machine remembers, and to whom it shows its token."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sharing.verifier import home
+from sharing.verifier.checkpoint import SignedCheckpoint
+from sharing.verifier.failures import Fork
+from tests.sharing.verifier.log_simulator import LogSimulator, an_indicator
+from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader
+
+
+def _signed(log: LogSimulator, size: int) -> SignedCheckpoint:
+    return SignedCheckpoint(log.signed_checkpoint(size, timestamp=1), log.tree(size), 1, ())
+
+
+def test_a_slower_sync_beside_does_not_take_back_what_is_believed(tmp_path: Path) -> None:
+    log = LogSimulator()
+    for number in range(3):
+        log.publish(an_indicator(number))
+    believed = _signed(log, 3)
+    home.remember(tmp_path, believed)
+    home.remember(tmp_path, _signed(log, 2))
+    assert home.checkpoints_in(tmp_path) == [believed.raw]
+    other = LogSimulator()
+    for number in range(4, 7):
+        other.publish(an_indicator(number))
+    with pytest.raises(Fork):
+        home.remember(tmp_path, _signed(other, 3))
+
+
+def test_the_service_and_the_verifier_have_homes_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLWATCH_HOME", str(tmp_path / "service"))
+    assert home.default() != tmp_path / "service"
+    monkeypatch.setenv("STILLWATCH_VERIFIER_HOME", str(tmp_path / "verifier"))
+    assert home.default() == tmp_path / "verifier"
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    publisher = Publisher(tmp_path / "service")
+    publisher.publish(an_indicator(1))
+    publisher.write()
+    return publisher
+
+
+@pytest.fixture
+def hostile(publisher: Publisher) -> Iterator[tuple[str, list[str | None]]]:
+    """A mirror that notes what tokens it is sent."""
+    heard: list[str | None] = []
+
+    class Hostile(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Hostile, directory=str(publisher.folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", heard
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_token_of_the_environment_is_shown_to_no_mirror(
+    publisher: Publisher,
+    hostile: tuple[str, list[str | None]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, heard = hostile
+    monkeypatch.setenv("STILLWATCH_TOKEN", "a-secret")
+    reader = Reader(publisher, tmp_path / "reader")
+    assert (reader.init(), reader.sync("--from", address)) == (0, 0)
+    log = f"{address}/trust/log/{COLLECTION}"
+    assert reader.run("gossip", str(reader.home), address, log) == 0
+    assert heard
+    assert set(heard) == {None}
+    token = tmp_path / "token"
+    token.write_text("another")
+    assert reader.sync("--from", address, "--token-file", str(token)) == 0
+    assert heard[-1] == "Bearer another"
+    # Where the home was told to look, it is sent.
+    reader = Reader(publisher, tmp_path / "second", at=address)
+    assert (reader.init(), reader.sync()) == (0, 0)
+    assert heard[-1] == "Bearer a-secret"
+
+
+def test_a_mirror_whose_checkpoint_is_no_text_does_not_break_gossip(
+    publisher: Publisher, hostile: tuple[str, list[str | None]], tmp_path: Path
+) -> None:
+    address, _ = hostile
+    reader = Reader(publisher, tmp_path / "reader")
+    assert (reader.init(), reader.sync()) == (0, 0)
+    publisher.put("checkpoint", b"\xff\xfe\n")
+    log = f"{address}/trust/log/{COLLECTION}"
+    assert reader.run("gossip", str(reader.home), log, address) == 20
