@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
+from indicators.sources import signed
 from indicators.sources.cutting import cut
 from indicators.stix import json
 
@@ -144,9 +145,10 @@ def heads(submission_id: UUID) -> Mapping[str, tuple[str, bytes]]:
     if found is None or found[1] not in {"stix", "ndjson"}:
         return {}
     body, body_format, offset = found
-    splitter = json.split if body_format == "stix" else json.split_lines
+    reader = signed.in_envelope if body_format == "stix" else signed.in_lines
     try:
-        parts = splitter(bytes(body), max_bytes=max(1, len(body)))
+        # Of a signed line it is the object inside that has an id.
+        parts = [part for part, _ in reader(bytes(body))]
     except json.Refused:
         return {}
     return {

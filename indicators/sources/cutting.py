@@ -5,13 +5,16 @@ import re
 from collections.abc import Collection, Iterator, Set
 from itertools import pairwise
 
-from indicators.sources import formats
+import msgspec
+
+from indicators.sources import formats, signed
 from indicators.stix import json
 from indicators.stix.json import Refused
 
 _ELEMENT = re.compile(r"[a-z]+/([0-9]+)(?![0-9])")
 _LINE = re.compile(r"line ([0-9]+)(?![0-9])")
 _NAMED = re.compile(r"(?:event|attribute) ([0-9A-Za-z-]+)")
+_MOST_TRIES = 8
 _HOLE = b"{}"
 
 
@@ -51,7 +54,42 @@ def _cut_elements(body: bytes, places: Collection[str], offset: int, name: str) 
     left = b"".join([*pieces, body[end:]])
     kept = formats.split(left, name, max_bytes=len(left))
     expected = [_HOLE if number in wanted else part for number, part in enumerate(parts)]
-    return left if kept == expected else None
+    if kept != expected:
+        return None
+    return _cut_signatures(left, wanted) if name == "stix" else left
+
+
+class _Beside(msgspec.Struct):
+    """What a sender's signatures stand in beside the objects, to the byte."""
+
+    signatures: msgspec.Raw = msgspec.field(name=signed.PROPERTY, default_factory=msgspec.Raw)
+
+
+def _cut_signatures(body: bytes, wanted: Set[int]) -> bytes | None:
+    """An envelope with null for the senders' signatures over these objects; None where nobody can tell which they are.
+
+    Signatures of Ed25519 are the same each time: who guesses what was erased could tell by one that it is right.
+    """
+    outer, objects = json.split_envelope(body, max_bytes=len(body))
+    if signed.PROPERTY not in outer:
+        return body
+    found = outer[signed.PROPERTY]
+    if not isinstance(found, list) or len(found) != len(objects):
+        return None
+    expected = [None if number in wanted else one for number, one in enumerate(found)]
+    if found == expected:
+        return body
+    before = bytes(msgspec.json.decode(body, type=_Beside).signatures)
+    after = stdlib_json.dumps(expected, separators=(",", ":")).encode()
+    start = -1
+    for _ in range(_MOST_TRIES):
+        start = body.find(before, start + 1)
+        if start < 0:
+            break
+        left = body[:start] + after + body[start + len(before) :]
+        if json.split_envelope(left, max_bytes=len(left)) == (outer | {signed.PROPERTY: expected}, objects):
+            return left
+    return None
 
 
 def _holes(parts: list[bytes]) -> Set[int]:

@@ -81,3 +81,32 @@ def test_an_event_goes_by_its_uuid_or_that_of_an_attribute_or_its_number() -> No
     left = json.loads(cut(body, "misp", ["event b", "events/2/attributes/0", "attribute d1"]))
 
     assert [one["Event"]["uuid"] for one in left] == ["a"]
+
+
+def test_a_signature_beside_the_objects_goes_with_its_object() -> None:
+    body = (
+        b'{"objects": [{"id":"a"}, {"id":"b"}], "x_stillwatch_signatures": ["h..a",  "h..b"] , "x":["h..b"]}'
+    )
+
+    left = cut(body, "stix", ["objects/0"])
+
+    assert left == (b'{"objects": [{}, {"id":"b"}], "x_stillwatch_signatures": [null,"h..b"] , "x":["h..b"]}')
+    assert cut(body, "stix", ["objects/0", "objects/1"]) == b""
+
+
+@pytest.mark.parametrize("signatures", [b'["h..a"]', b'"h..a"', b'{"a":"h..a"}', b'["h..a",null,null]'])
+def test_where_nobody_can_tell_whose_signatures_they_are_nothing_is_left(signatures: bytes) -> None:
+    body = b'{"objects":[{"id":"a"},{"id":"b"}],"x_stillwatch_signatures":' + signatures + b"}"
+
+    assert cut(body, "stix", ["objects/0"]) == b""
+
+
+def test_signatures_are_found_though_the_same_list_stands_elsewhere() -> None:
+    body = (
+        b'{"x":["h..a",null],"objects":[{"id":"a","y":["h..a",null]},{"y":["h..a",null]}],'
+        b'"x_stillwatch_signatures":["h..a",null]}'
+    )
+
+    assert cut(body, "stix", ["objects/0"]) == (
+        b'{"x":["h..a",null],"objects":[{},{"y":["h..a",null]}],"x_stillwatch_signatures":[null,null]}'
+    )

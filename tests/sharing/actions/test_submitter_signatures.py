@@ -8,10 +8,11 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEvent, Member, Notice, Role
+from indicators.actions import raw, submissions
 from indicators.models import Claim, Submission
 from indicators.stix.markings import TLP, marking_id
 from sharing import disclosed
-from sharing.actions import deletion, proposals, publication, submitter_keys
+from sharing.actions import deletion, erasure, proposals, publication, submitter_keys
 from sharing.models import Collection, Delivery, Disclosure, Entry, Kind, Webhook
 from sharing.signing import base64url, keys
 from sharing.signing.keys import KeySet
@@ -360,6 +361,49 @@ def test_what_is_erased_goes_from_what_was_told_of_it_too(shop: Shop, reason: st
     notice.refresh_from_db()
     sent.refresh_from_db()
     assert (notice.detail["openings"], bytes(sent.body or b"")) == ([], b"")
+
+
+def test_of_what_its_sender_deletes_its_signature_goes_from_what_was_sent_too(shop: Shop) -> None:
+    signer, one, beside = registered(shop.lab_a), campaign(), campaign()
+    gone, left = signature(signer, one), signature(signer, beside)
+    post(shop, envelope([one, beside], [gone, left]))
+    now = NOW + timedelta(hours=2)
+
+    deletion.delete(
+        collection_id=inbox(shop, shop.lab_a).id,
+        object_id=one["id"],
+        versions=["all"],
+        spec_versions=[],
+        organization_id=shop.lab_a.id,
+        by=BY,
+        now=now,
+    )
+    while erasure.cut_deleted(now=now):
+        pass
+
+    assert tables_with(gone) == {}
+    sent = json.loads(bytes(Submission.objects.get().body))
+    assert sent == {"objects": [{}, beside], "x_stillwatch_signatures": [None, left]}
+
+
+def test_a_signed_line_that_waits_is_known_by_the_object_inside(shop: Shop) -> None:
+    one = campaign()
+    line = json.dumps({"jws": "h..s", "object": one}).encode()
+    received = submissions.receive(
+        community_id=shop.community.id,
+        organization_id=shop.lab_a.id,
+        token_id=None,
+        channel="rest",
+        collection_id=inbox(shop, shop.lab_a).id,
+        body=line,
+        body_format="ndjson",
+        by=BY,
+        now=NOW,
+    )
+
+    ((place, (object_id, text)),) = raw.heads(received.id).items()
+
+    assert (place, object_id, json.loads(text)) == ("objects/0", one["id"], one)
 
 
 def test_the_database_opens_nothing_without_two_people(shop: Shop) -> None:
