@@ -9,11 +9,13 @@
 A refresh works on a copy and takes its place once everything is verified: one that breaks off leaves what stood.
 """
 
+import fcntl
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,7 +134,8 @@ class TrustStore:
         root, current = self._stored("root.json"), self._current()
         if current is None:
             raise TrustRootFailed("nothing of the trust root was fetched yet: stillwatch verify init")
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix="recall-") as staging:
+        with self._alone(), tempfile.TemporaryDirectory(dir=self._folder, prefix="recall-") as staging:
+            current = self._current() or current
             work = Path(staging) / "work"
             shutil.copytree(current, work, symlinks=True)
             found = _update(work, root, "stored:", StoredFetcher(work / "metadata"), now)
@@ -197,7 +200,7 @@ class TrustStore:
         return self._read
 
     def _refresh(self, root: bytes, base: str, fetcher: FetcherInterface, now: datetime) -> Refreshed:
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix="refresh-") as staging:
+        with self._alone(), tempfile.TemporaryDirectory(dir=self._folder, prefix="refresh-") as staging:
             work = Path(staging) / "work"
             current = self._current()
             if current is not None:
@@ -230,19 +233,33 @@ class TrustStore:
         except TrustRootFailed as failure:
             raise TrustRootFailed(f"{failure.sentence}; nothing newer can be fetched: {reason}") from failure
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One at a time: the slower of two must not put what is older in the place of what is newer, nor take away
+        what the other reads."""
+        with (self._folder / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _current(self) -> Path | None:
         try:
             name = (self._folder / "current").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         folder = self._folder / name
-        return folder if folder.is_dir() else None
+        if not name.startswith("v-") or not folder.is_dir():
+            # To begin at root.json again would be to forget which versions were seen.
+            raise TrustRootFailed(
+                f"{self._folder} is damaged: what was fetched last is not there; remove it, and stillwatch verify init"
+            )
+        return folder
 
     def _take(self, work: Path) -> None:
         """Put what is verified in the place of what stood."""
         before = self._current()
         taken = Path(tempfile.mkdtemp(dir=self._folder, prefix="v-"))
         work.replace(taken)
+        _flush(taken)
         _write(self._folder / "current", taken.name.encode())
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
@@ -345,7 +362,25 @@ def _bytes_in(folder: Path, pattern: str) -> list[bytes]:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(raw)
+    """Whole or not at all, also through a loss of power."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
+    _sync(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    """All of the folder is on disk."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,8 @@ from sharing.verifier.trust import Trust
 MAX_AGE = 24 * 60 * 60
 """Seconds. A log is signed anew every 15 minutes, also when it does not grow."""
 _CLOCK_SKEW = 5 * 60
+_LAST = 253_402_300_799
+"""The last second that can be written as a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def verify_checkpoint(
     """
     found = verify_signed(raw, origin=origin, trust=trust)
     checkpoint, evidence = found.checkpoint, {"checkpoint": raw}
+    if found.timestamp > _LAST:
+        raise Malformed("the checkpoint is dated beyond the year 9999", evidence=evidence)
     cosigners = quorum.cosigners(found.note, trust.policy)
     if witnessed and not trust.policy.met_by(cosigners.keys()):
         by = ", ".join(map(shown, sorted(cosigners))) or "nobody"

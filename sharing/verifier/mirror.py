@@ -6,9 +6,12 @@ marks what changed. A page in which something was erased is written anew, so not
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root
 
 from sharing.tlog import checkpoints, notes, tiles
 from sharing.tlog import page as pages
@@ -17,7 +20,7 @@ from sharing.tlog.tiles import Coordinate
 from sharing.verifier.checkpoint import SignedCheckpoint
 from sharing.verifier.feed import Feed
 from sharing.verifier.home import write
-from sharing.verifier.source import Missing, Place
+from sharing.verifier.source import Place, Unavailable
 
 WIDTH = 1_000
 """Entries of a page."""
@@ -68,19 +71,35 @@ def write_trust_root(folder: Path, repository: Mapping[str, bytes], place: Place
     """The trust root's files, verified; and the root's first versions, for those who were given an earlier one."""
     oldest = min(int(path.split("/")[1].split(".")[0]) for path in repository if path.endswith(".root.json"))
     earlier: dict[str, bytes] = {}
+    later = repository[f"metadata/{oldest}.root.json"]
     for version in range(oldest - 1, 0, -1):
         path = f"metadata/{version}.root.json"
-        try:
-            earlier[path] = (folder / _TUF / path).read_bytes()
-        except FileNotFoundError:
-            try:
-                earlier[path] = place.read(f"{_TUF}/{path}")
-            except Missing:
-                break
+        # Nobody vouches for them here, so what is served now comes before what was served before: the word of one
+        # who forged one must not stay.
+        raw = _read_root(lambda path=path: place.read(f"{_TUF}/{path}"), version, later) or _read_root(  # type: ignore[misc]
+            (folder / _TUF / path).read_bytes, version, later
+        )
+        if raw is None:
+            break
+        earlier[path] = later = raw
     for path, raw in {**earlier, **repository}.items():
         target = folder / _TUF / path
         if not target.exists() or target.read_bytes() != raw:
             write(target, raw)
+
+
+def _read_root(read: Callable[[], bytes], version: int, later: bytes) -> bytes | None:
+    """What is read, if it is the root's `version`, signed by itself, and has signed the `later` one."""
+    try:
+        raw = read()
+        root, following = Metadata[Root].from_bytes(raw), Metadata[Root].from_bytes(later)
+        if root.signed.type != "root" or root.signed.version != version:
+            return None
+        for signed in (root, following):
+            root.signed.verify_delegate("root", signed.signed_bytes, signed.signatures)
+    except (Unavailable, FileNotFoundError, RepositoryError):
+        return None
+    return raw
 
 
 def _page(feed: Feed, origin: str, start: int, end: int, *, more: bool) -> bytes:

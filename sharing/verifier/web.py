@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from sharing.verifier.source import Missing, Position, Unavailable, read_tile
 MAX_BYTES = 512 * 1024 * 1024
 """Of one answer: more than any page holds, and less than fills a machine."""
 
+MAX_SMALL = 16 * 1024 * 1024
+"""Of whatever is no page: a checkpoint, a tile, an index."""
+
 _TAXII = "application/taxii+json;version=2.1"
+_PAGE = re.compile(r"/objects/\?|/pages/[0-9]+\.json$")
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,7 +50,7 @@ class Web:
                     "GET", f"{self.base}/{path}", headers={"Accept": accept, "Accept-Encoding": ACCEPTED}
                 ) as answer:
                     if answer.status_code == 200:
-                        return _body(answer)
+                        return _body(answer, MAX_BYTES if _PAGE.search(path) else MAX_SMALL)
                     problem = f"{self.base}/{shown(path)} answers {answer.status_code} {answer.reason_phrase}"
                     if answer.status_code in (404, 410):
                         raise Missing(problem)
@@ -101,12 +106,12 @@ class Service:
         raise Missing(f"no community at {self.web.base} has a collection {self.collection} for this token")
 
 
-def _body(answer: httpx.Response) -> bytes:
+def _body(answer: httpx.Response, most: int) -> bytes:
     parts, size = [], 0
     for part in pieces(answer):
         size += len(part)
-        if size > MAX_BYTES:
-            raise Unavailable(f"{answer.url} sends more than {MAX_BYTES // 2**20} MiB")
+        if size > most:
+            raise Unavailable(f"{answer.url} sends more than {most // 2**20} MiB")
         parts.append(part)
     return b"".join(parts)
 

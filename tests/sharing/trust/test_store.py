@@ -210,3 +210,13 @@ def test_a_target_that_was_changed_is_refused(repository: TrustRepository, store
     jwks.write_bytes(jwks.read_bytes().replace(b'"sig"', b'"gis"'))
     with pytest.raises(TrustRootFailed, match="not the one that was signed"):
         store.refresh(NOW)
+
+
+def test_a_torn_memory_of_what_was_fetched_is_said_and_not_forgotten(tmp_path: Path) -> None:
+    store = TrustStore(tmp_path)
+    (tmp_path / "trust").mkdir()
+    (tmp_path / "trust" / "root.json").write_bytes(b"{}")
+    for torn in ("", "v-gone", "../elsewhere"):
+        (tmp_path / "trust" / "current").write_text(torn)
+        with pytest.raises(TrustRootFailed, match="is damaged"):
+            store.recall(datetime.now(UTC))

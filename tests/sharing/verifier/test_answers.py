@@ -65,6 +65,11 @@ def test_a_bomb_is_let_out_piece_by_piece() -> None:
     assert max(map(len, answers.pieces(answer))) <= 256 * 1024
 
 
+def test_what_is_no_page_is_small() -> None:
+    with pytest.raises(Unavailable, match="more than 16 MiB"):
+        read(_Sent(*[bytes(1024 * 1024)] * 17))
+
+
 def test_a_server_that_drips_is_left() -> None:
     answer = httpx.Response(
         200,

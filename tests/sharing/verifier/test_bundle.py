@@ -158,3 +158,7 @@ def test_every_vector_of_bundles_has_its_verdict(case: dict[str, Any]) -> None:
     with pytest.raises(VerificationFailed) as caught:
         verify_bundle(raw, trust, now=0)
     assert caught.value.exit_code == case["exit"]
+
+
+def test_a_checkpoint_dated_beyond_all_calendars_is_malformed(publisher: Publisher, reader: Reader) -> None:
+    assert verdict(reader, bundle(publisher, 4, publisher.signed(age=-(10**17)))) == 20

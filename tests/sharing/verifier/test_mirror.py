@@ -4,12 +4,15 @@ import http.server
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sharing.verifier.cli import main
+from sharing.verifier.mirror import write_trust_root
+from sharing.verifier.source import Folder
 from tests.sharing.verifier.log_simulator import an_indicator
 from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader
 
@@ -185,3 +188,24 @@ def test_what_cannot_be_compared_is_not_called_agreement(
     assert operator.run("gossip", str(small), str(large)) == 10
     with pytest.raises(SystemExit):
         main(["gossip"])
+
+
+def test_a_forged_earlier_root_is_not_passed_on_and_does_not_stay(
+    publisher: Publisher, operator: Reader, tmp_path: Path
+) -> None:
+    """Of a reader who was given root 3, a mirror takes 2 and 1 as somebody serves them."""
+    folder, true = tmp_path / "mirror", publisher.folder / "trust/tuf/metadata/1.root.json"
+    publisher.trust.renew_root(datetime.now(UTC))
+    second = (true.parent / "2.root.json").read_bytes()
+    repository = {"metadata/2.root.json": second}
+    raw = true.read_bytes()
+    true.write_bytes(b'{"forged": true}')
+    write_trust_root(folder, repository, Folder(publisher.folder))
+    mirrored = folder / "trust/tuf/metadata/1.root.json"
+    assert not mirrored.exists()
+    # One that was taken in before this was looked at is replaced.
+    mirrored.parent.mkdir(parents=True, exist_ok=True)
+    mirrored.write_bytes(b"forged")
+    true.write_bytes(raw)
+    write_trust_root(folder, repository, Folder(publisher.folder))
+    assert mirrored.read_bytes() == raw

@@ -43,6 +43,10 @@ class _Trusted:
         return None
 
 
+class _Body(httpx.ByteStream):
+    """An answer that has still to be read, as one from a network has."""
+
+
 class Partner:
     """Reads with a token; what it sends goes to Django's test client."""
 
@@ -51,7 +55,7 @@ class Partner:
 
         def answer(request: httpx.Request) -> httpx.Response:
             found = django.get(request.url.raw_path.decode(), headers={"Accept": request.headers["Accept"]})
-            return httpx.Response(found.status_code, headers=dict(found.headers), content=found.content)
+            return httpx.Response(found.status_code, headers=dict(found.headers), stream=_Body(found.content))
 
         self.web = Web(
             httpx.Client(transport=httpx.MockTransport(answer)), "http://testserver", sleep=lambda _: None
