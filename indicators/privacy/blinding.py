@@ -78,7 +78,8 @@ def normalised(subject: str, value: str) -> str:
     if subject == "email-address":
         return _email(text)
     if subject == "payment-method":
-        text = re.sub(r"[ -]", "", text).upper()
+        # Again: what stood apart may combine, and capitals may be spelled otherwise.
+        text = unicodedata.normalize("NFKC", re.sub(r"[ -]", "", text).upper())
         if not text:
             raise CannotBlind("there is nothing to blind")
         return text

@@ -122,6 +122,13 @@ def test_the_normal_form_is_a_fixed_point(subject: str, value: str) -> None:
     assert blinding.normalised(subject, normal) == normal
 
 
+def test_marks_that_combine_once_the_space_between_them_is_gone_are_in_normal_form() -> None:
+    normal = blinding.normalised("payment-method", "\u0339 \u0334")
+
+    assert normal == "\u0334\u0339"
+    assert blinding.normalised("payment-method", normal) == normal
+
+
 @pytest.mark.parametrize("address", ["Bob+x@Example.org", "bob@BÜCHER.example", "bob@a.example."])
 def test_addresses_are_spelled_as_in_patterns(address: str) -> None:
     assert blinding.normalised("email-address", address) == values.email(address)

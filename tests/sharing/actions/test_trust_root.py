@@ -113,7 +113,7 @@ def online() -> Iterator[httpx.Client]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         found = anyone.get(request.url.path)
-        return httpx.Response(found.status_code, content=found.content)
+        return httpx.Response(found.status_code, stream=httpx.ByteStream(found.content))
 
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         yield client
