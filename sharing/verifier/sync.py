@@ -149,14 +149,9 @@ class Sync:
     def _known(self, origin: str) -> list[tuple[bytes, Checkpoint]]:
         """The checkpoints that were believed before, the feed's and those from elsewhere."""
         state = self._feed.state
-        raws = (
-            [*self._elsewhere]
-            if state is None or state.checkpoint is None
-            else [
-                state.checkpoint,
-                *self._elsewhere,
-            ]
-        )
+        raws = [*self._elsewhere]
+        if state is not None and state.checkpoint is not None:
+            raws.insert(0, state.checkpoint)
         found = [(raw, checkpoints.read(notes.read(raw).text)) for raw in raws]
         return [(raw, one) for raw, one in found if one.origin == origin]
 

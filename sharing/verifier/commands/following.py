@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sharing.verifier import home
 from sharing.verifier.commands import options
 from sharing.verifier.commands.outcome import EXIT_CODE_HELP, EXIT_USAGE, CannotRead, concluded
 from sharing.verifier.failures import shown
 from sharing.verifier.feed import FILE, Feed, Unusable
-from sharing.verifier.sync import Sync, SyncReport
+from sharing.verifier.sync import SyncReport
 
 _INIT = """\
 Trusts a publisher by its root.json, which you were given over a channel that you trust, and fetches from --at what
@@ -132,26 +130,9 @@ def _init(arguments: argparse.Namespace) -> int:
 def _sync(arguments: argparse.Namespace) -> int:
     from sharing.verifier.commands import reaching
 
-    progress = reaching.Progress(arguments.progress)
-
     def run() -> SyncReport:
-        try:
-            with reaching.reached(arguments) as it, Feed.open(arguments.out) as feed:
-                report, checkpoint = Sync(
-                    it.source,
-                    feed,
-                    it.trust,
-                    collection=it.collection,
-                    now=int(time.time()),
-                    max_age=arguments.max_age,
-                    witnessed=not arguments.without_witnesses,
-                    known=home.checkpoints_in(it.home),
-                    progress=progress,
-                ).run()
-                home.remember(it.home, checkpoint)
-                return report
-        finally:
-            progress.clear()
+        with reaching.synced(arguments, arguments.out) as copy:
+            return copy.report
 
     return concluded(run, summary, as_json=arguments.json, evidence=arguments.out)
 

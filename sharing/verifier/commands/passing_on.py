@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from sharing.verifier.feed import FILE, Copied, Feed
 from sharing.verifier.gossip import GossipReport, Heard, gossip
 from sharing.verifier.mirror import STATE, Written, write_log, write_trust_root
 from sharing.verifier.source import Folder, Mirror, Source, parse_collection
-from sharing.verifier.sync import Sync, SyncReport
+from sharing.verifier.sync import SyncReport
 
 _MIRROR = """\
 Copies the collection's log into DIR, verified, in the layout of the service: any static web server can pass it on, and
@@ -92,32 +91,16 @@ def _mirror(arguments: argparse.Namespace) -> int:
     # Here and below, so that the other commands start without what reaches a server.
     from sharing.verifier.commands import reaching
 
-    progress = reaching.Progress(arguments.progress)
     try:
         state = arguments.out / STATE / parse_collection(arguments.collection)[2]
     except ValueError:
         state = arguments.out / STATE
 
     def run() -> MirrorReport:
-        try:
-            with reaching.reached(arguments) as it, Feed.open(state) as feed:
-                report, checkpoint = Sync(
-                    it.source,
-                    feed,
-                    it.trust,
-                    collection=it.collection,
-                    now=int(time.time()),
-                    max_age=arguments.max_age,
-                    witnessed=not arguments.without_witnesses,
-                    known=home.checkpoints_in(it.home),
-                    progress=progress,
-                ).run()
-                home.remember(it.home, checkpoint)
-                write_trust_root(arguments.out, it.trust.repository(), it.place)
-                written: Written = write_log(arguments.out, it.collection, feed, checkpoint)
-                return MirrorReport(report, written.pages, written.tiles)
-        finally:
-            progress.clear()
+        with reaching.synced(arguments, state) as copy:
+            write_trust_root(arguments.out, copy.it.trust.repository(), copy.it.place)
+            written: Written = write_log(arguments.out, copy.it.collection, copy.feed, copy.checkpoint)
+            return MirrorReport(copy.report, written.pages, written.tiles)
 
     return concluded(
         run,

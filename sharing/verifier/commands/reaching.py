@@ -14,8 +14,12 @@ import httpx
 
 from sharing.submitter.connection import WrongUse, certificates, is_loopback, server_url, token_secret
 from sharing.trust.store import TrustStore
+from sharing.verifier import home
+from sharing.verifier.checkpoint import SignedCheckpoint
 from sharing.verifier.commands.options import home_of
+from sharing.verifier.feed import Feed
 from sharing.verifier.source import Folder, Mirror, Place, Source, parse_collection
+from sharing.verifier.sync import Sync, SyncReport
 from sharing.verifier.web import Service, Web
 
 
@@ -52,6 +56,39 @@ def reached(arguments: argparse.Namespace) -> Iterator[Reached]:
         if isinstance(place, Web) and not arguments.mirror and (api_root or not mirrored.exists()):
             source = Service(place, collection, api_root)
         yield Reached(at, store, place.name, place, source, collection)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A copy that was brought up to date, and from where."""
+
+    it: Reached
+    feed: Feed
+    report: SyncReport
+    checkpoint: SignedCheckpoint
+
+
+@contextmanager
+def synced(arguments: argparse.Namespace, folder: Path) -> Iterator[Synced]:
+    """The copy in `folder`, proved by a checkpoint that the home then remembers. Raises as `reached` and `Sync`."""
+    progress = Progress(arguments.progress)
+    try:
+        with reached(arguments) as it, Feed.open(folder) as feed:
+            report, checkpoint = Sync(
+                it.source,
+                feed,
+                it.trust,
+                collection=it.collection,
+                now=int(time.time()),
+                max_age=arguments.max_age,
+                witnessed=not arguments.without_witnesses,
+                known=home.checkpoints_in(it.home),
+                progress=progress,
+            ).run()
+            home.remember(it.home, checkpoint)
+            yield Synced(it, feed, report, checkpoint)
+    finally:
+        progress.clear()
 
 
 @contextmanager
