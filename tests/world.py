@@ -9,6 +9,7 @@ It is what `make run` starts, in a home of its own: PostgreSQL, Redis, web serve
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -287,6 +288,26 @@ class World:
         assert answer.status_code == 200, answer.text
         page: dict[str, Any] = answer.json()
         return page
+
+    def raw(self, request: bytes, *, breaks_off: bool = False) -> bytes:
+        """Send these bytes as they are; the whole answer, of which nothing need come in one piece.
+
+        With `breaks_off` nothing follows them, as after a connection that was lost.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(request)
+            if breaks_off:
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while True:
+                head, end, body = answer.partition(b"\r\n\r\n")
+                length = re.search(rb"(?im)^content-length: *(\d+)", head)
+                if end and length and len(body) >= int(length[1]):
+                    return answer
+                received = connection.recv(65_536)
+                if not received:
+                    return answer
+                answer += received
 
     def receipt(self, organization: str, submission_id: str) -> dict[str, Any]:
         """The receipt of a submission."""

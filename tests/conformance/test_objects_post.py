@@ -1,7 +1,6 @@
 """Add objects (§5.5, §4.3.1, §4.2.1 max_content_length; clients.md 12)."""
 
 import json
-import socket
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -354,7 +353,7 @@ def test_a_body_over_the_longest_is_413_and_stores_nothing(
 
 
 def _raw(world: World, token: Token, target: str, lines: list[str], body: bytes) -> bytes:
-    """Sends a request of its own making and returns the start of the answer."""
+    """Sends a request of its own making; the answer."""
     place = urlsplit(world.url)
     head = [
         f"POST {target} HTTP/1.1",
@@ -365,9 +364,7 @@ def _raw(world: World, token: Token, target: str, lines: list[str], body: bytes)
         "Connection: close",
         *lines,
     ]
-    with socket.create_connection((place.hostname or "", place.port or 80), timeout=30) as connection:
-        connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
-        return connection.recv(65_536)
+    return world.raw("\r\n".join([*head, "", ""]).encode() + body)
 
 
 def test_a_chunked_body_is_read(world: World, lab_a: Client, exchange: str) -> None:

@@ -1,7 +1,6 @@
 """REST: submissions in every form, and their receipts (interface.md, "HTTP")."""
 
 import json
-import socket
 from typing import Any
 from uuid import uuid4
 
@@ -104,10 +103,7 @@ def test_lines_that_come_in_chunks_are_not_taken_for_all_lines(world: World, who
         f"Authorization: Bearer {world.token('lab-a').secret}\r\nContent-Type: application/x-ndjson\r\n\r\n"
     )
 
-    with socket.create_connection(("127.0.0.1", world.port), 30) as connection:
-        connection.sendall(head.encode() + chunks + (b"0\r\n\r\n" if whole else b""))
-        connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(65_536)
+    answer = world.raw(head.encode() + chunks + (b"0\r\n\r\n" if whole else b""), breaks_off=True)
 
     assert answer.split(b" ", 2)[1] == b"411"
     assert b"length-required" in answer

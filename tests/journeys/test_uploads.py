@@ -3,7 +3,6 @@
 import http.client
 import itertools
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -191,12 +190,12 @@ def test_what_a_broken_connection_cut_off_is_not_taken_for_a_shorter_file(
 ) -> None:
     stored = "SELECT (SELECT count(*) FROM indicators_upload), (SELECT count(*) FROM indicators_submission)"
     before = world.sql(stored)
-    with socket.create_connection(("127.0.0.1", world.port), timeout=30) as connection:
-        secret = world.token("lab-a").secret
-        head = f"POST /api/v1/{path}&community=allies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}"
-        connection.sendall(f"{head}\r\n{headers}\r\n\r\n".encode() + piece)
-        connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(10_000)
+    secret = world.token("lab-a").secret
+    head = (
+        f"POST /api/v1/{path}&community=allies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}"
+    )
+
+    answer = world.raw(f"{head}\r\n{headers}\r\n\r\n".encode() + piece, breaks_off=True)
 
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
     assert world.sql(stored) == before
