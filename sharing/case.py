@@ -23,7 +23,7 @@ from indicators.stix.markings import TLP, marking_id
 from indicators.stix.objects import known_by
 from sharing.access import MAY
 from sharing.actions import triage
-from sharing.actions.audiences import load_claims
+from sharing.actions.claims import load_claims
 from sharing.actions.triage import Foreseen
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
 from sharing.models import Profile, Review
