@@ -6,7 +6,6 @@ pending subjects → their claims, and what of them is on an allow-list
 → what waited for an id that now stands is queued again
 """
 
-import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from indicators.actions.observations import queue_folds, queue_referring, take_r
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
 from sharing.actions import cases, publication
+from sharing.actions.asides import fetch_context, is_indicator, leading_among, wanted_at
 from sharing.actions.audiences import View, views_at
 from sharing.actions.claims import Claim, load_claims
 from sharing.actions.folds import Folds
@@ -33,6 +33,7 @@ from sharing.actions.introduction import introduce, publisher_id, service_ids
 from sharing.actions.keys import NoSigningKey
 from sharing.actions.publication import Log, Placed, Signatures
 from sharing.actions.standings import Standing, load_standings, save
+from sharing.actions.verdicts import behind, decide, listed_in, rule_of, wide_of
 from sharing.actions.waiting import names_of, wait, wake, wake_those_that_miss, with_those_that_wait
 from sharing.models import Profile
 from sharing.release import closure, policy
@@ -113,7 +114,7 @@ def publish(
     claims = _without_service_objects(with_those_that_wait(community_id, claims, most=5 * BATCH))
     claims = _upheld(community_id, claims, now)
     raised = take_raised(list(claims))
-    rule = _rule(community_id)
+    rule = rule_of(community_id)
     allowlists.hold()
     hits, radii = allowlists.hits(claims), populations.estimates(claims)
     author = publisher_id()
@@ -134,17 +135,17 @@ def publish(
             folds=folds,
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
-        listed = {view.standing.subject_id: _listed(view, hits) for view in views}
-        wanted, leading = _wanted(community_id, ceiling, views), _leading(community_id, views)
+        listed = {view.standing.subject_id: listed_in(view, hits) for view in views}
+        wanted, leading = wanted_at(community_id, ceiling, views), leading_among(community_id, views)
         verdicts = {
-            view.standing.subject_id: _decide(
+            view.standing.subject_id: decide(
                 view,
                 rule,
                 opinions,
                 listed[view.standing.subject_id],
                 wanted,
                 leading,
-                _wide(view, radii),
+                wide_of(view, radii),
             )
             for view in views
         }
@@ -202,15 +203,15 @@ def publish(
                 # The first feed is the full one, if there is one: it says what stands at this ceiling.
                 for view in released:
                     absent = dict.fromkeys(missing.get(view.standing.subject_id, ()))
-                    # Indicators first: what waits for one is not what brings context to it (_wanted).
-                    view.standing.missing = sorted(absent, key=lambda name: not _is_indicator(name))[:8]
+                    # Indicators first: what waits for one is not what brings context to it (asides).
+                    view.standing.missing = sorted(absent, key=lambda name: not is_indicator(name))[:8]
                 retracted |= {view.standing.subject_id: view for view in waiting}
         for view in views:
             subject_id = view.standing.subject_id
             gone_below = subject_id in restrained and subject_id not in said
             _settle(view, verdicts[subject_id], gone=subject_id in retracted or gone_below)
         save(standings, before)
-        _fetch(community_id, ceiling, released)
+        fetch_context(community_id, ceiling, released)
         # What referred to it under its earlier id has to follow, once it stands under the new one.
         renamed = [
             view
@@ -272,7 +273,7 @@ def foresee(
     `without_detector`: one whose sightings and opinions are left out. `approving`: releases that an analyst would
     approve, `now`: what does not stand would be published as it is believed then.
     """
-    rule, author = _rule(community_id), publisher_id()
+    rule, author = rule_of(community_id), publisher_id()
     hits, radii, folds = allowlists.hits(claims), populations.estimates(claims), Folds(author)
     standings_at = load_standings(claims, ceilings)
     hearing = Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
@@ -294,167 +295,10 @@ def foresee(
             heard=hearing.at(ceiling),
             folds=folds,
         ):
-            stood, listed = before.get(view.standing.subject_id), _listed(view, hits)
-            verdict = _decide(view, rule, opinions, listed, wide=_wide(view, radii))
+            stood, listed = before.get(view.standing.subject_id), listed_in(view, hits)
+            verdict = decide(view, rule, opinions, listed, wide=wide_of(view, radii))
             is_pending = stood is not None and stood.id in pending
             yield Foreseen(ceiling, stood, is_pending, view, verdict, behind(view, radii), listed)
-
-
-def _rule(community_id: UUID) -> policy.Rule:
-    found = sql.row(
-        "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s",
-        (community_id,),
-    )
-    if found is None:
-        raise LookupError(f"community {community_id}")
-    return policy.Rule(*found)
-
-
-def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.Listed | None:
-    """What of this audience's view is on an allow-list."""
-    found = hits.get(view.standing.subject_id)
-    if not found or view.item is None:
-        return None
-    hit = allowlists.said(json.loads(view.item.body), found)
-    return None if hit is None else policy.Listed(str(hit), hit.list_name)
-
-
-def behind(view: View, radii: Mapping[int, Sequence[Estimate]]) -> list[Estimate]:
-    """The people behind each value that this audience's view of an indicator names; of nothing else."""
-    found = radii.get(view.standing.subject_id, ())
-    if not found or view.item is None or view.confidence is None:
-        return []
-    # What is merged may watch what this audience does not see.
-    return populations.said(json.loads(view.item.body), found)
-
-
-def _wide(view: View, radii: Mapping[int, Sequence[Estimate]]) -> policy.Wide | None:
-    limit = settings.BLAST_RADIUS_LIMIT
-    if blast.total(radii.get(view.standing.subject_id, ())) <= limit:
-        return None
-    users = blast.total(behind(view, radii))
-    return policy.Wide(users, limit) if users > limit else None
-
-
-def _is_aside(view: View) -> bool:
-    """Whether only limited detectors say it, it stands nowhere yet, and nothing in it has it wait for an indicator.
-
-    What refers to the indicator of its finding waits for that anyway.
-    """
-    return (
-        view.confidence is None
-        and view.unaided is not None
-        and not view.unaided.sources
-        and not view.revoked
-        and not view.standing.stands
-        and not any(_is_indicator(target) for target in view.references)
-    )
-
-
-def _wanted(community_id: UUID, ceiling: int, views: Sequence[View]) -> set[int]:
-    """Of what only limited detectors say aside of their indicators, what something that leaves waits for.
-
-    So the context of a finding follows its indicator: first what points at that, then what those refer to.
-    """
-    asides = {
-        name: view.standing.subject_id
-        for view in views
-        if _is_aside(view)
-        for name in (view.standing.published_id, *view.aliases)
-    }
-    if not asides:
-        return set()
-    return {
-        asides[missing]
-        for (missing,) in sql.rows(
-            "SELECT DISTINCT w.missing FROM sharing_waiting w JOIN sharing_release r ON r.subject_id = w.subject_id"
-            f" WHERE w.community_id = %s AND w.missing = {sql.ONE_OF} AND r.ceiling = %s AND r.decision = 'release'"
-            " AND r.missing <> '{}' AND NOT EXISTS (SELECT 1 FROM unnest(r.missing) AS m WHERE m LIKE 'indicator--%%')",
-            (community_id, sql.joined(asides), ceiling),
-        )
-    }
-
-
-def _leading(community_id: UUID, views: Sequence[View]) -> set[int]:
-    """The observed data of limited detectors that no claim refers to: of findings without an indicator."""
-    observed = {
-        name: view.standing.subject_id
-        for view in views
-        if view.object_type == "observed-data" and _is_aside(view)
-        for name in view.aliases
-    }
-    if not observed:
-        return set()
-    referred = {
-        target
-        for (targets,) in sql.rows(
-            f'SELECT "references" FROM indicators_claim WHERE community_id = %s AND "references" && {sql.LIST}',
-            (community_id, sql.joined(observed)),
-        )
-        for target in targets
-    }
-    return set(observed.values()) - {observed[name] for name in referred & observed.keys()}
-
-
-def _fetch(community_id: UUID, ceiling: int, released: Iterable[View]) -> None:
-    """Have looked at again what may follow these now: what waits for context that was kept aside wants it."""
-    absent = {
-        name
-        for view in released
-        if not any(_is_indicator(missing) for missing in view.standing.missing)
-        for name in view.standing.missing
-    }
-    if absent:
-        kept = sql.rows(
-            "SELECT r.subject_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
-            f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF} AND r.ceiling = %s"
-            " AND r.reason = 'awaits-indicator' ORDER BY r.subject_id",
-            (community_id, sql.joined(absent), ceiling),
-        )
-        queue_folds(community_id=community_id, subject_ids=[subject_id for (subject_id,) in kept])
-
-
-def _is_indicator(object_id: str) -> bool:
-    return object_id.startswith("indicator--")
-
-
-def _decide(
-    view: View,
-    rule: policy.Rule,
-    opinions: Mapping[int, cases.Opinion],
-    listed: policy.Listed | None,
-    wanted: Container[int] = (),
-    leading: Container[int] = (),
-    wide: policy.Wide | None = None,
-) -> policy.Verdict:
-    opinion = opinions.get(view.standing.id)
-    approved = opinion is not None and opinion.approved
-    # A rejection holds until somebody else says the same.
-    rejected = opinion is not None and not opinion.approved and view.sources <= opinion.sources
-    if view.confidence is not None:
-        return policy.decide_indicator(
-            rule=rule,
-            listed=listed,
-            confidence=view.confidence,
-            sources=view.sources,
-            revoked=view.revoked,
-            stands=view.standing.stands or view.erases is not None,
-            approved=approved,
-            rejected=rejected,
-            unaided=view.unaided,
-            wide=wide,
-        )
-    return policy.decide_context(
-        rule=rule,
-        listed=listed,
-        attribution=view.attribution,
-        revoked=view.revoked,
-        stands=view.standing.stands or view.erases is not None,
-        approved=approved,
-        rejected=rejected,
-        alone=_is_aside(view) and view.standing.subject_id not in wanted,
-        follows=view.standing.subject_id not in leading,
-    )
 
 
 def _append(
