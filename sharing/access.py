@@ -6,11 +6,12 @@ besides, a token of it with the scope `feed:read` or `submit`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from accounts import sql
 from accounts.models import Scope, Tlp
+from indicators.stix.timestamps import moment_of
 from sharing.models import Kind
 
 MAY = (
@@ -56,7 +57,7 @@ class Access:
     @property
     def head_at(self) -> datetime | None:
         """When the last entry was added."""
-        return datetime.fromtimestamp(self.last_added / 1_000_000, UTC) if self.entries else None
+        return moment_of(self.last_added) if self.entries else None
 
     @property
     def rights(self) -> str:

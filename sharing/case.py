@@ -19,11 +19,11 @@ from indicators.allowlists.blast import Estimate
 from indicators.allowlists.watched import Value, shown, watched
 from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
-from indicators.stix.markings import TLP, marking_id
+from indicators.drafting.differences import Change, in_words
 from indicators.stix.objects import known_by
 from sharing.access import MAY
 from sharing.actions import triage
-from sharing.actions.audiences import load_claims
+from sharing.actions.claims import load_claims
 from sharing.actions.triage import Foreseen
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
 from sharing.models import Profile, Review
@@ -31,15 +31,6 @@ from sharing.release.policy import Decision
 
 #: A page shows no more of a kind than these.
 MOST_LISTED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One member of an object that a decision would change: as it stands, and as it would be."""
-
-    name: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,31 +196,20 @@ def _in_feed(
         return "revoked" if view.own else "taken back", []
     new = json.loads(view.item.body)
     if stands is None:
-        return "new", changes({}, new)
-    found = changes(stands, new)
+        return "new", _changes({}, new)
+    found = _changes(stands, new)
     if not found:
         return "nothing: this version stands", []
     return ("revoked" if new.get("revoked") else "a new version"), found
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """What differs between two versions of an object, member by member, as people read it."""
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """What differs member by member, each of them whole: just what would be published, not the fields of a form."""
     return [
-        Change(name, _shown(before.get(name)), _shown(after.get(name)))
+        Change(name, in_words(before.get(name)), in_words(after.get(name)))
         for name in dict.fromkeys((*before, *after))
         if before.get(name) != after.get(name)
     ]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(_MARKINGS.get(str(one), str(one)) for one in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-_MARKINGS = {marking_id(level): Tlp(level).label for level in TLP}
 
 
 # --- How its confidence came about

@@ -11,9 +11,8 @@ from uuid import UUID
 
 from accounts import sql
 from accounts.models import Tlp
+from indicators.stix.timestamps import micros_of, moment_of
 from sharing.access import MAY
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Feed:
     @property
     def last_added_at(self) -> datetime | None:
         """When its head was added; None of an empty one."""
-        return from_micros(self.last_added) if self.length else None
+        return moment_of(self.last_added) if self.length else None
 
     @property
     def tlp(self) -> str:
@@ -63,7 +62,7 @@ class Reader:
     @property
     def waits_since(self) -> datetime | None:
         """Since when something has waited for it."""
-        return None if self.missed is None else from_micros(self.missed)
+        return None if self.missed is None else moment_of(self.missed)
 
     def lag(self, now: datetime) -> timedelta:
         """For how long something has waited for it."""
@@ -140,11 +139,6 @@ def _readers(query: str, parameters: dict[str, object]) -> list[Reader]:
     return [Reader(*row) for row in sql.rows(query, parameters)]
 
 
-def from_micros(micros: int) -> datetime:
-    """A moment of a log, in µs since 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
 def _midnight(now: datetime) -> int:
     start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((start - _EPOCH) / timedelta(microseconds=1))
+    return micros_of(start)

@@ -105,11 +105,31 @@ class ReadOnly(ModelAdmin):  # type: ignore[type-arg] # it is no generic at run 
             raise SuspiciousOperation("a chosen id is not one of a row") from error
 
 
-class ReasonForm(forms.Form):
-    """Why."""
+class ActedOn(ReadOnly):
+    """Rows that analysts and admins act on, by actions, buttons or pages of our own: no field is changed by hand."""
 
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
-        help_text="Recorded in the audit trail.",
-        max_length=2000,
-    )
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        # Django offers actions only to those who may change something; the form has no field to change.
+        return may_analyse(request)
+
+
+class ReasonField(forms.CharField):
+    """Why something is done: at most 2,000 characters; `missing` is said where it is empty."""
+
+    def __init__(
+        self, help_text: str = "", *, missing: str = "", required: bool = True, autofocus: bool = False
+    ) -> None:
+        attrs = {"rows": 3, "cols": 80} | ({"autofocus": True} if autofocus else {})
+        super().__init__(
+            max_length=2000,
+            required=required,
+            widget=forms.Textarea(attrs=attrs),
+            help_text=help_text,
+            error_messages={"required": missing} if missing else None,
+        )
+
+
+class ReasonForm(forms.Form):
+    """Why. Where it is recorded elsewhere than in the audit trail, or who reads it, a form of its own says."""
+
+    reason = ReasonField("Recorded in the audit trail.", autofocus=True)

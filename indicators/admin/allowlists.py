@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts.admin.base import ReadOnly, ReasonForm, actor_of, may_analyse
+from accounts.admin.base import ActedOn, ReadOnly, ReasonForm, actor_of, may_analyse
 from indicators.actions import allowlists
 from indicators.allowlists.entries import Entry, entry
 from indicators.models import Allowlist, AllowlistEntry
@@ -51,7 +51,7 @@ class EntryForm(ReasonForm):
 
 
 @admin.register(AllowlistEntry)
-class AllowlistEntryAdmin(ReadOnly):
+class AllowlistEntryAdmin(ActedOn):
     """Entries: found by name, note or what covers an address; added and removed with a reason."""
 
     list_display = ("__str__", "allowlist", "subdomains", "note")
@@ -72,10 +72,6 @@ class AllowlistEntryAdmin(ReadOnly):
         return str(one)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return may_analyse(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        # Django offers actions only to those who may change something; the form has no field to change.
         return may_analyse(request)
 
     def get_search_results(

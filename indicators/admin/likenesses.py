@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import ReadOnly, ReasonForm, may_analyse
+from accounts.admin.base import ActedOn, ReasonForm, may_analyse
 from accounts.models import Member
 from indicators.actions import likeness as likenesses
 from indicators.actions.journal import NotMergeable
@@ -20,7 +20,7 @@ from indicators.models import Likeness, LikenessState
 
 
 @admin.register(Likeness)
-class LikenessAdmin(ReadOnly):
+class LikenessAdmin(ActedOn):
     """Prompt templates that resemble each other, those to decide first: select some, then decide with one reason."""
 
     list_display = (
@@ -98,10 +98,6 @@ class LikenessAdmin(ReadOnly):
     @admin.action(description="Dismiss: nothing to do with each other")
     def dismiss(self, request: HttpRequest, queryset: QuerySet[Likeness]) -> HttpResponse | None:
         return self._decide(request, queryset, "dismiss", LikenessState.DISMISSED)
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        # Django offers actions only to those who may change something; the form has no field to change.
-        return may_analyse(request)
 
     def _decide(
         self, request: HttpRequest, queryset: QuerySet[Likeness], action: str, verdict: LikenessState

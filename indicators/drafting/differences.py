@@ -59,16 +59,17 @@ def _flat(obj: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 def _change(label: str, before: Any, after: Any) -> Change:
     if isinstance(before, list | None) and isinstance(after, list | None):
-        old, new = (list(map(_shown, one or ())) for one in (before, after))
+        old, new = (list(map(in_words, one or ())) for one in (before, after))
         added = tuple(one for one in new if one not in old)
         removed = tuple(one for one in old if one not in new)
         if added or removed:
             return Change(label, added=added, removed=removed)
         return Change(label, before=", ".join(old), after=", ".join(new))
-    return Change(label, before=_shown(before), after=_shown(after))
+    return Change(label, before=in_words(before), after=in_words(after))
 
 
-def _shown(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A JSON value as people read it: texts plain, markings by their TLP, None as nothing; what is nested as JSON."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -76,6 +77,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         level = LEVELS.get(value)
         return value if level is None else f"TLP:{level.label.upper()}"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(map(in_words, value))
     if isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values()):
         return ", ".join(f"{key}: {one}" for key, one in value.items())
     return json.dumps(value, ensure_ascii=False)

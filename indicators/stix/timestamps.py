@@ -37,12 +37,22 @@ def to_datetime(text: str) -> datetime:
 
 def to_micros(text: str) -> int:
     """Microseconds since 1970, cut to whole ones."""
-    return (to_datetime(text) - _EPOCH) // _MICROSECOND
+    return micros_of(to_datetime(text))
+
+
+def micros_of(moment: datetime) -> int:
+    """Microseconds from 1970 to an aware datetime, exactly: a float of seconds is off by one now and then."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(micros: int) -> datetime:
+    """The datetime, in UTC, of so many microseconds since 1970."""
+    return _EPOCH + micros * _MICROSECOND
 
 
 def from_micros(micros: int) -> str:
     """The timestamp of so many microseconds since 1970, with six decimals."""
-    return _iso(_EPOCH + micros * _MICROSECOND, "microseconds")
+    return _iso(moment_of(micros), "microseconds")
 
 
 def from_datetime_ms(moment: datetime) -> str:

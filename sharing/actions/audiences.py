@@ -5,142 +5,29 @@ Nothing above the ceiling is looked at here, so nothing above it can show (model
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 
 from accounts import sql
 from accounts.models import Tlp
-from indicators.actions.observations import IS_LIMITED
 from indicators.dedup import merge, observables
-from indicators.dedup.belief import Opinion
 from indicators.stix import timestamps
-from indicators.stix.canonical import canonical, canonical_parsed
+from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP, marking_id
 from indicators.stix.references import references
+from sharing.actions.claims import Claim, Remark, may_be_more
+from sharing.actions.folds import Folds
 from sharing.actions.publication import NO_VERSION, Item
+from sharing.actions.standings import Standing, first_seen, new_id, rename, renew
 from sharing.release import closure, core, reissue
 from sharing.release.attribution import attributes
 from sharing.release.policy import Unaided
 from sharing.tlog import submitters
 from sharing.tlog.statements import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A row of `indicators_claim` with its organisation's grade.
-
-    `home_id` and `detector_id` as there; `split_off`: the subject is none that an id leads to, but was split off from
-    one; `limited`: its detector is limited to review; `erased`: nothing of what it said is kept.
-    """
-
-    subject_id: int
-    object_type: str
-    organization_id: UUID
-    reliability: str
-    submission_id: UUID
-    object_id: str
-    version: str
-    tlp: int
-    stated_tlp: int
-    references: list[str]
-    body: bytes
-    signature: str
-    sender_signature: str
-    first_received_at: datetime
-    received_at: datetime
-    revoked: bool
-    withdrawn_at: datetime | None
-    home_id: int | None
-    split_off: bool
-    platforms: list[str]
-    detector_id: int | None
-    limited: bool
-    erased: bool = False
-
-    @property
-    def is_live(self) -> bool:
-        """Whether its source stands by it."""
-        return not self.revoked and self.withdrawn_at is None
-
-    @property
-    def is_overridden(self) -> bool:
-        """Whether an analyst gave it another TLP: then its source's own bytes bear the wrong one."""
-        return self.tlp != self.stated_tlp
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A row of `indicators_remark` with its organisation's grade: what it saw, or with a stance what it thinks.
-
-    `limited` as of a `Claim`.
-    """
-
-    target: str
-    organization_id: UUID
-    reliability: str
-    platforms: list[str]
-    tlp: int
-    stance: str | None
-    seen_at: datetime
-    received_at: datetime
-    confidence: int | None
-    fpr: float | None
-    families: list[str]
-    limited: bool
-
-
-@dataclass(slots=True)
-class Standing:
-    """A row of `sharing_release`: what stands, or shall stand, of one subject at one ceiling."""
-
-    id: int
-    subject_id: int
-    ceiling: int
-    published_id: str
-    decision: str = ""
-    reason: str = ""
-    sentence: str = ""
-    digest: bytes | None = None
-    created: str = ""
-    modified: str = ""
-    revoked: bool = False
-    sources: int = 0
-    confidence: int | None = None
-    missing: list[str] = field(default_factory=list)
-    ticked_at: datetime | None = None
-    due_at: datetime | None = None
-    expires_at: datetime | None = None
-    former_ids: list[str] = field(default_factory=list)
-
-    def row(self) -> tuple[object, ...]:
-        """Its values in the order of its fields, which is that of the table."""
-        return (
-            *(
-                self.id,
-                self.subject_id,
-                self.ceiling,
-                self.published_id,
-                self.decision,
-                self.reason,
-                self.sentence,
-            ),
-            *(self.digest, self.created, self.modified, self.revoked, self.sources, self.confidence),
-            *(list(self.missing), self.ticked_at, self.due_at, self.expires_at, list(self.former_ids)),
-        )
-
-    @property
-    def stands(self) -> bool:
-        """Whether a version was published and not erased."""
-        return self.digest is not None
-
-    @property
-    def own(self) -> bool:
-        """Whether what stands is the service's own object, with an author and versions, which it can revoke."""
-        return self.created != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,78 +63,7 @@ class View:
     @property
     def is_crowded(self) -> bool:
         """Whether there may be more claims than weigh, and more ids than the aliases."""
-        return len(self.aliases) >= MOST_CLAIMS
-
-
-#: So many of an organisation's claims on one indicator weigh, and the first ones.
-MOST_CLAIMS = 100
-
-
-def load_claims(subject_ids: Iterable[int]) -> dict[int, list[Claim]]:
-    """The claims on subjects that weigh, oldest first.
-
-    A detector may find the same thousands of times. Of the claims on an indicator by one organisation and detector, at
-    one TLP, the newest `MOST_CLAIMS` that stand weigh, and the one that came first; likewise of those that were
-    withdrawn. What lies above a ceiling takes no place from what lies below.
-    """
-    claims: dict[int, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
-    crowded = [
-        subject_id
-        for (subject_id,) in sql.rows(
-            "SELECT c.subject_id FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
-            " WHERE c.subject_id = ANY(%s) AND s.object_type = 'indicator' GROUP BY 1 HAVING count(*) > %s",
-            (list(claims), MOST_CLAIMS),
-        )
-    ]
-    weighing = [claim_id for (claim_id,) in (sql.rows(_WEIGHING, (crowded, MOST_CLAIMS)) if crowded else ())]
-    for row in sql.rows(
-        "SELECT c.subject_id, s.object_type, c.organization_id, o.reliability, c.submission_id, c.object_id, c.version,"
-        ' c.tlp, c.stated_tlp, c."references", c.body, c.signature, c.sender_signature,'
-        " c.first_received_at, c.received_at, c.revoked, c.withdrawn_at, c.home_id,"
-        " s.object_type <> 'indicator' AND octet_length(s.key) = 32, o.platforms,"
-        f" c.detector_id, {IS_LIMITED}, c.erased_at IS NOT NULL"
-        " FROM indicators_claim c JOIN indicators_subject s ON s.id = c.subject_id"
-        " JOIN accounts_organization o ON o.id = c.organization_id"
-        " LEFT JOIN indicators_detector d ON d.id = c.detector_id"
-        " WHERE c.subject_id = ANY(%s) OR c.id = ANY(%s) ORDER BY c.first_received_at, c.id",
-        (list(claims.keys() - set(crowded)), weighing),
-    ):
-        claims[row[0]].append(Claim(*row))
-    return claims
-
-
-# One sort serves both windows.
-_WEIGHING = """
-SELECT id FROM (
-  SELECT c.id, row_number() OVER (alike ORDER BY c.received_at DESC, c.id DESC) AS newest, min(c.id) OVER alike AS first
-  FROM indicators_claim c WHERE c.subject_id = ANY(%s)
-  WINDOW alike AS (PARTITION BY c.subject_id, c.tlp, c.organization_id, c.detector_id, c.home_id,
-                   c.revoked OR c.withdrawn_at IS NOT NULL)
-) ranked WHERE newest <= %s OR id = first
-"""
-
-
-def load_remarks(
-    community_id: UUID, names: Iterable[str], *, without_detector: int | None = None
-) -> dict[str, list[Remark]]:
-    """What was seen and thought of indicators, by the ids that it names.
-
-    Of each organisation, TLP and kind the latest; where that is of a limited detector, also the latest that is not.
-    """
-    remarks: dict[str, list[Remark]] = {}
-    for row in sql.rows(
-        f"SELECT DISTINCT ON (r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED})"
-        " r.target, r.organization_id, o.reliability, o.platforms, r.tlp, r.stance, r.seen_at, r.received_at,"
-        f" r.confidence, r.fpr, r.families, {IS_LIMITED}"
-        " FROM indicators_remark r JOIN accounts_organization o ON o.id = r.organization_id"
-        " LEFT JOIN indicators_detector d ON d.id = r.detector_id"
-        f" WHERE r.community_id = %s AND r.target = {sql.ONE_OF} AND r.is_live"
-        " AND (%s::int8 IS NULL OR r.detector_id IS DISTINCT FROM %s::int8)"
-        f" ORDER BY r.target, r.organization_id, r.tlp, r.stance IS NULL, {IS_LIMITED}, r.seen_at DESC, r.id DESC",
-        (community_id, sql.joined(names), without_detector, without_detector),
-    ):
-        remarks.setdefault(row[0], []).append(Remark(*row))
-    return remarks
+        return may_be_more(len(self.aliases))
 
 
 def views_at(
@@ -258,7 +74,7 @@ def views_at(
     standings: dict[int, Standing],
     publisher_id: str,
     heard: Mapping[int, Sequence[Remark]],
-    folds: "Folds",
+    folds: Folds,
 ) -> list[View]:
     """The views of subjects at a ceiling, with what was `heard` there of each.
 
@@ -367,123 +183,10 @@ class _Aliases:
         return found
 
 
-class Folds:
-    """Merged indicators of one triage. Where two audiences see the same, it is merged once."""
-
-    def __init__(self, publisher_id: str) -> None:
-        self._publisher_id = publisher_id
-        self._made: dict[tuple[int, int, int, datetime | None, bool], _Fold] = {}
-
-    def of(
-        self,
-        seen: Sequence[Claim],
-        heard: Sequence[Remark],
-        ticked_at: datetime | None,
-        *,
-        unaided: bool = False,
-    ) -> "_Fold":
-        """What these claims and remarks on one subject make together: all that are visible at some ceiling.
-
-        `unaided`: all but those of limited detectors.
-        """
-        # What is visible on a subject grows with the ceiling: its number tells what it is.
-        key = (seen[0].subject_id, len(seen), len(heard), ticked_at, unaided)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._fold(seen, heard, ticked_at)
-        return made
-
-    def _fold(self, seen: Sequence[Claim], heard: Sequence[Remark], ticked_at: datetime | None) -> "_Fold":
-        values = _with_one_pattern(seen)
-        view = merge.fold(
-            [
-                merge.Claim(
-                    organization=str(claim.organization_id),
-                    reliability=claim.reliability,
-                    object_id=claim.object_id,
-                    value=value,
-                    received_at=claim.received_at,
-                    first_received_at=claim.first_received_at,
-                    tlp=claim.tlp,
-                    withdrawn=claim.revoked or claim.withdrawn_at is not None,
-                    platforms=frozenset(claim.platforms),
-                )
-                for claim, value in zip(seen, values, strict=True)
-            ],
-            published_id=_SOME_ID,
-            created_by_ref=self._publisher_id,
-            sightings=[
-                merge.Sighting(
-                    organization=str(remark.organization_id),
-                    reliability=remark.reliability,
-                    seen_at=remark.seen_at,
-                    received_at=remark.received_at,
-                    tlp=remark.tlp,
-                    confidence=remark.confidence,
-                    fpr=remark.fpr,
-                    families=frozenset(remark.families),
-                    platforms=frozenset(remark.platforms),
-                )
-                for remark in heard
-                if remark.stance is None
-            ],
-            opinions=[
-                (
-                    Opinion(
-                        str(remark.organization_id), remark.reliability, remark.stance, remark.received_at
-                    ),
-                    remark.tlp,
-                )
-                for remark in heard
-                if remark.stance is not None
-            ],
-            ticked_at=ticked_at,
-        )
-        # There are no floats in it, by its making.
-        body = canonical_parsed(view.value, odd_floats=False)
-        core_takes_it = core.admits(
-            "indicator", pattern_type=view.value["pattern_type"], pattern=view.value["pattern"]
-        )
-        return _Fold(view, body if body.count(_SOME_ID.encode()) == 1 else None, core_takes_it)
-
-
-def _with_one_pattern(seen: Sequence[Claim]) -> list[dict[str, Any]]:
-    """What the claims say; where the journal put several patterns together, all in the words of one of them."""
-    values = [msgspec.json.decode(claim.body) for claim in seen]
-    if all(claim.home_id is None for claim in seen):
-        return values
-    first, _ = min(
-        zip(values, seen, strict=True),
-        key=lambda pair: (
-            pair[1].revoked or pair[1].withdrawn_at is not None,
-            pair[1].home_id is not None,
-        ),
-    )
-    said = {name: first[name] for name in ("pattern", "pattern_type", "pattern_version") if name in first}
-    return [value | said for value in values]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fold:
-    """A merged indicator under a placeholder id, and its bytes if the placeholder can be told in them."""
-
-    view: merge.View
-    body: bytes | None
-    core: bool
-
-    def body_as(self, published_id: str, created: str, modified: str) -> bytes:
-        """Its canonical bytes under an id and with the times of an audience."""
-        value = self.view.value
-        if self.body is not None and (created, modified) == (value["created"], value["modified"]):
-            return self.body.replace(_SOME_ID.encode(), published_id.encode())
-        return canonical_parsed(
-            {**value, "id": published_id, "created": created, "modified": modified}, odd_floats=False
-        )
-
-
 _TLP_OF_MARKING = {marking_id(level): int(level) for level in TLP}
+
+
 _DETECTION_CONTEXT = reissue.DETECTION_CONTEXT.encode()
-_SOME_ID = "indicator--00000000-0000-4000-8000-000000000000"
 
 
 def _merged(
@@ -494,9 +197,7 @@ def _merged(
     standings: dict[int, Standing],
     folds: Folds,
 ) -> View:
-    standing = standings.get(subject_id) or _new_standing(
-        subject_id, ceiling, _new_id("indicator"), standings
-    )
+    standing = standings.get(subject_id) or first_seen(subject_id, ceiling, new_id("indicator"), standings)
     unaided = None
     if any(claim.limited for claim in seen) or any(remark.limited for remark in heard):
         unaided = _unaided(seen, heard, standing.ticked_at, folds)
@@ -505,7 +206,7 @@ def _merged(
     view = fold.view
     if standing.revoked and not view.revoked:
         # STIX 2.1 §3.6: a revoked object never gets another version; what is reported again gets a new id.
-        _renew(standing, "indicator")
+        renew(standing, "indicator")
     standing.created = standing.created or view.value["created"]
     if standing.stands and view.digest == standing.digest:
         modified = standing.modified
@@ -565,7 +266,7 @@ def _unchanged_or_reissued(
     aliases: _Aliases,
     publisher_id: str,
 ) -> View:
-    standing = standings.get(subject_id) or _new_standing(subject_id, ceiling, speaker.object_id, standings)
+    standing = standings.get(subject_id) or first_seen(subject_id, ceiling, speaker.object_id, standings)
     mapping = aliases.mapping(speaker)
     if speaker.withdrawn_at is not None and not standing.own:
         return _gone(standing, seen, Reason.ERROR)
@@ -575,7 +276,7 @@ def _unchanged_or_reissued(
     if not standing.own:
         # Of two subjects that were split, one bears the id that the partners gave it.
         passes = not (mapping or speaker.split_off or speaker.is_overridden or _tells_its_source(speaker))
-        erases = _rename(standing, speaker.object_id if passes else _new_id(speaker.object_type))
+        erases = rename(standing, speaker.object_id if passes else new_id(speaker.object_type))
     if standing.published_id == speaker.object_id:
         return _unchanged(standing, speaker, seen, erases)
     return _reissued(standing, speaker, seen, mapping, publisher_id, erases)
@@ -589,9 +290,9 @@ def _observable(
     value = observables.normal(sent)
     fixed = observables.deterministic_id(value)
     if not speaker.split_off and (fixed or not mapping):
-        erases = _rename(standing, fixed or speaker.object_id)
+        erases = rename(standing, fixed or speaker.object_id)
     elif standing.published_id in {fixed, *(claim.object_id for claim in seen)}:
-        erases = _rename(standing, _new_id(speaker.object_type))
+        erases = rename(standing, new_id(speaker.object_type))
     else:
         erases = None
     passes = value is sent and not (mapping or speaker.is_overridden or _tells_its_source(speaker))
@@ -682,7 +383,7 @@ def _reissued(
 ) -> View:
     gone = speaker.revoked or speaker.withdrawn_at is not None
     if standing.revoked and not gone:
-        _renew(standing, speaker.object_type)
+        renew(standing, speaker.object_type)
     standing.created = standing.created or timestamps.from_datetime_ms(
         min(claim.first_received_at for claim in seen)
     )
@@ -800,30 +501,3 @@ class _Head(msgspec.Struct):
 
 def _sources(seen: Sequence[Claim]) -> int:
     return len({claim.organization_id for claim in seen if claim.is_live})
-
-
-def _new_id(object_type: str) -> str:
-    return f"{object_type}--{uuid4()}"
-
-
-def _new_standing(
-    subject_id: int, ceiling: int, published_id: str, standings: dict[int, Standing]
-) -> Standing:
-    standing = standings[subject_id] = Standing(0, subject_id, ceiling, published_id)
-    return standing
-
-
-def _renew(standing: Standing, object_type: str) -> None:
-    _rename(standing, _new_id(object_type))
-
-
-def _rename(standing: Standing, published_id: str) -> str | None:
-    """Let what follows stand under this id; the earlier id, if that is another and something stands under it."""
-    if standing.published_id == published_id:
-        return None
-    earlier = standing.published_id if standing.stands else None
-    if (standing.stands or standing.revoked) and standing.published_id not in standing.former_ids:
-        standing.former_ids = [*standing.former_ids, standing.published_id]
-    standing.published_id = published_id
-    standing.digest, standing.created, standing.modified, standing.revoked = None, "", "", False
-    return earlier

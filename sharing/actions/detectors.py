@@ -17,7 +17,7 @@ from indicators.actions import observations
 from indicators.actions.detectors import limit, settings
 from indicators.models import Detector
 from sharing.actions import triage
-from sharing.actions.audiences import Claim, load_claims
+from sharing.actions.claims import Claim, load_claims
 from sharing.release.policy import Decision
 
 BATCH = 2000

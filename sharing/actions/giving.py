@@ -14,6 +14,7 @@ from threading import Lock
 from uuid import UUID
 
 from accounts import sql
+from indicators.stix.timestamps import micros_of
 from sharing.models import Way
 
 LEASE = timedelta(minutes=5)
@@ -105,7 +106,7 @@ def note_range(
     if memory.covers(key, first, last, now):
         return
     # `added` follows the clock, so what is added during the lease is covered too.
-    last = max(last, int((now + LEASE).timestamp() * 1_000_000))
+    last = max(last, micros_of(now + LEASE))
     _write(collection_id, organization_id, token_id, way, first, last, now, now + LEASE)
     memory.note_range(key, first, last, now)
 

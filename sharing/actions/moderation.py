@@ -19,7 +19,7 @@ from accounts.models import Member, Role, Sector
 from indicators.actions import detectors, drafts, populations
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
-from sharing.actions.audiences import load_claims
+from sharing.actions.claims import load_claims
 from sharing.actions.keys import NoSigningKey
 from sharing.models import ReviewState
 from sharing.signing.keys import Signer

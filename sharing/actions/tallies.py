@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts import sql
+from indicators.stix.timestamps import micros_of
 from sharing.models import Measure
 
 LOOK_BACK = timedelta(days=90)
@@ -55,7 +56,7 @@ def _count_log(feed_id: UUID, now: datetime) -> bool:
 
 def _start(feed_id: UUID, now: datetime) -> int:
     """The first index that is not older than what is looked back at."""
-    since = int((now - LOOK_BACK).timestamp() * 1_000_000)
+    since = micros_of(now - LOOK_BACK)
     found = sql.row(
         "SELECT index FROM sharing_entry WHERE collection_id = %s AND added >= %s ORDER BY added LIMIT 1",
         (feed_id, since),

@@ -6,7 +6,6 @@ pending subjects → their claims, and what of them is on an allow-list
 → what waited for an id that now stands is queued again
 """
 
-import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,27 +23,25 @@ from indicators.actions import allowlists, journal, populations
 from indicators.actions.observations import queue_folds, queue_referring, take_raised
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
-from indicators.dedup.remarks import REMARKS
 from sharing.actions import cases, publication
-from sharing.actions.audiences import (
-    Claim,
-    Folds,
-    Remark,
-    Standing,
-    View,
-    load_claims,
-    load_remarks,
-    views_at,
-)
+from sharing.actions.asides import fetch_context, is_indicator, leading_among, wanted_at
+from sharing.actions.audiences import View, views_at
+from sharing.actions.claims import Claim, load_claims
+from sharing.actions.folds import Folds
+from sharing.actions.hearing import Hearing, with_what_is_remarked_on
 from sharing.actions.introduction import introduce, publisher_id, service_ids
 from sharing.actions.keys import NoSigningKey
 from sharing.actions.publication import Log, Placed, Signatures
+from sharing.actions.standings import Standing, load_standings, save
+from sharing.actions.verdicts import behind, decide, listed_in, rule_of, wide_of
+from sharing.actions.waiting import names_of, wait, wake, wake_those_that_miss, with_those_that_wait
 from sharing.models import Profile
 from sharing.release import closure, policy
 from sharing.signing.keys import Signer
 from sharing.tlog.statements import Reason
 
 log = structlog.get_logger(__name__)
+
 
 BATCH = 2000
 
@@ -112,19 +109,19 @@ def publish(
         return
     signatures = Signatures(signer)
     introduced = introduce(feeds, signatures=signatures, now=now)
-    _wake_those_that_miss(community_id, introduced, but=set(subject_ids))
-    claims = _with_what_is_remarked_on(community_id, load_claims(subject_ids))
-    claims = _without_service_objects(_with_those_that_wait(community_id, claims))
+    wake_those_that_miss(community_id, introduced, but=set(subject_ids))
+    claims = with_what_is_remarked_on(community_id, load_claims(subject_ids), most=BATCH)
+    claims = _without_service_objects(with_those_that_wait(community_id, claims, most=5 * BATCH))
     claims = _upheld(community_id, claims, now)
     raised = take_raised(list(claims))
-    rule = _rule(community_id)
+    rule = rule_of(community_id)
     allowlists.hold()
     hits, radii = allowlists.hits(claims), populations.estimates(claims)
     author = publisher_id()
     folds = Folds(author)
     ceilings = sorted({feed.ceiling for feed in feeds})
-    standings_at = _load_standings(claims, ceilings)
-    hearing = _Hearing(community_id, claims, standings_at.values())
+    standings_at = load_standings(claims, ceilings)
+    hearing = Hearing(community_id, claims, standings_at.values())
     for ceiling in ceilings:
         standings = standings_at[ceiling]
         before = {subject_id: standing.row() for subject_id, standing in standings.items()}
@@ -138,17 +135,17 @@ def publish(
             folds=folds,
         )
         opinions = cases.opinions([standing.id for standing in standings.values() if standing.id])
-        listed = {view.standing.subject_id: _listed(view, hits) for view in views}
-        wanted, leading = _wanted(community_id, ceiling, views), _leading(community_id, views)
+        listed = {view.standing.subject_id: listed_in(view, hits) for view in views}
+        wanted, leading = wanted_at(community_id, ceiling, views), leading_among(community_id, views)
         verdicts = {
-            view.standing.subject_id: _decide(
+            view.standing.subject_id: decide(
                 view,
                 rule,
                 opinions,
                 listed[view.standing.subject_id],
                 wanted,
                 leading,
-                _wide(view, radii),
+                wide_of(view, radii),
             )
             for view in views
         }
@@ -198,23 +195,23 @@ def publish(
             # still stands, and says so.
             erased = [view for view in (*gone, *left) if not view.own or view.item is None]
             erased += [view for view in below if view.standing.subject_id not in said]
-            queue_referring(community_id=community_id, object_ids=_names(erased), but=claims)
-            _wake(community_id, added, claims)
+            queue_referring(community_id=community_id, object_ids=names_of(erased), but=claims)
+            wake(community_id, added, claims)
             arrived += added
-            _wait(community_id, missing)
+            wait(community_id, missing)
             if number == 0:
                 # The first feed is the full one, if there is one: it says what stands at this ceiling.
                 for view in released:
                     absent = dict.fromkeys(missing.get(view.standing.subject_id, ()))
-                    # Indicators first: what waits for one is not what brings context to it (_wanted).
-                    view.standing.missing = sorted(absent, key=lambda name: not _is_indicator(name))[:8]
+                    # Indicators first: what waits for one is not what brings context to it (asides).
+                    view.standing.missing = sorted(absent, key=lambda name: not is_indicator(name))[:8]
                 retracted |= {view.standing.subject_id: view for view in waiting}
         for view in views:
             subject_id = view.standing.subject_id
             gone_below = subject_id in restrained and subject_id not in said
             _settle(view, verdicts[subject_id], gone=subject_id in retracted or gone_below)
-        _save(standings, before)
-        _fetch(community_id, ceiling, released)
+        save(standings, before)
+        fetch_context(community_id, ceiling, released)
         # What referred to it under its earlier id has to follow, once it stands under the new one.
         renamed = [
             view
@@ -222,14 +219,14 @@ def publish(
             if view.standing.subject_id in before
             and before[view.standing.subject_id][3] != view.standing.published_id
         ]
-        queue_referring(community_id=community_id, object_ids=_names(renamed), but=claims)
+        queue_referring(community_id=community_id, object_ids=names_of(renamed), but=claims)
         # A revoked indicator on an allow-list is no longer what others refer to: they wait for it under its next id.
         queue_folds(
             community_id=community_id, subject_ids=[view.standing.subject_id for view in banned if view.own]
         )
         queue_referring(
             community_id=community_id,
-            object_ids=_names([view for view in banned if view.own]),
+            object_ids=names_of([view for view in banned if view.own]),
             but=(),
         )
         cases.follow(
@@ -276,10 +273,10 @@ def foresee(
     `without_detector`: one whose sightings and opinions are left out. `approving`: releases that an analyst would
     approve, `now`: what does not stand would be published as it is believed then.
     """
-    rule, author = _rule(community_id), publisher_id()
+    rule, author = rule_of(community_id), publisher_id()
     hits, radii, folds = allowlists.hits(claims), populations.estimates(claims), Folds(author)
-    standings_at = _load_standings(claims, ceilings)
-    hearing = _Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
+    standings_at = load_standings(claims, ceilings)
+    hearing = Hearing(community_id, claims, standings_at.values(), without_detector=without_detector)
     for ceiling in ceilings:
         standings = standings_at[ceiling]
         before = {subject_id: replace(standing) for subject_id, standing in standings.items()}
@@ -298,167 +295,10 @@ def foresee(
             heard=hearing.at(ceiling),
             folds=folds,
         ):
-            stood, listed = before.get(view.standing.subject_id), _listed(view, hits)
-            verdict = _decide(view, rule, opinions, listed, wide=_wide(view, radii))
+            stood, listed = before.get(view.standing.subject_id), listed_in(view, hits)
+            verdict = decide(view, rule, opinions, listed, wide=wide_of(view, radii))
             is_pending = stood is not None and stood.id in pending
             yield Foreseen(ceiling, stood, is_pending, view, verdict, behind(view, radii), listed)
-
-
-def _rule(community_id: UUID) -> policy.Rule:
-    found = sql.row(
-        "SELECT auto_release, min_confidence, min_sources FROM accounts_community WHERE id = %s",
-        (community_id,),
-    )
-    if found is None:
-        raise LookupError(f"community {community_id}")
-    return policy.Rule(*found)
-
-
-def _listed(view: View, hits: Mapping[int, Sequence[allowlists.Hit]]) -> policy.Listed | None:
-    """What of this audience's view is on an allow-list."""
-    found = hits.get(view.standing.subject_id)
-    if not found or view.item is None:
-        return None
-    hit = allowlists.said(json.loads(view.item.body), found)
-    return None if hit is None else policy.Listed(str(hit), hit.list_name)
-
-
-def behind(view: View, radii: Mapping[int, Sequence[Estimate]]) -> list[Estimate]:
-    """The people behind each value that this audience's view of an indicator names; of nothing else."""
-    found = radii.get(view.standing.subject_id, ())
-    if not found or view.item is None or view.confidence is None:
-        return []
-    # What is merged may watch what this audience does not see.
-    return populations.said(json.loads(view.item.body), found)
-
-
-def _wide(view: View, radii: Mapping[int, Sequence[Estimate]]) -> policy.Wide | None:
-    limit = settings.BLAST_RADIUS_LIMIT
-    if blast.total(radii.get(view.standing.subject_id, ())) <= limit:
-        return None
-    users = blast.total(behind(view, radii))
-    return policy.Wide(users, limit) if users > limit else None
-
-
-def _is_aside(view: View) -> bool:
-    """Whether only limited detectors say it, it stands nowhere yet, and nothing in it has it wait for an indicator.
-
-    What refers to the indicator of its finding waits for that anyway.
-    """
-    return (
-        view.confidence is None
-        and view.unaided is not None
-        and not view.unaided.sources
-        and not view.revoked
-        and not view.standing.stands
-        and not any(_is_indicator(target) for target in view.references)
-    )
-
-
-def _wanted(community_id: UUID, ceiling: int, views: Sequence[View]) -> set[int]:
-    """Of what only limited detectors say aside of their indicators, what something that leaves waits for.
-
-    So the context of a finding follows its indicator: first what points at that, then what those refer to.
-    """
-    asides = {
-        name: view.standing.subject_id
-        for view in views
-        if _is_aside(view)
-        for name in (view.standing.published_id, *view.aliases)
-    }
-    if not asides:
-        return set()
-    return {
-        asides[missing]
-        for (missing,) in sql.rows(
-            "SELECT DISTINCT w.missing FROM sharing_waiting w JOIN sharing_release r ON r.subject_id = w.subject_id"
-            f" WHERE w.community_id = %s AND w.missing = {sql.ONE_OF} AND r.ceiling = %s AND r.decision = 'release'"
-            " AND r.missing <> '{}' AND NOT EXISTS (SELECT 1 FROM unnest(r.missing) AS m WHERE m LIKE 'indicator--%%')",
-            (community_id, sql.joined(asides), ceiling),
-        )
-    }
-
-
-def _leading(community_id: UUID, views: Sequence[View]) -> set[int]:
-    """The observed data of limited detectors that no claim refers to: of findings without an indicator."""
-    observed = {
-        name: view.standing.subject_id
-        for view in views
-        if view.object_type == "observed-data" and _is_aside(view)
-        for name in view.aliases
-    }
-    if not observed:
-        return set()
-    referred = {
-        target
-        for (targets,) in sql.rows(
-            f'SELECT "references" FROM indicators_claim WHERE community_id = %s AND "references" && {sql.LIST}',
-            (community_id, sql.joined(observed)),
-        )
-        for target in targets
-    }
-    return set(observed.values()) - {observed[name] for name in referred & observed.keys()}
-
-
-def _fetch(community_id: UUID, ceiling: int, released: Iterable[View]) -> None:
-    """Have looked at again what may follow these now: what waits for context that was kept aside wants it."""
-    absent = {
-        name
-        for view in released
-        if not any(_is_indicator(missing) for missing in view.standing.missing)
-        for name in view.standing.missing
-    }
-    if absent:
-        kept = sql.rows(
-            "SELECT r.subject_id FROM sharing_release r JOIN indicators_subject s ON s.id = r.subject_id"
-            f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF} AND r.ceiling = %s"
-            " AND r.reason = 'awaits-indicator' ORDER BY r.subject_id",
-            (community_id, sql.joined(absent), ceiling),
-        )
-        queue_folds(community_id=community_id, subject_ids=[subject_id for (subject_id,) in kept])
-
-
-def _is_indicator(object_id: str) -> bool:
-    return object_id.startswith("indicator--")
-
-
-def _decide(
-    view: View,
-    rule: policy.Rule,
-    opinions: Mapping[int, cases.Opinion],
-    listed: policy.Listed | None,
-    wanted: Container[int] = (),
-    leading: Container[int] = (),
-    wide: policy.Wide | None = None,
-) -> policy.Verdict:
-    opinion = opinions.get(view.standing.id)
-    approved = opinion is not None and opinion.approved
-    # A rejection holds until somebody else says the same.
-    rejected = opinion is not None and not opinion.approved and view.sources <= opinion.sources
-    if view.confidence is not None:
-        return policy.decide_indicator(
-            rule=rule,
-            listed=listed,
-            confidence=view.confidence,
-            sources=view.sources,
-            revoked=view.revoked,
-            stands=view.standing.stands or view.erases is not None,
-            approved=approved,
-            rejected=rejected,
-            unaided=view.unaided,
-            wide=wide,
-        )
-    return policy.decide_context(
-        rule=rule,
-        listed=listed,
-        attribution=view.attribution,
-        revoked=view.revoked,
-        stands=view.standing.stands or view.erases is not None,
-        approved=approved,
-        rejected=rejected,
-        alone=_is_aside(view) and view.standing.subject_id not in wanted,
-        follows=view.standing.subject_id not in leading,
-    )
 
 
 def _append(
@@ -530,108 +370,6 @@ def _settle(view: View, verdict: policy.Verdict, *, gone: bool) -> None:
         standing.expires_at = None
 
 
-class _Hearing:
-    """What was seen and thought of the indicators of one triage, by who may hear it.
-
-    At a ceiling a remark is understood by the names that are known there: the ids of the visible claims, and those
-    under which the indicator was published there or below. What lies above it cannot give a remark a meaning.
-    """
-
-    def __init__(
-        self,
-        community_id: UUID,
-        claims: Mapping[int, Sequence[Claim]],
-        standings: Iterable[Mapping[int, Standing]],
-        *,
-        without_detector: int | None = None,
-    ) -> None:
-        self._names: dict[int, list[tuple[str, int]]] = {
-            subject_id: [(claim.object_id, claim.tlp) for claim in said]
-            for subject_id, said in claims.items()
-            if said and said[0].object_type == "indicator"
-        }
-        for found in standings:
-            for subject_id, standing in found.items():
-                if subject_id in self._names:
-                    self._names[subject_id].append((standing.published_id, standing.ceiling))
-        merged = [one for one in self._names if any(claim.home_id for claim in claims[one])]
-        for subject_id, published_id, ceiling in _published_before_merging(merged):
-            self._names[subject_id].append((published_id, ceiling))
-        self._remarks = load_remarks(
-            community_id,
-            {name for names in self._names.values() for name, _ in names},
-            without_detector=without_detector,
-        )
-
-    def at(self, ceiling: int) -> dict[int, list[Remark]]:
-        """The remarks on each subject that has any, at or below a ceiling."""
-        if not self._remarks:
-            return {}
-        heard = {}
-        for subject_id, names in self._names.items():
-            known = dict.fromkeys(name for name, tlp in names if tlp <= ceiling)
-            found = [
-                remark for name in known for remark in self._remarks.get(name, ()) if remark.tlp <= ceiling
-            ]
-            if found:
-                heard[subject_id] = found
-        return heard
-
-
-def _published_before_merging(subject_ids: Sequence[int]) -> list[sql.Row]:
-    """(subject, id, ceiling) of what was published of the subjects that were merged into these."""
-    if not subject_ids:
-        return []
-    return sql.rows(
-        "SELECT s.merged_into_id, r.published_id, r.ceiling FROM indicators_subject s"
-        " JOIN sharing_release r ON r.subject_id = s.id WHERE s.merged_into_id = ANY(%s)",
-        (list(subject_ids),),
-    )
-
-
-def _with_what_is_remarked_on(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
-    """Add the indicators that sightings and opinions among these are about: their confidence may follow."""
-    speaking = [claim for said in claims.values() for claim in said if claim.object_type in REMARKS]
-    if not speaking:
-        return claims
-    named = {target for claim in speaking for target in claim.references if target.startswith("indicator--")}
-    # What they said before was about these.
-    named |= {
-        target
-        for (target,) in sql.rows(
-            "DELETE FROM indicators_remark"
-            f" WHERE community_id = %s AND object_id = {sql.ONE_OF} AND NOT is_live RETURNING target",
-            (community_id, sql.joined({claim.object_id for claim in speaking})),
-        )
-    }
-    found = sql.rows(
-        "SELECT subject_id FROM indicators_claim"
-        f" WHERE community_id = %s AND object_id = {sql.ONE_OF}"
-        " UNION SELECT coalesce(s.merged_into_id, s.id) FROM sharing_release r"
-        " JOIN indicators_subject s ON s.id = r.subject_id"
-        f" WHERE s.community_id = %s AND r.published_id = {sql.ONE_OF}",
-        (community_id, sql.joined(named), community_id, sql.joined(named)),
-    )
-    fresh = sorted(subject_id for (subject_id,) in found if subject_id not in claims)
-    # One opinion may name thousands: a batch stays one.
-    queue_folds(community_id=community_id, subject_ids=fresh[BATCH:])
-    return claims | load_claims(fresh[:BATCH])
-
-
-def _with_those_that_wait(community_id: UUID, claims: dict[int, list[Claim]]) -> dict[int, list[Claim]]:
-    """Add the subjects that wait for these, and for those, so that what refers to each other is seen together."""
-    fresh = claims
-    while fresh and len(claims) < 5 * BATCH:
-        names = {claim.object_id for said in fresh.values() for claim in said}
-        waiting = sql.rows(
-            f"SELECT DISTINCT subject_id FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF}",
-            (community_id, sql.joined(names)),
-        )
-        fresh = load_claims(subject_id for (subject_id,) in waiting if subject_id not in claims)
-        claims = claims | fresh
-    return claims
-
-
 def _upheld(community_id: UUID, claims: dict[int, list[Claim]], now: datetime) -> dict[int, list[Claim]]:
     """The claims, after merges that would let one show below its level were mended."""
     merged = [subject_id for subject_id, said in claims.items() if any(claim.home_id for claim in said)]
@@ -644,125 +382,3 @@ def _without_service_objects(claims: Mapping[int, list[Claim]]) -> dict[int, lis
     """Without claims under an id of the service's own: intake sets them apart, but has not always done so."""
     taken = service_ids()
     return {one: said for one, said in claims.items() if not said or said[0].object_id not in taken}
-
-
-def _names(views: Sequence[View]) -> list[str]:
-    """All ids by which others may refer to these: the published ones, and their partners'."""
-    names = dict.fromkeys(name for view in views for name in (view.standing.published_id, *view.aliases))
-    crowded = [view.standing.subject_id for view in views if view.is_crowded]
-    if crowded:
-        named = sql.rows("SELECT object_id FROM indicators_claim WHERE subject_id = ANY(%s)", (crowded,))
-        names |= dict.fromkeys(name for (name,) in named)
-    return list(names)
-
-
-def _wake(community_id: UUID, added: Sequence[View], claims: Mapping[int, object]) -> None:
-    """Queue what waited for ids that stand now, but for what was looked at beside them."""
-    ids = [name for view in added for name in (view.standing.published_id, *view.aliases)]
-    crowded = [view.standing.subject_id for view in added if view.is_crowded]
-    if crowded:
-        ids += [
-            missing
-            for (missing,) in sql.rows(
-                "SELECT DISTINCT w.missing FROM sharing_waiting w"
-                " JOIN indicators_claim c ON c.community_id = w.community_id AND c.object_id = w.missing"
-                " WHERE w.community_id = %s AND c.subject_id = ANY(%s)",
-                (community_id, crowded),
-            )
-        ]
-    _wake_those_that_miss(community_id, ids, but=claims)
-
-
-def _wake_those_that_miss(community_id: UUID, ids: Sequence[str], *, but: Iterable[int]) -> None:
-    if not ids:
-        return
-    # What is looked at beside them keeps its place: it may still wait for the same id at another ceiling.
-    woken = sql.rows(
-        f"DELETE FROM sharing_waiting WHERE community_id = %s AND missing = {sql.ONE_OF}"
-        " AND NOT subject_id = ANY(%s) RETURNING subject_id",
-        (community_id, sql.joined(ids), list(but)),
-    )
-    queue_folds(
-        community_id=community_id, subject_ids=dict.fromkeys(subject_id for (subject_id,) in sorted(woken))
-    )
-
-
-def _wait(community_id: UUID, missing: Mapping[int, Sequence[str]]) -> None:
-    pairs = sorted({(target, subject_id) for subject_id, targets in missing.items() for target in targets})
-    if pairs:
-        sql.execute(
-            "INSERT INTO sharing_waiting (community_id, missing, subject_id)"
-            " SELECT %s, m, s FROM unnest(%s::text[], %s::int8[]) AS waiting(m, s) ON CONFLICT DO NOTHING",
-            (community_id, [target for target, _ in pairs], [subject_id for _, subject_id in pairs]),
-        )
-
-
-_COLUMNS = (
-    "id",
-    "subject_id",
-    "ceiling",
-    "published_id",
-    "decision",
-    "reason",
-    "sentence",
-    "digest",
-    "created",
-    "modified",
-    "revoked",
-    "sources",
-    "confidence",
-    "missing",
-    "ticked_at",
-    "due_at",
-    "expires_at",
-    "former_ids",
-)
-_TYPES = (
-    "int8",
-    "int8",
-    "int2",
-    "text",
-    "text",
-    "text",
-    "text",
-    "bytea",
-    "text",
-    "text",
-    "bool",
-    "int2",
-    "int2",
-    "text[]",
-    "timestamptz",
-    "timestamptz",
-    "timestamptz",
-    "text[]",
-)
-
-
-def _load_standings(subject_ids: Iterable[int], ceilings: Sequence[int]) -> dict[int, dict[int, Standing]]:
-    """What stands of subjects, by ceiling and subject."""
-    standings: dict[int, dict[int, Standing]] = {ceiling: {} for ceiling in ceilings}
-    for row in sql.rows(
-        f"SELECT {', '.join(_COLUMNS)} FROM sharing_release WHERE subject_id = ANY(%s) AND ceiling = ANY(%s)",
-        (list(subject_ids), list(ceilings)),
-    ):
-        standings[row[2]][row[1]] = Standing(*row)
-    return standings
-
-
-def _save(standings: Mapping[int, Standing], before: Mapping[int, tuple[object, ...]]) -> None:
-    fresh = [standing for standing in standings.values() if not standing.id]
-    for standing, standing_id in zip(fresh, sql.take_ids("sharing_release_id_seq", len(fresh)), strict=True):
-        standing.id = standing_id
-    sql.copy("sharing_release", _COLUMNS, _TYPES, (standing.row() for standing in fresh))
-    changed = [
-        standing.row()
-        for standing in standings.values()
-        if standing.subject_id in before and standing.row() != before[standing.subject_id]
-    ]
-    assignments = ", ".join(f"{name} = %s" for name in _COLUMNS[3:])
-    with sql.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE sharing_release SET {assignments} WHERE id = %s".encode(),
-            [(*row[3:], row[0]) for row in changed],
-        )

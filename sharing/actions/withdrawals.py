@@ -21,6 +21,7 @@ from accounts.actions.audit import record
 from accounts.actions.notices import tell, tell_with_operator
 from accounts.actor import Actor
 from accounts.models import Notice
+from indicators.stix.timestamps import micros_of
 from sharing.access import MAY
 from sharing.actions.publication import origin
 
@@ -175,7 +176,7 @@ def _readers(collection_id: UUID, entries: Sequence[_Entry], now: datetime) -> d
             max(entry.added for entry in entries),
         ),
     )
-    kept_from = int((now - timedelta(days=settings.PULL_RECORD_DAYS)).timestamp() * 1_000_000)
+    kept_from = micros_of(now - timedelta(days=settings.PULL_RECORD_DAYS))
     with_access: list[sql.Row] | None = None
     for entry in entries:
         found = readers[entry.index]

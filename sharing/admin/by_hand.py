@@ -1,15 +1,19 @@
-"""What people send by hand: a file or pasted text, its forms, and what becomes of them.
+"""What people send by hand: a file or pasted text, step by step, and what becomes of them.
 
 The desk's pages send on behalf of anybody, the portal's on behalf of the member's own organisation.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.actor import Actor
@@ -17,106 +21,109 @@ from indicators.actions import submissions, uploads
 from indicators.models import BodyFormat, Channel, Upload
 from indicators.sources import csv, formats, text
 from indicators.stix.json import Refused
-from indicators.stix.markings import TLP
 from sharing.actions import intake
-from sharing.models import Collection, Kind
+from sharing.admin.sending_forms import FileForm, TextForm, ValuesForm
+from sharing.models import Collection
+from sharing.progress import progress
 from sharing.tasks import nudge_ingest
 
 PREVIEWED = 200
-MAX_TEXT = 500_000
 #: Each is a field of the form that submits them.
 MAX_VALUES = 2_000
 
 
-class SenderField(forms.ModelChoiceField):  # type: ignore[type-arg] # it is no generic at run time
-    """On whose behalf, and in which community: the inbox that it goes to."""
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The names of the URLs of one set of pages: `upload`, `draft` and `receipt` take the id of what they show."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            Collection.objects.filter(kind=Kind.INBOX, owner__isnull=False)
-            .select_related("owner", "community")
-            .order_by("owner__name", "community__title"),
-            label="On behalf of",
-            empty_label=None,
-            help_text="Whose word it is. It goes to this organisation's inbox in this community.",
-        )
+    file: str
+    text: str
+    list: str
+    upload: str
+    draft: str
+    receipt: str
 
-    def label_from_instance(self, obj: Collection) -> str:
-        """The organisation and the community."""
-        return f"{obj.owner} in {obj.community}"
-
-
-class SendingForm(forms.Form):
-    """What is sent, from one of `senders`: every inbox, unless they are said."""
-
-    def __init__(self, *given: Any, senders: "QuerySet[Collection] | None" = None, **named: Any) -> None:
-        super().__init__(*given, **named)
-        if senders is not None:
-            self.fields["sender"].queryset = senders  # type: ignore[attr-defined]
+    @property
+    def context(self) -> dict[str, str]:
+        """As the templates call those that they link to."""
+        return {
+            "file_page": self.file,
+            "text_page": self.text,
+            "list_page": self.list,
+            "receipt_page": self.receipt,
+        }
 
 
-class FileForm(SendingForm):
-    """A file."""
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A request to a page for sending: who acts, on which pages, and what they choose the sender from.
 
-    file = forms.FileField(allow_empty_file=False)
-    format = forms.ChoiceField(required=False, help_text="Only needed where the name does not tell.")
-    sender = SenderField()
-    preview = forms.BooleanField(
-        required=False, initial=True, label="Show me first what it would become", help_text="Recommended."
-    )
+    `show` renders a template of `admin/indicators/upload/`: its name, the title, and the context as keywords.
+    """
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        taken = [(name, formats.FORMATS[name].title) for name in uploads.FORMATS]
-        self.fields["format"].choices = [("", "By the name of the file"), *taken]  # type: ignore[attr-defined]
-        megabytes = settings.MAX_UPLOAD_BYTES // (1024 * 1024)
-        self.fields["file"].help_text = (
-            f"Up to {megabytes} MB. " + "; ".join(title for _, title in taken) + "."
-        )
+    request: HttpRequest
+    by: Actor
+    pages: Pages
+    show: Callable[..., HttpResponse]
+    senders: "QuerySet[Collection] | None" = None
+    initial: dict[str, object] | None = None
 
-    def clean(self) -> dict[str, Any]:
-        """A format, said or told by the name."""
-        cleaned = super().clean() or {}
-        cleaned["is_said"] = bool(cleaned.get("format"))
-        if "file" in cleaned and not cleaned.get("format"):
-            cleaned["format"] = uploads.format_of(cleaned["file"].name)
-            if cleaned["format"] is None:
-                self.add_error("format", "The name of the file does not tell its format: choose one.")
-        return cleaned
+    def file(self) -> HttpResponse:
+        """Choose a file; then its preview, or its progress."""
+        form = _file_form(self.request, senders=self.senders, initial=self.initial)
+        received = _take_file(form, by=self.by, now=timezone.now()) if form.is_valid() else None
+        if received is None:
+            return self.show("send", "Send a file", form=form)
+        if form.cleaned_data["preview"]:
+            return redirect(self.pages.draft, received.id)
+        if received.repeated:
+            messages.info(self.request, "This file came before: this is what became of it.")
+        _nudge(received)
+        return redirect(self.pages.upload, received.id)
+
+    def draft(self, upload: Upload) -> HttpResponse:
+        """What the first rows or objects of a draft would become; then it is submitted or let go.
+
+        `uploads.NoDraft` where another tab was faster.
+        """
+        now = timezone.now()
+        if "submit" in self.request.POST:
+            _nudge(uploads.submit(upload_id=upload.id, by=self.by, now=now))
+            return redirect(self.pages.upload, upload.id)
+        if "discard" in self.request.POST:
+            uploads.discard(upload_id=upload.id, by=self.by, now=now)
+            messages.success(self.request, f"{upload} was let go; nothing of it was submitted.")
+            return redirect(self.pages.file)
+        foreseen = _foresee(upload) if upload.part_count else []
+        return self.show("preview", f"What {upload} would become", **_foreseen_context(upload, foreseen))
+
+    def progress(self, upload: Upload) -> HttpResponse:
+        """How far a file has come; the page looks again by itself until all is done."""
+        come = progress(upload.organization_id, upload.id)
+        noun = formats.FORMATS[upload.format].noun
+        return self.show("progress", str(upload), upload=upload, progress=come, noun=noun)
+
+    def text(self) -> HttpResponse:
+        """Text; then the values in it, to be ticked; then they are submitted as rows of CSV."""
+        if "submit" in self.request.POST:
+            values = ValuesForm(self.request.POST, senders=self.senders)
+            chosen = self.request.POST.getlist("chosen")[:MAX_VALUES]
+            received = _take_values(values, chosen, by=self.by, now=timezone.now())
+            if received is not None:
+                return redirect(self.pages.receipt, received.id)
+            found, ticked = _listed_again(self.request), set(chosen)
+        else:
+            form = TextForm(self.request.POST or None, senders=self.senders, initial=self.initial)
+            found = _found_in(form) if form.is_valid() else []
+            if not found:
+                return self.show("text", "Paste text", form=form)
+            values = ValuesForm(initial={"sender": form.cleaned_data["sender"]}, senders=self.senders)
+            ticked = _ticked_at_first(found)
+        title = f"{len(found)} value{'s' if len(found) != 1 else ''} found"
+        return self.show("values", title, **_values_context(self.request, values, found, ticked))
 
 
-class TextForm(SendingForm):
-    """What is pasted."""
-
-    sender = SenderField()
-    text = forms.CharField(
-        max_length=MAX_TEXT,
-        widget=forms.Textarea(attrs={"rows": 18, "cols": 110, "autofocus": True, "spellcheck": "false"}),
-        help_text=(
-            "Addresses, networks, domains, URLs, hashes and AS numbers are found in it, defanged or not: "
-            "hxxps://bad[.]test, 10[.]0[.]0[.]1. The text itself is not kept."
-        ),
-    )
-
-
-class ValuesForm(SendingForm):
-    """What is said of all the values that are ticked."""
-
-    sender = SenderField()
-    tlp = forms.ChoiceField(
-        required=False,
-        label="TLP",
-        choices=[
-            ("", "What the community takes without a marking"),
-            *((one.label, one.label.upper()) for one in TLP),
-        ],
-    )
-    confidence = forms.IntegerField(required=False, min_value=0, max_value=100, help_text="0 to 100.")
-    name = forms.CharField(required=False, max_length=300, help_text="A short title, of all of them.")
-    labels = forms.CharField(required=False, max_length=500, help_text="Separated by semicolons.")
-
-
-def file_form(request: HttpRequest, **named: Any) -> FileForm:
+def _file_form(request: HttpRequest, **named: Any) -> FileForm:
     """The form for a file, with what was found wrong while the file arrived."""
     form = FileForm(request.POST or None, request.FILES or None, **named)
     if getattr(request, "file_is_too_large", False):
@@ -128,7 +135,7 @@ def file_form(request: HttpRequest, **named: Any) -> FileForm:
     return form
 
 
-def take_file(form: FileForm, *, by: Actor, now: datetime) -> uploads.ReceivedUpload | None:
+def _take_file(form: FileForm, *, by: Actor, now: datetime) -> uploads.ReceivedUpload | None:
     """Take the file of a valid form, as a draft where it is to be looked at; None, and why at its field."""
     sender: Collection = form.cleaned_data["sender"]
     assert sender.owner_id is not None
@@ -157,7 +164,7 @@ def take_file(form: FileForm, *, by: Actor, now: datetime) -> uploads.ReceivedUp
     return None
 
 
-def foreseen_context(upload: Upload, foreseen: list[intake.Foreseen]) -> dict[str, Any]:
+def _foreseen_context(upload: Upload, foreseen: list[intake.Foreseen]) -> dict[str, Any]:
     """What the template of a preview shows."""
     refused = sum(not one.accepted for one in foreseen)
     return {
@@ -171,7 +178,7 @@ def foreseen_context(upload: Upload, foreseen: list[intake.Foreseen]) -> dict[st
     }
 
 
-def found_in(form: TextForm) -> list[text.Found]:
+def _found_in(form: TextForm) -> list[text.Found]:
     """The values in the text of a valid form; where there are none, it says so."""
     found = text.extract(form.cleaned_data["text"])
     if not found:
@@ -179,17 +186,12 @@ def found_in(form: TextForm) -> list[text.Found]:
     return found
 
 
-def ticked_at_first(found: list[text.Found]) -> set[str]:
+def _ticked_at_first(found: list[text.Found]) -> set[str]:
     """What is ticked before anybody looked: what is taken and not doubtful."""
     return {_chosen(one) for one in found if one.is_taken and not one.doubt}
 
 
-def count_of_values(found: list[text.Found]) -> str:
-    """The title of the page of values."""
-    return f"{len(found)} value{'s' if len(found) != 1 else ''} found"
-
-
-def values_context(
+def _values_context(
     request: HttpRequest, form: forms.Form, found: list[text.Found], ticked: set[str]
 ) -> dict[str, Any]:
     """What the template of the values shows."""
@@ -202,7 +204,7 @@ def values_context(
     }
 
 
-def take_values(
+def _take_values(
     form: ValuesForm, chosen: list[str], *, by: Actor, now: datetime
 ) -> submissions.Received | None:
     """Submit the ticked values as rows of CSV; None, and why in the form."""
@@ -232,13 +234,13 @@ def take_values(
     return received
 
 
-def listed_again(request: HttpRequest) -> list[text.Found]:
+def _listed_again(request: HttpRequest) -> list[text.Found]:
     """The values of a page that was sent and not taken."""
     listed = request.POST.getlist("listed")[:MAX_VALUES]
     return [one for each in listed for one in text.extract(each.partition(" ")[2])]
 
 
-def foresee(upload: Upload) -> list[intake.Foreseen]:
+def _foresee(upload: Upload) -> list[intake.Foreseen]:
     """What the first rows or objects of a draft would become."""
     beginning = uploads.beginning(upload_id=upload.id, count=PREVIEWED)
     return intake.foresee(submission=beginning, now=timezone.now(), most=PREVIEWED)
@@ -265,7 +267,7 @@ def _chosen(found: text.Found) -> str:
     return f"{found.kind} {found.value}"
 
 
-def nudge(received: uploads.ReceivedUpload) -> None:
+def _nudge(received: uploads.ReceivedUpload) -> None:
     """Ask for its first part to be ingested; the others follow by themselves."""
     for part in received.submissions[:1]:
         nudge_ingest(part.id)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin.base import ReadOnly, actor_of, may_analyse
+from accounts.admin.base import ActedOn, ReadOnly, ReasonField, ReasonForm, actor_of, may_analyse
 from accounts.models import Member, Role
 from indicators.actions import detectors as register
 from indicators.models import Claim, Detector, Finding
@@ -24,11 +24,9 @@ from sharing.actions import detectors
 class DetectorForm(forms.ModelForm):  # type: ignore[type-arg] # it is no generic at run time
     """How far a detector is trusted, and why."""
 
-    reason = forms.CharField(
+    reason = ReasonField(
+        "Why it changes; recorded in the audit trail, and told to its organisation with a new tier.",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2, "cols": 80}),
-        help_text="Why it changes; recorded in the audit trail, and told to its organisation with a new tier.",
-        max_length=2000,
     )
 
     class Meta:
@@ -43,20 +41,22 @@ class DetectorForm(forms.ModelForm):  # type: ignore[type-arg] # it is no generi
         return cleaned
 
 
-class WhyForm(forms.Form):
+class WhyForm(ReasonForm):
     """Why."""
 
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
-        help_text="Recorded in the audit trail, and told to its organisation.",
-        error_messages={"required": "Say why: its organisation will ask."},
-        max_length=2000,
+    reason = ReasonField(
+        "Recorded in the audit trail, and told to its organisation.",
+        missing="Say why: its organisation will ask.",
+        autofocus=True,
     )
 
 
 @admin.register(Detector)
-class DetectorAdmin(ReadOnly):
-    """Detectors: how good each is, how far it is trusted; limits put on and lifted, and all its findings withdrawn."""
+class DetectorAdmin(ActedOn):
+    """Detectors: how good each is, how far it is trusted; limits put on and lifted, and all its findings withdrawn.
+
+    The fields of the form are the admins'.
+    """
 
     list_display = ("title", "organization", "state", "precision", "findings", "rate", "last_finding_at")
     list_display_links = ("title",)
@@ -120,10 +120,6 @@ class DetectorAdmin(ReadOnly):
     def rate(self, detector: Detector) -> str:
         rate = detector.false_positive_rate
         return "not measured" if rate is None else f"{rate:.2%}"
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        # Analysts put limits on and lift them; the form's fields are the admins'.
-        return may_analyse(request)
 
     def save_model(self, request: HttpRequest, obj: Detector, form: DetectorForm, change: bool) -> None:
         """Through the action, so that the audit trail and what waits follow."""

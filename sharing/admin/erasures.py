@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import sql
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import actor_of, may_analyse
+from accounts.admin.base import ReasonField, ReasonForm, actor_of, may_analyse
 from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
 from indicators.models import Subject
@@ -36,17 +36,15 @@ class OrderForm(forms.Form):
     reference = forms.CharField(
         max_length=200, help_text="Court or authority, and the file number. It is kept, with the audit trail."
     )
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        max_length=2000,
-        help_text="For the second person and the audit trail. Quote nothing of what is erased: this stays.",
+    reason = ReasonField(
+        "For the second person and the audit trail. Quote nothing of what is erased: this stays."
     )
 
 
-class ReasonForm(forms.Form):
+class LiftForm(ReasonForm):
     """Why it may be sent again."""
 
-    reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), max_length=2000)
+    reason = ReasonField()
 
 
 @desk_page("erasures/", name="erasures", may=may_analyse)
@@ -145,7 +143,7 @@ def erasure_page(request: HttpRequest, erasure_id: int) -> HttpResponse:
         untold=Withdrawal.objects.filter(erasure=found, told_at=None).count(),
         lines=[(line, line.state(now)) for line in lines],
         shown=SHOWN,
-        form=ReasonForm() if found.state == ErasureState.DONE else None,
+        form=LiftForm() if found.state == ErasureState.DONE else None,
     )
     return TemplateResponse(request, "admin/sharing/erasure/erasure.html", context)
 
@@ -156,7 +154,7 @@ def lift(request: HttpRequest, erasure_id: int) -> HttpResponse:
     """Propose that what an order erased may be sent again."""
     member = analyst(request)
     back = HttpResponseRedirect(reverse("admin:erasure", args=[erasure_id]))
-    form = ReasonForm(request.POST)
+    form = LiftForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Nothing was proposed: say why.")
         return back

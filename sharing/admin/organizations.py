@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from accounts.actor import Actor
 from accounts.admin.administered import attempt
-from accounts.admin.base import ReadOnly, actor_of, may_administer, may_analyse
+from accounts.admin.base import ActedOn, ReasonField, actor_of, may_administer, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Grade, Member, Organization, Reliability, Sector
 from sharing.actions import ageing, organizations
@@ -23,11 +23,9 @@ from sharing.actions import ageing, organizations
 class GradeForm(forms.ModelForm):  # type: ignore[type-arg] # it is no generic at run time
     """A source's grade, and why it is given."""
 
-    reason = forms.CharField(
+    reason = ReasonField(
+        "Why it is given another grade; recorded in its history. What it said is weighed anew.",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2, "cols": 80}),
-        help_text="Why it is given another grade; recorded in its history. What it said is weighed anew.",
-        max_length=2000,
     )
 
     class Meta:
@@ -60,7 +58,7 @@ class GradeInline(admin.TabularInline):  # type: ignore[type-arg] # it is no gen
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ReadOnly):
+class OrganizationAdmin(ActedOn):
     """Organisations; as sources they are given a grade here, what they are is changed on a page of its own."""
 
     list_display = ("name", "slug", "sector", "reliability", "prompt_text")
@@ -81,9 +79,6 @@ class OrganizationAdmin(ReadOnly):
     readonly_fields = ("name", "slug", "sector", "platforms", "prompt_text", "created_at", "more")
     ordering = ("name",)
     inlines = (GradeInline,)
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return may_analyse(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return may_administer(request)

@@ -11,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import ReasonForm, may_analyse
+from accounts.admin.base import ReasonField, ReasonForm, may_analyse
 from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member, Organization, Tlp
@@ -45,11 +45,7 @@ class TlpForm(forms.Form):
     """Another TLP for a claim, and why."""
 
     tlp = forms.TypedChoiceField(label="Counts as", choices=Tlp.choices, coerce=int)
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        max_length=2000,
-        help_text="Its source reads this in a notice, and it is recorded in the audit trail.",
-    )
+    reason = ReasonField("Its source reads this in a notice, and it is recorded in the audit trail.")
 
 
 class DisclosureForm(forms.Form):
@@ -58,11 +54,7 @@ class DisclosureForm(forms.Form):
     organization = forms.ModelChoiceField(
         label="Tell this organisation", queryset=Organization.objects.none(), empty_label="Choose one"
     )
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        max_length=2000,
-        help_text="The submitter reads this in a notice, and it is recorded in the audit trail.",
-    )
+    reason = ReasonField("The submitter reads this in a notice, and it is recorded in the audit trail.")
 
 
 @desk_page("claims/<int:claim_id>/", name="claim", may=may_analyse)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.admin.base import ReadOnly, actor_of, may_analyse
+from accounts.admin.base import ActedOn, ReadOnly, actor_of, may_analyse
 from accounts.models import Organization
 from indicators.actions import submissions
 from indicators.models import Submission, SubmissionState
@@ -25,12 +25,8 @@ from sharing.views.rest import csv_of
 _SHOWN_LINES = 200
 
 
-class _Desk(ReadOnly):
+class _Desk(ActedOn):
     """Pages that are read, with buttons beside them."""
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        # Django offers actions only to those who may change something; the form has no field to change.
-        return may_analyse(request)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Nothing: what is shown is changed by buttons."""

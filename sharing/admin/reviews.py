@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.admin.base import ReadOnly, may_analyse
+from accounts.admin.base import ActedOn, ReasonField, ReasonForm, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts
@@ -33,14 +33,10 @@ VERBS = {"approve": "Approve", "reject": "Reject"}
 STATES = {"approve": ReviewState.APPROVED, "reject": ReviewState.REJECTED}
 
 
-class DecisionForm(forms.Form):
+class DecisionForm(ReasonForm):
     """Why."""
 
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Recorded in the audit trail; of a rejection it reaches the submitters' receipts.",
-        max_length=2000,
-    )
+    reason = ReasonField("Recorded in the audit trail; of a rejection it reaches the submitters' receipts.")
 
 
 class ViewForm(forms.Form):
@@ -52,11 +48,8 @@ class ViewForm(forms.Form):
 
 
 @admin.register(Review)
-class ReviewAdmin(ReadOnly):
+class ReviewAdmin(ActedOn):
     """The queue and the page of a case; both are pages of our own."""
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return may_analyse(request)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

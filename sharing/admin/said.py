@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -12,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import may_analyse, member_of
+from accounts.admin.base import ReasonField, ReasonForm, may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts, versions
@@ -27,14 +26,13 @@ from sharing.tasks import nudge_ingest
 from sharing.writing import Version
 
 
-class WhyForm(forms.Form):
+class WhyForm(ReasonForm):
     """Why."""
 
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
-        help_text="Kept with the version and in the audit trail; no partner sees it.",
-        error_messages={"required": "Say why: the next analyst will ask."},
-        max_length=2000,
+    reason = ReasonField(
+        "Kept with the version and in the audit trail; no partner sees it.",
+        missing="Say why: the next analyst will ask.",
+        autofocus=True,
     )
 
 

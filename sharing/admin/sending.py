@@ -2,45 +2,35 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
-from accounts.actor import Actor
 from accounts.admin.base import ReadOnly, actor_of, may_analyse
 from indicators.actions import uploads
 from indicators.models import Submission, SubmissionState, Upload
-from indicators.sources import formats, text
-from sharing.admin.by_hand import (
-    MAX_VALUES,
-    TextForm,
-    ValuesForm,
-    count_of_values,
-    file_form,
-    foresee,
-    foreseen_context,
-    found_in,
-    listed_again,
-    nudge,
-    take_file,
-    take_values,
-    ticked_at_first,
-    values_context,
-)
+from sharing.admin.by_hand import Pages, Sending
 from sharing.models import Collection, Kind
-from sharing.progress import progress
 from sharing.receipts import Line, receipt
 
 LINES_A_PAGE = 200
+
+_PAGES = Pages(
+    file="admin:indicators_upload_add",
+    text="admin:indicators_upload_text",
+    list="admin:indicators_upload_changelist",
+    upload="admin:indicators_upload_change",
+    draft="admin:indicators_upload_preview",
+    receipt="admin:indicators_submission_receipt",
+)
 
 
 @admin.register(Upload)
@@ -98,39 +88,18 @@ class UploadAdmin(ReadOnly):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Choose a file; then its preview, or its progress."""
-        by = actor_of(request)
-        form = file_form(request, initial=_own_inbox(request))
-        received = take_file(form, by=by, now=timezone.now()) if form.is_valid() else None
-        if received is not None:
-            if form.cleaned_data["preview"]:
-                return redirect("admin:indicators_upload_preview", received.id)
-            if received.repeated:
-                self.message_user(request, "This file came before: this is what became of it.", messages.INFO)
-            nudge(received)
-            return redirect("admin:indicators_upload_change", received.id)
-        return self._page(request, "send", "Send a file", form=form)
+        return self._sending(request, _own_inbox(request)).file()
 
     def preview_view(self, request: HttpRequest, upload_id: UUID) -> HttpResponse:
         """What the first rows or objects of a draft would become; then it is submitted or let go."""
-        by, now = actor_of(request), timezone.now()
+        sending = self._sending(request)
         upload = Upload.objects.select_related("organization", "community").filter(id=upload_id).first()
         if upload is None:
             raise Http404
         try:
-            if "submit" in request.POST:
-                nudge(uploads.submit(upload_id=upload_id, by=by, now=now))
-                return redirect("admin:indicators_upload_change", upload_id)
-            if "discard" in request.POST:
-                uploads.discard(upload_id=upload_id, by=by, now=now)
-                self.message_user(
-                    request, f"{upload} was let go; nothing of it was submitted.", messages.SUCCESS
-                )
-                return redirect("admin:indicators_upload_add")
-            foreseen = foresee(upload) if upload.part_count else []
+            return sending.draft(upload)
         except uploads.NoDraft:
             return redirect("admin:indicators_upload_change", upload_id)
-        title = f"What {upload} would become"
-        return self._page(request, "preview", title, **foreseen_context(upload, foreseen))
 
     def change_view(
         self,
@@ -140,45 +109,23 @@ class UploadAdmin(ReadOnly):
         extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """How far it has come; the page looks again by itself until all is done."""
-        actor_of(request)
+        sending = self._sending(request)
         upload = self.get_object(request, object_id)
         if upload is None:
             raise Http404
         if upload.is_draft:
             return redirect("admin:indicators_upload_preview", upload.id)
-        found = progress(upload.organization_id, upload.id)
-        noun = formats.FORMATS[upload.format].noun
-        return self._page(request, "progress", str(upload), upload=upload, progress=found, noun=noun)
+        return sending.progress(upload)
 
     # ------------------------------------------------------------------------------------------ pasted text
 
     def text_view(self, request: HttpRequest) -> HttpResponse:
         """Text; then the values in it, to be ticked; then they are submitted as rows of CSV."""
-        by = actor_of(request)
-        if "submit" in request.POST:
-            return self._submit_values(request, by)
-        form = TextForm(request.POST or None, initial=_own_inbox(request))
-        if not form.is_valid():
-            return self._page(request, "text", "Paste text", form=form)
-        found = found_in(form)
-        if not found:
-            return self._page(request, "text", "Paste text", form=form)
-        values = ValuesForm(initial={"sender": form.cleaned_data["sender"]})
-        return self._values(request, values, found, ticked_at_first(found))
+        return self._sending(request, _own_inbox(request)).text()
 
-    def _values(
-        self, request: HttpRequest, form: forms.Form, found: list[text.Found], ticked: set[str]
-    ) -> HttpResponse:
-        context = values_context(request, form, found, ticked)
-        return self._page(request, "values", count_of_values(found), **context)
-
-    def _submit_values(self, request: HttpRequest, by: Actor) -> HttpResponse:
-        form = ValuesForm(request.POST)
-        chosen = request.POST.getlist("chosen")[:MAX_VALUES]
-        received = take_values(form, chosen, by=by, now=timezone.now())
-        if received is not None:
-            return redirect("admin:indicators_submission_receipt", received.id)
-        return self._values(request, form, listed_again(request), set(chosen))
+    def _sending(self, request: HttpRequest, initial: dict[str, object] | None = None) -> Sending:
+        by, show = actor_of(request), partial(self._page, request)
+        return Sending(request, by, _PAGES, show, initial=initial)
 
     # ------------------------------------------------------------------------------------------ receipts
 
@@ -208,10 +155,7 @@ class UploadAdmin(ReadOnly):
                 **self.admin_site.each_context(request),
                 "title": title,
                 "opts": self.model._meta,
-                "file_page": "admin:indicators_upload_add",
-                "text_page": "admin:indicators_upload_text",
-                "list_page": "admin:indicators_upload_changelist",
-                "receipt_page": "admin:indicators_submission_receipt",
+                **_PAGES.context,
                 **context,
             },
         )

@@ -15,11 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import ReadOnly, actor_of, may_analyse
+from accounts.admin.base import ActedOn, ReadOnly, ReasonField, ReasonForm, actor_of
 from indicators.actions import journal
 from indicators.models import Merge, MergeKind, Subject
 from sharing import desk, graph, search, tasks
 from sharing.admin.search import ExportForm, listing
+
+_JOURNALLED = "Recorded in the merge journal and the audit trail; no partner sees it."
 
 
 class SplitForm(forms.Form):
@@ -28,22 +30,13 @@ class SplitForm(forms.Form):
     claims = forms.TypedMultipleChoiceField(
         coerce=int, error_messages={"required": "Tick the claims to split off."}
     )
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80}),
-        help_text="Recorded in the merge journal and the audit trail; no partner sees it.",
-        error_messages={"required": "Say why: the next analyst will ask."},
-        max_length=2000,
-    )
+    reason = ReasonField(_JOURNALLED, missing="Say why: the next analyst will ask.")
 
 
-class UndoForm(forms.Form):
+class UndoForm(ReasonForm):
     """Why not."""
 
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80, "autofocus": True}),
-        help_text="Recorded in the merge journal and the audit trail; no partner sees it.",
-        max_length=2000,
-    )
+    reason = ReasonField(_JOURNALLED, autofocus=True)
 
 
 @admin.register(Subject)
@@ -147,7 +140,7 @@ def _linked(entry: Merge, subject_id: int) -> SafeString:
 
 
 @admin.register(Merge)
-class MergeAdmin(ReadOnly):
+class MergeAdmin(ActedOn):
     """The merge journal, newest first: select entries, then undo them with one reason."""
 
     list_display = ("made_at", "kind", "what", "with_what", "likeness", "made_by", "reason", "state")
@@ -211,10 +204,6 @@ class MergeAdmin(ReadOnly):
                 request, f"{undone} undone; the feeds follow in a few seconds.", messages.SUCCESS
             )
         return None
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        # Django offers actions only to those who may change something; the form has no field to change.
-        return may_analyse(request)
 
     def _undo_one(self, request: HttpRequest, entry: Merge, reason: str) -> bool:
         try:

@@ -5,7 +5,7 @@ A new one is a function under a new name in `TILES`; the home page loads each by
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
@@ -14,6 +14,7 @@ from django.urls import reverse
 from accounts import sql
 from accounts.models import Member, Token
 from indicators.models import Detector, Source
+from indicators.stix.timestamps import micros_of, moment_of
 from sharing import desk, feeds, vouched, witness_policy
 from sharing.actions.reminders import reminders
 from sharing.admin.sources import OVERDUE, state_of
@@ -434,7 +435,7 @@ def signing(member: Member, now: datetime) -> Tile:
         " ORDER BY size DESC LIMIT 1) AS p ON TRUE LEFT JOIN sharing_logrefusal r ON r.collection_id = k.id"
         " WHERE r.collection_id IS NULL AND p.size IS DISTINCT FROM k.next_index AND k.next_index > 0"
         " AND k.last_added < %s ORDER BY k.last_added LIMIT %s",
-        (int((now - UNSIGNED_AFTER).timestamp() * 1_000_000), MOST_COUNTED),
+        (micros_of(now - UNSIGNED_AFTER), MOST_COUNTED),
     )
     rows = [
         [
@@ -448,7 +449,7 @@ def signing(member: Member, now: datetime) -> Tile:
         [
             Cell(f"{community}, {alias}"),
             Cell("It grew and was not signed since; is the signer running?"),
-            Cell(_when(datetime.fromtimestamp(added / 1_000_000, UTC)), tone="sw-warn"),
+            Cell(_when(moment_of(added)), tone="sw-warn"),
         ]
         for community, alias, added in late[: SHOWN - len(rows)]
     ]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from django.utils.cache import get_conditional_response
 from accounts import faults
 from accounts.actions.quotas import Levels, OverQuota
 from accounts.queries import Caller, caller
-from indicators.actions import pressure
+from indicators.actions import pressure, submissions
 from indicators.stix.json import Refused
 from sharing import queries
 from sharing.queries import Readable
@@ -234,11 +235,25 @@ def let_in(known: Caller, *, size: int) -> None:
     except pressure.HighWater as refusal:
         raise errors.Unavailable(str(refusal), retry_after=refusal.retry_after) from refusal
     except OverQuota as refusal:
-        raise over_quota(refusal) from refusal
+        raise _over_quota(refusal) from refusal
 
 
-def over_quota(refusal: OverQuota) -> errors.TooManyRequests:
-    """What a used up quota is in TAXII."""
+@contextmanager
+def receiving() -> Iterator[None]:
+    """Where a body is received: what is refused there, for its form, its quota or its idempotency key, in TAXII."""
+    try:
+        yield
+    except Refused as refusal:
+        raise unprocessable(refusal) from refusal
+    except OverQuota as refusal:
+        raise _over_quota(refusal) from refusal
+    except submissions.BadKey as refusal:
+        raise errors.BadRequest(str(refusal), error_code="idempotency-key") from refusal
+    except submissions.KeyReused as refusal:
+        raise errors.Conflict(str(refusal), error_code="idempotency-key-reused") from refusal
+
+
+def _over_quota(refusal: OverQuota) -> errors.TooManyRequests:
     level = refusal.level
     return errors.TooManyRequests(
         str(refusal),

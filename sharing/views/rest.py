@@ -20,19 +20,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.actions.quotas import OverQuota
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
 from indicators.models import Channel, SubmissionState
 from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
-from indicators.stix import json
 from sharing import queries, receipts
 from sharing.actions.keys import NoSigningKey, SignerRefused, current_signer
 from sharing.tasks import nudge_ingest
 from sharing.taxii.errors import TaxiiError, Unauthorized
 from sharing.views import paging
-from sharing.views.protocol import authenticate, over_quota, quota_headers, submitted
+from sharing.views.protocol import authenticate, quota_headers, receiving, submitted
 
 log = structlog.get_logger(__name__)
 
@@ -197,26 +195,19 @@ class SubmissionsView(APIView):
         community = _community(known, request.query_params.get("community"))
         body_format = _format(request)
         try:
-            received = submissions.receive(
-                community_id=community.id,
-                organization_id=known.organization_id,
-                token_id=known.token_id,
-                channel=Channel.REST,
-                collection_id=queries.inbox(known.organization_id, community.id),
-                body=submitted(request._request, known, is_closed=FORMATS[body_format].is_closed),
-                by=known.actor,
-                now=timezone.now(),
-                body_format=body_format,
-                idempotency_key=request.headers.get("Idempotency-Key"),
-            )
-        except json.Refused as refusal:
-            return _refused(refusal.code, refusal.sentence, 422)
-        except submissions.BadKey as refusal:
-            return _refused("idempotency-key", str(refusal), 400)
-        except submissions.KeyReused as refusal:
-            return _refused("idempotency-key-reused", str(refusal), 409)
-        except OverQuota as refusal:
-            return _failed(over_quota(refusal))
+            with receiving():
+                received = submissions.receive(
+                    community_id=community.id,
+                    organization_id=known.organization_id,
+                    token_id=known.token_id,
+                    channel=Channel.REST,
+                    collection_id=queries.inbox(known.organization_id, community.id),
+                    body=submitted(request._request, known, is_closed=FORMATS[body_format].is_closed),
+                    by=known.actor,
+                    now=timezone.now(),
+                    body_format=body_format,
+                    idempotency_key=request.headers.get("Idempotency-Key"),
+                )
         except TaxiiError as error:
             return _failed(error)
         nudge_ingest(received.id)

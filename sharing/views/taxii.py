@@ -8,7 +8,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.actions.quotas import OverQuota
 from accounts.models import Scope
 from accounts.queries import Caller
 from indicators.actions import submissions
@@ -27,12 +26,11 @@ from sharing.tlog import page as log_page
 from sharing.views.protocol import (
     Answer,
     demand,
-    over_quota,
     quota_headers,
+    receiving,
     resource,
     submitted,
     unknown,
-    unprocessable,
 )
 
 
@@ -169,7 +167,7 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
     media_types.check_content_type(request.headers.get("Content-Type"))
     body = submitted(request, known, is_closed=True)
     now = timezone.now()
-    try:
+    with receiving():
         received = submissions.receive(
             community_id=found.community_id,
             organization_id=known.organization_id,
@@ -181,14 +179,6 @@ def _post_objects(request: HttpRequest, known: Caller, seen: Readable | None, co
             now=now,
             idempotency_key=request.headers.get("Idempotency-Key"),
         )
-    except json.Refused as refusal:
-        raise unprocessable(refusal) from refusal
-    except OverQuota as refusal:
-        raise over_quota(refusal) from refusal
-    except submissions.BadKey as refusal:
-        raise errors.BadRequest(str(refusal), error_code="idempotency-key") from refusal
-    except submissions.KeyReused as refusal:
-        raise errors.Conflict(str(refusal), error_code="idempotency-key-reused") from refusal
     if received.repeated:
         return replace(_status(request, known, community, str(received.id)), status=202)
     nudge_ingest(received.id)
@@ -210,11 +200,15 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
         failed = _pending_details(
             found.body, found.format, received_at=found.received_at, message=_QUARANTINED
         )
-        return Answer(resources.status(id=found.id, requested_at=_micros(found.received_at), failures=failed))
+        return Answer(
+            resources.status(
+                id=found.id, requested_at=timestamps.micros_of(found.received_at), failures=failed
+            )
+        )
     if found.state != SubmissionState.INGESTED:
         return Answer(_pending(found.id, found.body, found.format, received_at=found.received_at))
     successes, failures = [], []
-    received_at = timestamps.from_micros(_micros(found.received_at))
+    received_at = timestamps.from_datetime(found.received_at)
     for line in queries.receipt_lines(found.id):
         version = line.version or received_at
         if line.outcome == "rejected":
@@ -225,7 +219,10 @@ def _status(request: HttpRequest, known: Caller, community: str, status: str) ->
             successes.append(resources.StatusDetail(line.object_id, version, line.sentence))
     return Answer(
         resources.status(
-            id=found.id, requested_at=_micros(found.received_at), successes=successes, failures=failures
+            id=found.id,
+            requested_at=timestamps.micros_of(found.received_at),
+            successes=successes,
+            failures=failures,
         )
     )
 
@@ -236,7 +233,9 @@ _QUARANTINED = "quarantined: It could not be ingested; the operator looks into i
 def _pending(submission_id: UUID, body: bytes, body_format: str, *, received_at: datetime) -> bytes:
     """The status of what was not looked into yet: every object is pending, under the id that it says it has."""
     pendings = _pending_details(body, body_format, received_at=received_at)
-    return resources.status(id=submission_id, requested_at=_micros(received_at), pendings=pendings)
+    return resources.status(
+        id=submission_id, requested_at=timestamps.micros_of(received_at), pendings=pendings
+    )
 
 
 def _pending_details(
@@ -246,7 +245,7 @@ def _pending_details(
     noun = formats.FORMATS[body_format].noun
     for ordinal, raw in enumerate(formats.split(body, body_format, max_bytes=len(body))):
         object_id, modified, created = json.head(raw)
-        version = modified or created or timestamps.from_micros(_micros(received_at))
+        version = modified or created or timestamps.from_datetime(received_at)
         details.append(resources.StatusDetail(object_id or f"{noun}/{ordinal}", version, message))
     return details
 
@@ -401,10 +400,6 @@ def _url(request: HttpRequest, path: str) -> str:
 
 def _key() -> bytes:
     return settings.SECRET_KEY.encode()
-
-
-def _micros(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
 
 
 def _as_uuid(text: str) -> UUID | None:

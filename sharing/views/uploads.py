@@ -15,20 +15,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.actions.quotas import OverQuota
 from accounts.admission import AROUND_BYTES, Stored
 from accounts.queries import Caller
-from indicators.actions import submissions, uploads
+from indicators.actions import uploads
 from indicators.models import Channel
 from indicators.sources.formats import BY_MEDIA_TYPE, FORMATS
-from indicators.stix import json
 from sharing import queries
 from sharing.progress import PartProgress, Progress, progress
 from sharing.tasks import nudge_ingest
 from sharing.taxii import errors
 from sharing.taxii.errors import TaxiiError
-from sharing.views.protocol import let_in, over_quota, quota_headers, stream_of
-from sharing.views.rest import AlwaysJson, MaySubmit, Raw, TokenCredentials, _community, _failed, _refused
+from sharing.views.protocol import let_in, quota_headers, receiving, stream_of
+from sharing.views.rest import AlwaysJson, MaySubmit, Raw, TokenCredentials, _community, _failed
 
 
 class PartSerializer(serializers.Serializer[PartProgress]):
@@ -94,28 +92,21 @@ class UploadsView(APIView):
         try:
             # Its bytes and objects are charged when they are counted.
             let_in(known, size=0)
-            name, chunks = _file(request)
-            received = uploads.receive(
-                chunks=chunks,
-                community_id=community.id,
-                organization_id=known.organization_id,
-                token_id=known.token_id,
-                channel=Channel.REST,
-                collection_id=queries.inbox(known.organization_id, community.id),
-                body_format=_format(request, name),
-                by=known.actor,
-                now=timezone.now(),
-                name=name,
-                idempotency_key=key,
-            )
-        except json.Refused as refusal:
-            return _refused(refusal.code, refusal.sentence, 422)
-        except submissions.KeyReused as refusal:
-            return _refused("idempotency-key-reused", str(refusal), 409)
-        except submissions.BadKey as refusal:
-            return _refused("idempotency-key", str(refusal), 400)
-        except OverQuota as refusal:
-            return _failed(over_quota(refusal))
+            with receiving():
+                name, chunks = _file(request)
+                received = uploads.receive(
+                    chunks=chunks,
+                    community_id=community.id,
+                    organization_id=known.organization_id,
+                    token_id=known.token_id,
+                    channel=Channel.REST,
+                    collection_id=queries.inbox(known.organization_id, community.id),
+                    body_format=_format(request, name),
+                    by=known.actor,
+                    now=timezone.now(),
+                    name=name,
+                    idempotency_key=key,
+                )
         except TaxiiError as error:
             return _failed(error)
         except uploads.NoRoom as refusal:

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.stix.json import Refused
-from indicators.stix.timestamps import from_datetime_ms, from_micros, to_datetime, to_micros, to_sortable
+from indicators.stix.timestamps import (
+    from_datetime_ms,
+    from_micros,
+    micros_of,
+    moment_of,
+    to_datetime,
+    to_micros,
+    to_sortable,
+)
 
 moments = st.datetimes(timezones=st.just(UTC))
 
@@ -68,6 +76,12 @@ def test_microseconds_go_there_and_back(moment: datetime) -> None:
     assert to_datetime(text) == moment
     assert to_micros(text) == _micros(moment)
     assert len(text) == len("2026-01-01T00:00:00.000000Z")
+
+
+@given(moments)
+def test_a_moment_is_its_microseconds_to_the_last_one(moment: datetime) -> None:
+    assert micros_of(moment) == _micros(moment)
+    assert moment_of(micros_of(moment)) == moment
 
 
 @given(moments)

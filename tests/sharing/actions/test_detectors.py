@@ -29,7 +29,7 @@ from indicators.models import (
 from indicators.sources import ocsf
 from indicators.stix.markings import TLP, marking_id
 from sharing import receipts
-from sharing.actions import audiences, detectors, intake, moderation
+from sharing.actions import claims, detectors, intake, moderation
 from sharing.models import Collection, Entry, Kind, Release, Review, ReviewState
 from tests.conformance import stix
 from tests.conformance.stix import Object
@@ -773,7 +773,7 @@ def merged(lab: Lab, tlp: int = GREEN) -> Object:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sharing.actions.audiences.MOST_CLAIMS", 3)
+    monkeypatch.setattr("sharing.actions.claims.MOST_CLAIMS", 3)
     return 3
 
 
@@ -788,7 +788,7 @@ def test_of_many_findings_of_the_same_the_newest_weigh_and_the_first(lab: Lab, f
     subject = Claim.objects.filter(object_id__startswith="indicator--").values_list("subject_id", flat=True)[
         0
     ]
-    ids = [claim.object_id for claim in audiences.load_claims([subject])[subject]]
+    ids = [claim.object_id for claim in claims.load_claims([subject])[subject]]
 
     newest = Claim.objects.filter(subject_id=subject).order_by("received_at", "id").reverse()[:few]
     oldest = Claim.objects.filter(subject_id=subject).order_by("id")[:1]

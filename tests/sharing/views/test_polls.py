@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import secrets
 from accounts.models import Organization, Scope, Token
-from indicators.stix.timestamps import from_micros
+from indicators.stix.timestamps import from_micros, moment_of
 from sharing import feeds
 from sharing.actions import polls
 from sharing.models import Collection, Entry, Kind, Poll
@@ -94,8 +94,8 @@ def test_the_oldest_entry_that_waits_says_for_how_long(shop: Shop, feed: Collect
 
     (reader,) = feeds.readers_of(shop.lab_a.id, [feed.id], now=timezone.now())
 
-    assert (reader.behind, reader.waits_since) == (3, feeds.from_micros(waiting.added))
-    assert reader.lag(feeds.from_micros(waiting.added) + timedelta(hours=2)) == timedelta(hours=2)
+    assert (reader.behind, reader.waits_since) == (3, moment_of(waiting.added))
+    assert reader.lag(moment_of(waiting.added) + timedelta(hours=2)) == timedelta(hours=2)
 
 
 def test_who_comes_to_the_head_is_noted_at_once_and_who_is_on_the_way_seldom(
