@@ -3,11 +3,20 @@
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key as blocking_key
 
 from tests import seeds
 from tests.world import World
+
+# A busy machine fails no property; and an action that is tried many times in one transaction is meant to be.
+settings.register_profile(
+    "stillwatch",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("stillwatch")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.actions.refusal import ReasonMissing
@@ -396,8 +396,6 @@ def grouping(
 @given(st.lists(SAID, max_size=6, unique_by=lambda one: (one[0], one[3])), st.sampled_from([GREEN, AMBER]))
 @settings(
     max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
 def test_what_is_said_above_a_ceiling_changes_no_grouping_below_it(

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Organization
@@ -111,7 +111,7 @@ def test_an_observable_follows_what_was_said_last(trust: Trust) -> None:
 
 
 @given(order=st.permutations(VERSIONS), cuts=st.sets(st.integers(1, 4)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_the_newest_version_counts_under_any_order_of_arrival(
     trust: Trust, order: list[str], cuts: set[int]
 ) -> None:

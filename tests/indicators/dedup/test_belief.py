@@ -145,7 +145,7 @@ _opinions = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_evidence, max_size=7), st.lists(_opinions, max_size=5), st.randoms())
 def test_confidence_does_not_depend_on_order_and_stays_in_range(
     evidence: list[Evidence], opinions: list[Opinion], random: object

@@ -283,7 +283,7 @@ def _claims(draw: st.DrawFn) -> Claim:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(_claims(), min_size=1, max_size=4), st.randoms())
 def test_the_view_does_not_depend_on_the_order_of_claims(claims: list[Claim], random: Any) -> None:
     view = seen(*claims)
@@ -300,7 +300,7 @@ def test_claims_that_tie_in_all_but_their_evidence_are_folded_in_one_order() -> 
     assert seen(silent, speaking) == seen(speaking, silent)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(_claims(), min_size=1, max_size=3))
 def test_every_view_is_a_fixed_point_of_stix2(claims: list[Claim]) -> None:
     value = seen(*claims).value

@@ -120,7 +120,7 @@ def test_what_differs_in_meaning_stays_apart(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(patterns, st.integers())
 def test_canonical_form_depends_on_neither_order_nor_spelling_and_is_a_fixed_point(
     tree: Tree, seed: int
@@ -136,7 +136,7 @@ def test_canonical_form_depends_on_neither_order_nor_spelling_and_is_a_fixed_poi
     assert canonical(one) == one
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(patterns)
 def test_the_oasis_validator_accepts_every_canonical_form(tree: Tree) -> None:
     try:
@@ -149,7 +149,7 @@ def test_the_oasis_validator_accepts_every_canonical_form(tree: Tree) -> None:
 _defanged = st.text("abcXx.[]@:/?#%41fhtpsü-0 \\", max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from([normal.url, normal.domain, normal.email, normal.ipv4, normal.ipv6, normal.address]),
     st.sampled_from(["", "http://", "hxxp[:]//", "x@", "1.2.3", "::", "http://[::"]),
@@ -266,7 +266,7 @@ def steps(text: str) -> int:
     return taken
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text("[]()'\\=<> ANDORIabht:.,*0519-+/\n", max_size=60))
 def test_any_text_is_parsed_or_refused_with_a_pattern_error(text: str) -> None:
     try:

@@ -286,7 +286,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(CELLS, max_size=8), max_size=6),
     st.permutations(list(csv.COLUMNS)),
@@ -303,7 +303,7 @@ def test_whatever_a_file_holds_each_row_is_taken_or_refused_clearly(
         taken_or_refused(one)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_whatever_bytes_come_they_are_rows_or_a_refusal(body: bytes) -> None:
     taken_or_refused(b"value\n" + body)

@@ -464,7 +464,7 @@ EVENT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(EVENT)
 def test_whatever_an_event_holds_each_attribute_is_taken_or_refused_clearly(body: Mapping[str, Any]) -> None:
     lab = sender()

@@ -918,20 +918,20 @@ def assert_refused_or_valid_stix(raw: bytes) -> None:
             assert each["sighting_of_ref"] == ocsf.indicator_id(LAB_A, finding.uid)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_whatever_a_finding_says_it_is_refused_or_becomes_valid_stix(raw: bytes) -> None:
     assert_refused_or_valid_stix(raw)
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_whatever_many_findings_say_they_are_refused_or_become_valid_stix(raw: bytes) -> None:
     assert_refused_or_valid_stix(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_bytes_come_they_are_refused_in_words_or_read(data: st.DataObject) -> None:
     raw = bytearray(FINDINGS[data.draw(st.integers(0, 5))].read_bytes())

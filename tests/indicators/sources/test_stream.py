@@ -9,7 +9,7 @@ from itertools import count, pairwise
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.sources import csv as csv_source
@@ -55,7 +55,6 @@ def envelopes(draw: st.DrawFn) -> bytes:
     return plain_json.dumps(dict(members), indent=indent, ensure_ascii=draw(st.booleans())).encode()
 
 
-@settings(deadline=None)
 @given(body=envelopes(), block=st.integers(1, 40), cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_the_elements_of_all_parts_are_those_of_the_whole_in_order_and_byte_for_byte(
     body: bytes, block: int, cuts: list[int]
@@ -72,7 +71,6 @@ def test_the_elements_of_all_parts_are_those_of_the_whole_in_order_and_byte_for_
     ]
 
 
-@settings(deadline=None)
 @given(
     body=envelopes(),
     at=st.integers(0, 400),
@@ -146,7 +144,6 @@ def test_an_element_that_only_strict_json_refuses_is_left_to_ingest() -> None:
     assert elements(parts("stix", body)) == json.split(body)
 
 
-@settings(deadline=None)
 @given(lines=st.lists(st.binary(max_size=12).filter(lambda one: b"\n" not in one)), block=st.integers(1, 20))
 def test_the_lines_of_ndjson_are_those_of_the_whole(lines: list[bytes], block: int) -> None:
     body = b"\n".join(line.decode("latin-1").encode() for line in lines)
@@ -156,7 +153,6 @@ def test_the_lines_of_ndjson_are_those_of_the_whole(lines: list[bytes], block: i
     assert [raw for part in found for raw in json.split_lines(part.body)] == json.split_lines(body)
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(st.text('ab",\n \u00e9', max_size=5), min_size=2, max_size=2)),
     block=st.integers(1, 20),
@@ -195,7 +191,6 @@ def test_a_quote_that_never_closes_refuses_the_file() -> None:
     assert (refusal.value.code, refusal.value.place) == ("csv-quoting", "line 3")
 
 
-@settings(deadline=None)
 @given(
     body=st.lists(st.sampled_from(['"', ",", "\n", "\r", "\r\n", "ab", '""', ' "', '"\n'])).map("".join),
     block=st.integers(1, 20),

@@ -179,7 +179,7 @@ def test_the_time_grows_as_the_text_does(unit: str) -> None:
     assert len(extract("http://a" + unit * (100_000 // len(unit)))) < 40
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.one_of(

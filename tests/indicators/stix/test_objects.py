@@ -88,7 +88,7 @@ def test_malformed_bytes_are_refused_and_nothing_worse(raw: bytes) -> None:
         read(raw)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(RAWS), values, st.data())
 def test_a_damaged_object_is_read_or_refused_and_nothing_worse(
     raw: bytes, wrong: Any, data: st.DataObject

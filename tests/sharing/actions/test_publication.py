@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indicators.stix.objects import read
@@ -19,9 +19,7 @@ from sharing.tlog import statements
 from tests.conformance import stix
 from tests.sharing.actions.conftest import NOW, Shop
 
-SAME_FIXTURE = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SAME_FIXTURE = settings(max_examples=40)
 VERSIONS = [
     f"2024-05-{day:02}T08:00:00.{fraction}Z" for day in (1, 2, 3) for fraction in ("000", "000000001", "500")
 ]

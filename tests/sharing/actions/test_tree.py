@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharing.actions import publication
@@ -102,7 +102,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(STEPS)
 def test_after_any_series_of_appends_withdrawals_and_crashes_the_tree_is_that_of_the_entries(
     shop: Shop, steps: list[tuple[str, int]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sharing.release.closure import close
@@ -23,7 +23,6 @@ def reachable(references: dict[str, list[str]], start: str) -> set[str]:
     return found
 
 
-@settings(deadline=None)
 @given(references=GRAPHS, standing=st.sets(st.sampled_from(NAMES)))
 def test_what_can_stand_is_published_and_nothing_else(
     references: dict[str, list[str]], standing: set[str]
@@ -41,7 +40,6 @@ def test_what_can_stand_is_published_and_nothing_else(
     assert len(closed.ordered) == len(set(closed.ordered))
 
 
-@settings(deadline=None)
 @given(references=GRAPHS, standing=st.sets(st.sampled_from(NAMES)))
 def test_nothing_refers_forward_except_within_a_circle(
     references: dict[str, list[str]], standing: set[str]
@@ -55,7 +53,6 @@ def test_nothing_refers_forward_except_within_a_circle(
                 assert name in reachable(references, target)
 
 
-@settings(deadline=None)
 @given(references=GRAPHS, standing=st.sets(st.sampled_from(NAMES)))
 def test_what_waits_says_for_what(references: dict[str, list[str]], standing: set[str]) -> None:
     closed = close(references, lambda asked: set(asked) & standing)
@@ -66,7 +63,6 @@ def test_what_waits_says_for_what(references: dict[str, list[str]], standing: se
         assert all(target in closed.missing or target not in {*references, *standing} for target in targets)
 
 
-@settings(deadline=None)
 @given(references=GRAPHS)
 def test_what_stands_is_asked_for_once(references: dict[str, list[str]]) -> None:
     asked: list[set[str]] = []
