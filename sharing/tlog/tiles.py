@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import pack
 from typing import Literal, NamedTuple
 
-from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, node_hash
+from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, parents
 
 WIDTH = 256
 """Nodes of a full tile."""
@@ -139,7 +139,7 @@ def reader(tiles: Mapping[Coordinate, bytes]) -> Read:
 def root_of_perfect(hashes: Sequence[bytes]) -> bytes:
     """The hash over 2^k neighbouring nodes."""
     while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        hashes = parents(hashes)
     return hashes[0]
 
 
