@@ -502,7 +502,7 @@ def _rows(
             item.object_id,
             item.object_type,
             item.spec_version,
-            item.version if item.version_key else timestamps.from_micros(added),
+            item.version if item.version_key else f"{version[:26]}Z",
             version,
             item.tlp,
             item.organization_id,
