@@ -23,10 +23,13 @@ SIGNING = {"import_stix", "load_allowlist", "load_demo", "rotate_keys"}
 
 
 def main() -> None:
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if command == "signer":
+        # Whatever is asked for: it must not need to know what the service knows.
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.signer_settings"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     # makemigrations works without a database too, and says so at length.
     warnings.filterwarnings("ignore", message="Got an error checking a consistent migration history")
-    command = sys.argv[1] if len(sys.argv) > 1 else "help"
     if command not in WITHOUT_SERVICES and not {"-h", "--help"} & set(sys.argv):
         from django.conf import settings
 

@@ -1,4 +1,4 @@
-"""The one settings file.
+"""The settings of everything but the signer, which has its own (`config.signer_settings`).
 
 Two modes, chosen by STILLWATCH_MODE:
 
@@ -10,9 +10,6 @@ docs/operations.md describes each variable.
 """
 
 import hashlib
-import os
-import secrets
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,56 +21,30 @@ from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
-from config.log import logging_for
+from config.signer_settings import (  # noqa: F401 - settings
+    LOG_LEVEL,
+    LOGGING,
+    LOGGING_CONFIG,
+    MODE,
+    READ_SIGNING_PASSPHRASE,
+    SIGNER_CLIENT_UIDS,
+    SIGNER_SOCKET,
+    SIGNING_KEYS_DIR,
+    STILLWATCH_HOME,
+    generated,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-MODE = env.choice("STILLWATCH_MODE", ("local", "production"), "local")
-STILLWATCH_HOME = env.path("STILLWATCH_HOME", BASE_DIR / "var")
-
-
-def _generated(file: str) -> str:
-    """A secret that this home keeps: read, or made on first use, readable by its owner alone."""
-    path = STILLWATCH_HOME / file
-    if not path.exists():
-        STILLWATCH_HOME.mkdir(parents=True, exist_ok=True)
-        # mkstemp makes it 0600; linking it lets the first of several starting processes win.
-        descriptor, draft = tempfile.mkstemp(dir=STILLWATCH_HOME, prefix=f".{file}.")
-        with os.fdopen(descriptor, "w") as content:
-            content.write(secrets.token_urlsafe(48))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            Path(draft).unlink()
-    return path.read_text(encoding="utf-8").strip()
-
 
 # ------------------------------------------------------------------------------------- what the outside gives
 
 DEBUG = env.flag("DEBUG", default=False)
-LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
-
 PUBLIC_URL = env.base_url("PUBLIC_URL")
 """Where clients reach the server; makes absolute URLs. When empty, the request's own host does."""
 
 SECRET_KEY = env.secret("SECRET_KEY")
 DATABASE_URL = env.secret("DATABASE_URL")
 CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL")
-
-SIGNING_KEYS_DIR = env.path("SIGNING_KEYS_DIR", STILLWATCH_HOME / "keys")
-SIGNER_SOCKET = env.path("SIGNER_SOCKET", embedded.socket_dir(STILLWATCH_HOME) / "signer.sock")
-"""Where the signer listens, and everybody else asks it."""
-SIGNER_CLIENT_UIDS = frozenset(env.uids("SIGNER_CLIENT_UIDS") or {os.geteuid()})
-"""Whose processes the signer answers."""
-
-
-def READ_SIGNING_PASSPHRASE() -> str:  # noqa: N802 - a setting
-    """Opens the signing keys: read by the signer, when it starts, and by nobody else."""
-    passphrase = env.secret("SIGNING_PASSPHRASE")
-    return passphrase if passphrase or MODE == "production" else _generated("signing-passphrase")
-
 
 WITNESS_POLICY = env.path("WITNESS_POLICY", Path()) if env.text("WITNESS_POLICY") else None
 """The policy (C2SP tlog-policy) whose witnesses are asked to cosign checkpoints; None: there are no witnesses."""
@@ -97,7 +68,7 @@ if MODE == "production":
     if len(SECRET_KEY) < 40:
         raise env.Misconfigured("SECRET_KEY", "is shorter than 40 characters")
 else:
-    SECRET_KEY = SECRET_KEY or _generated("secret-key")
+    SECRET_KEY = SECRET_KEY or generated("secret-key")
 
 EMBEDDED_DATABASE = not DATABASE_URL
 EMBEDDED_BROKER = not CELERY_BROKER_URL
@@ -459,8 +430,3 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
-
-# ---------------------------------------------------------------------------------------------------- logging
-
-LOGGING_CONFIG = "config.log.configure"
-LOGGING = logging_for(LOG_LEVEL)

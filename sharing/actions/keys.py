@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Q
 
+from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from sharing.models import KeyPurpose, SigningKey, TrustFile
@@ -34,6 +35,19 @@ LIFETIME = timedelta(days=90)
 OVERLAP = timedelta(days=30)
 
 
+class NotDestroyed(ValueError):
+    """The private half of the key stays; the sentence says why."""
+
+
+def make_first(*, purpose: KeyPurpose, by: Actor, now: datetime) -> SigningKey | None:
+    """`rotate` where the purpose has no key; None where it has, also where another process makes it at this moment."""
+    with transaction.atomic():
+        one_at_a_time(purpose)
+        if SigningKey.objects.filter(purpose=purpose).exists():
+            return None
+        return rotate(by=by, now=now, purpose=purpose)
+
+
 @transaction.atomic
 def rotate(
     *, by: Actor, now: datetime, at_once: bool = False, purpose: KeyPurpose = KeyPurpose.OBJECT
@@ -41,8 +55,8 @@ def rotate(
     """Have the signer make a new key. It signs in seven days, or at once if there is none yet or `at_once`; the one
     before it stays for 30 days more. Where a trust root stands, both wait until it names the key. Raises NoSigningKey.
     """
-    same = SigningKey.objects.filter(purpose=purpose)
-    first = not same.select_for_update().exists()
+    one_at_a_time(purpose)
+    first = not SigningKey.objects.filter(purpose=purpose).exists()
     use_from = now if first or at_once else now + PUBLISHED_BEFORE_USE
     held = signer().generate(Purpose(purpose))
     made = SigningKey.objects.create(
@@ -58,6 +72,27 @@ def rotate(
         detail={"purpose": str(purpose), "use_from": use_from.isoformat()},
     )
     return made
+
+
+@transaction.atomic
+def destroy(*, kid: str, by: Actor, now: datetime) -> bool:
+    """Have the signer destroy the private half of a key that signs no more; False if it has none. What the key signed
+    stays verifiable. Raises NotDestroyed, NoSigningKey or SignerRefused."""
+    key = SigningKey.objects.select_for_update().filter(kid=kid).first()
+    if key is None:
+        raise NotDestroyed(f"there is no key {kid}")
+    if key.retired_at is None or key.retired_at > now:
+        until = "" if key.retired_at is None else f" until {key.retired_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise NotDestroyed(f"key {kid} is in use{until}: revoke it first (`manage.py revoke_key`), or wait")
+    was_held = signer().destroy(kid)
+    record(
+        by=by,
+        now=now,
+        action="key.destroy",
+        target=f"key:{kid}",
+        detail={"purpose": key.purpose, "was_held": was_held},
+    )
+    return was_held
 
 
 def trust(*, kids: Collection[str], first: bool, now: datetime) -> list[str]:
@@ -84,6 +119,11 @@ def trust(*, kids: Collection[str], first: bool, now: datetime) -> list[str]:
 def use_at_once(key: SigningKey, *, now: datetime) -> None:
     """Let a key that is published already sign before its time: the one before it is lost."""
     SigningKey.objects.filter(kid=key.kid).update(use_from=now)
+
+
+def one_at_a_time(purpose: KeyPurpose) -> None:
+    """Whoever makes a key of this purpose waits until another who does has done so."""
+    sql.lock(f"signing-key:{purpose}")
 
 
 def _retire_before(key: SigningKey) -> None:

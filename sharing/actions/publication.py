@@ -8,7 +8,7 @@ together, so that no checkpoint can be of a tree that the entries do not come to
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -464,8 +464,23 @@ def _copy(
 ) -> list[bytes]:
     """Store the entries; what each commits to its statement by."""
     signed = signatures.of(fresh)
+    commitments: list[bytes] = []
+    # Made as they are sent: PostgreSQL stores the first while the last are not made yet.
+    sql.copy("sharing_entry", _COLUMNS, _TYPES, _rows(log, fresh, times, versions, held, signed, commitments))
+    return commitments
+
+
+def _rows(
+    log: Log,
+    fresh: Sequence[tuple[Item, bytes]],
+    times: Sequence[int],
+    versions: Sequence[str],
+    held: dict[str, _Versions],
+    signed: Sequence[str],
+    commitments: list[bytes],
+) -> Iterator[tuple[object, ...]]:
+    """The entries as rows of `_COLUMNS`; `commitments` gets that of each."""
     noise = os.urandom(64 * len(fresh))
-    rows, commitments = [], []
     for number, ((item, digest), added, version) in enumerate(zip(fresh, times, versions, strict=True)):
         salt, blind = noise[64 * number : 64 * number + 32], noise[64 * number + 32 : 64 * number + 64]
         sub = blind if item.record is None else statements.submitter_commitment(blind, item.record)
@@ -477,31 +492,28 @@ def _copy(
             added=added,
             sub=sub,
         )
-        commitments.append(statements.entry(salt, statement))
+        commitment = statements.entry(salt, statement)
+        commitments.append(commitment)
         ends = held[item.object_id]
-        rows.append(
-            (
-                log.id,
-                log.next_index + number,
-                added,
-                item.object_id,
-                item.object_type,
-                item.spec_version,
-                item.version if item.version_key else timestamps.from_micros(added),
-                version,
-                item.tlp,
-                item.organization_id,
-                item.body,
-                page.opening(salt, statement, signed[number]),
-                commitments[-1],
-                None if item.record is None else blind,
-                item.record,
-                version == ends.first,
-                version == ends.last,
-            )
+        yield (
+            log.id,
+            log.next_index + number,
+            added,
+            item.object_id,
+            item.object_type,
+            item.spec_version,
+            item.version if item.version_key else f"{version[:26]}Z",
+            version,
+            item.tlp,
+            item.organization_id,
+            item.body,
+            page.opening(salt, statement, signed[number]),
+            commitment,
+            None if item.record is None else blind,
+            item.record,
+            version == ends.first,
+            version == ends.last,
         )
-    sql.copy("sharing_entry", _COLUMNS, _TYPES, rows)
-    return commitments
 
 
 _COLUMNS = (

@@ -61,9 +61,12 @@ def revoke(*, kid: str, because: str, by: Actor, now: datetime, since: datetime 
         raise NotRevoked("say why, for those who read the trail later")
     if since is not None and since > now:
         raise NotRevoked("a key that is lost since later is not lost yet")
-    key = SigningKey.objects.select_for_update().filter(kid=kid).first()
-    if key is None:
+    found = SigningKey.objects.filter(kid=kid).first()
+    if found is None:
         raise NotRevoked(f"there is no key {kid}")
+    # Before any row is locked: whoever makes a key holds this, and then changes those before it.
+    keys.one_at_a_time(KeyPurpose(found.purpose))
+    key = SigningKey.objects.select_for_update().get(kid=kid)
     if key.revoked_at is not None:
         raise NotRevoked(f"key {kid} is revoked since {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
     purpose = KeyPurpose(key.purpose)
@@ -114,12 +117,12 @@ def is_due(*, now: datetime) -> bool:
 
 @transaction.atomic
 def renew_next(*, signer: Signer, now: datetime, most: int = BATCH) -> bool:
-    """Sign one batch anew; False if none is due. Claims come first: what is published of them then has the new one."""
-    found = sql.row(
-        f"SELECT id, key_id, collection_id, position, due_at FROM sharing_renewal {_DUE}"
-        " ORDER BY collection_id IS NOT NULL, id LIMIT 1 FOR UPDATE SKIP LOCKED",
-        (now,),
-    )
+    """Sign one batch anew; False if none is due. Any number of processes do it at a time, each its own.
+
+    Claims come first: what is published of them then has the new one. So while another process is at a key's claims,
+    its logs wait.
+    """
+    found = sql.row(_NEXT, {"now": now})
     if found is None:
         return False
     renewal_id, kid, collection_id, position, due_at = found
@@ -215,6 +218,13 @@ def _renew_claims(kid: str, position: int, signer: Signer, most: int) -> tuple[i
 
 
 _DUE = "WHERE done_at IS NULL AND due_at <= %s"
+_NEXT = (
+    "SELECT id, key_id, collection_id, position, due_at FROM sharing_renewal r"
+    " WHERE done_at IS NULL AND due_at <= %(now)s AND (collection_id IS NULL OR NOT EXISTS (SELECT 1"
+    "  FROM sharing_renewal c WHERE c.key_id = r.key_id AND c.collection_id IS NULL AND c.done_at IS NULL"
+    "  AND c.due_at <= %(now)s))"
+    " ORDER BY collection_id IS NOT NULL, id LIMIT 1 FOR UPDATE OF r SKIP LOCKED"
+)
 _COLLECTIONS = "SELECT id FROM sharing_collection"
 _NAMED = "SELECT id FROM sharing_collection WHERE kind <> ALL(%s)"
 _RENEWALS = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from accounts import sql
-from sharing.tlog.growth import filled
+from sharing.tlog.growth import grow
 from sharing.tlog.merkle import Range, leaf_hash
 
 
@@ -16,7 +16,6 @@ def extend(collection_id: UUID, edge: Range, commitments: Sequence[bytes]) -> No
 
     The entries before them must be stored; two queries for every level at which a tile became full, mostly none.
     """
-    leaves = [leaf_hash(commitment) for commitment in commitments]
 
     def begun(level: int, start: int, count: int) -> list[bytes]:
         if level == 0:
@@ -35,7 +34,7 @@ def extend(collection_id: UUID, edge: Range, commitments: Sequence[bytes]) -> No
 
     full = [
         (collection_id, tile.level, tile.index, tile.hashes, tile.root)
-        for tile in filled(edge.size, leaves, begun)
+        for tile in grow(edge, [leaf_hash(commitment) for commitment in commitments], begun)
     ]
     if full:
         sql.copy(
@@ -44,4 +43,3 @@ def extend(collection_id: UUID, edge: Range, commitments: Sequence[bytes]) -> No
             ("uuid", "int2", "int8", "bytea", "bytea"),
             full,
         )
-    edge.extend(leaves)

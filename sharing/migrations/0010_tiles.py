@@ -3,7 +3,7 @@
 import django.db.models.lookups
 from django.db import migrations, models
 
-from sharing.tlog.growth import filled
+from sharing.tlog.growth import grow
 from sharing.tlog.merkle import Range, leaf_hash
 
 # A batch is a full tile of level 1, so that what a later one goes on from is few.
@@ -36,7 +36,7 @@ def build_one(cursor, collection_id, size):
             raise ValueError(f"the log of collection {collection_id} has a gap after entry {last}")
         last = found[-1][0]
         leaves = [leaf_hash(bytes(commitment)) for _, commitment in found]
-        tiles = list(filled(edge.size, leaves, lambda level, start, count: open_tiles.get(level, [])[-count:]))
+        tiles = grow(edge, leaves, lambda level, start, count: open_tiles.get(level, [])[-count:])
         cursor.executemany(
             'INSERT INTO sharing_tile (collection_id, level, "index", hashes, root) VALUES (%s, %s, %s, %s, %s)',
             [[collection_id, tile.level, tile.index, tile.hashes, tile.root] for tile in tiles],
@@ -44,7 +44,6 @@ def build_one(cursor, collection_id, size):
         open_tiles[0] = [*open_tiles.get(0, []), *leaves][-256:]
         for tile in tiles:
             open_tiles[tile.level + 1] = [*open_tiles.get(tile.level + 1, []), tile.root][-256:]
-        edge.extend(leaves)
     cursor.execute("UPDATE sharing_collection SET edge = %s WHERE id = %s", [bytes(edge), collection_id])
 
 

@@ -47,7 +47,7 @@ class KeyFiles:
     def generate(self, purpose: Purpose) -> wire.HeldKey:
         """A new key, durable before anybody hears of it; readable by its owner only."""
         signer = keys.generate_ml_dsa_44() if purpose is Purpose.LOG_ML_DSA else keys.generate()
-        name = f"{signer.kid}.pem" if purpose is Purpose.OBJECT else f"{signer.kid}.{purpose}.pem"
+        name = _name(signer.kid, purpose)
         draft = self._directory / f".{name}.new"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -60,6 +60,17 @@ class KeyFiles:
             self._signers[signer.kid, purpose] = signer
         return wire.HeldKey(signer.kid, purpose, signer.public_jwk())
 
+    def destroy(self, kid: str, purpose: Purpose) -> None:
+        """The file is gone when this returns, and nothing signs with the key. Raises UnknownKey.
+
+        What the disk or a copy of the directory still holds of it is encrypted.
+        """
+        self.key(kid, purpose)
+        (self._directory / _name(kid, purpose)).unlink(missing_ok=True)
+        _sync(self._directory)
+        with self._lock:
+            self._signers.pop((kid, purpose), None)
+
     def _add(self, path: Path) -> None:
         match = _NAME.fullmatch(path.name)
         assert match is not None
@@ -71,6 +82,10 @@ class KeyFiles:
         if signer.kid != kid or isinstance(signer, MlDsa44Signer) != (purpose is Purpose.LOG_ML_DSA):
             raise UnreadableKey(f"{path.name} holds another key than its name says")
         self._signers[kid, purpose] = signer
+
+
+def _name(kid: str, purpose: Purpose) -> str:
+    return f"{kid}.pem" if purpose is Purpose.OBJECT else f"{kid}.{purpose}.pem"
 
 
 def _sync(directory: Path) -> None:

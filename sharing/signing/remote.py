@@ -69,6 +69,11 @@ class SignerClient:
         (made,) = self.ask(wire.Generate(purpose), wire.HeldKeys).keys
         return made
 
+    def destroy(self, kid: str) -> bool:
+        """Have the signer destroy the private half of a key; False if it has none. Raises SignerRefused of the newest
+        key of its purpose."""
+        return bool(self.ask(wire.Destroy(kid), wire.HeldKeys).keys)
+
     def ask(self, request: wire.Request, expected: type[_Expected]) -> _Expected:
         """The reply to a request. Raises NoSigningKey or SignerRefused."""
         try:

@@ -45,6 +45,9 @@ class KeyStore(Protocol):
     def generate(self, purpose: Purpose) -> wire.HeldKey:
         """Make a key; it is kept durably before this returns."""
 
+    def destroy(self, kid: str, purpose: Purpose) -> None:
+        """The private half is gone, durably, when this returns. Raises UnknownKey."""
+
     def key(self, kid: str, purpose: Purpose) -> Key:
         """What signs with one key. Raises UnknownKey."""
 
@@ -95,6 +98,8 @@ class SigningService:
                     return wire.HeldKeys(self._keys.held())
                 case wire.Generate():
                     return self._generate(request)
+                case wire.Destroy():
+                    return self._destroy(request)
                 case _:
                     assert_never(request)
         except _Refused as refusal:
@@ -107,6 +112,22 @@ class SigningService:
             if sum(key.purpose == request.purpose for key in self._keys.held()) >= MOST_KEYS:
                 raise _Refused(Code.NOT_ALLOWED, f"there are {MOST_KEYS} keys of this purpose already")
             return wire.HeldKeys([self._keys.generate(request.purpose)])
+
+    def _destroy(self, request: wire.Destroy) -> wire.HeldKeys:
+        """Never the newest of a purpose, whoever asks: something must be left that signs."""
+        with self._one:
+            held = self._keys.held()
+            gone = [key for key in held if key.kid == request.kid]
+            newest = {key.purpose: key.kid for key in held}
+            for key in gone:
+                if newest[key.purpose] == key.kid:
+                    raise _Refused(
+                        Code.NOT_ALLOWED,
+                        f"{key.kid} is the newest key for {key.purpose}: it goes when there is a newer one",
+                    )
+            for key in gone:
+                self._keys.destroy(key.kid, key.purpose)
+            return wire.HeldKeys(gone)
 
     def _messages(self, request: wire.SignMessages) -> wire.Signatures:
         key = self._keys.key(request.kid, Purpose.OBJECT)

@@ -1,7 +1,7 @@
 """What is said on the signer's socket: length-prefixed messages, each answered by one, in turn.
 
     message    length, u32 big-endian ‖ MessagePack of one of the structures below, at most MAX_FRAME bytes
-    request    Keys | Generate | SignMessages | SignCheckpoint | SignTrust
+    request    Keys | Generate | Destroy | SignMessages | SignCheckpoint | SignTrust
     reply      HeldKeys | Signatures | SignedNote | Refusal
 
 A request that cannot be read, or that breaks a rule, is answered by a Refusal; only one that is too long, or cut off,
@@ -47,6 +47,12 @@ class Generate(Struct, tag="generate"):
     purpose: Purpose
 
 
+class Destroy(Struct, tag="destroy"):
+    """Destroy the private half of a key for good."""
+
+    kid: Kid
+
+
 class SignMessages(Struct, tag="sign"):
     """Sign JWS signing inputs, `b64u(header) "." b64u(body)`, with an object key."""
 
@@ -81,7 +87,7 @@ class HeldKey(Struct):
 
 
 class HeldKeys(Struct, tag="keys"):
-    """All keys, or the one that was made."""
+    """All keys, or the one that was made, or what was destroyed: one or none."""
 
     keys: list[HeldKey]
 
@@ -122,7 +128,7 @@ class Refusal(Struct, tag="refused"):
     root: bytes | None = None
 
 
-Request = Keys | Generate | SignMessages | SignCheckpoint | SignTrust
+Request = Keys | Generate | Destroy | SignMessages | SignCheckpoint | SignTrust
 Reply = HeldKeys | Signatures | SignedNote | Refusal
 R = TypeVar("R")
 

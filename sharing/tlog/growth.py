@@ -1,9 +1,12 @@
 """Which tiles of a log become full as it grows; they never change again, so they are what a log stores."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sharing.tlog.tiles import WIDTH, root_of_perfect
+from sharing.tlog.merkle import Range
+from sharing.tlog.tiles import WIDTH
+
+_BITS = WIDTH.bit_length() - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +19,22 @@ class FullTile:
     root: bytes
 
 
-def filled(
-    size: int, leaves: Sequence[bytes], begun: Callable[[int, int, int], list[bytes]]
-) -> Iterator[FullTile]:
-    """The tiles that become full when leaf hashes are appended to a tree of `size`, lower levels first.
+def grow(
+    edge: Range, leaves: Iterable[bytes], begun: Callable[[int, int, int], list[bytes]]
+) -> list[FullTile]:
+    """Append leaf hashes to the tree that `edge` is of; the tiles that become full, lower levels first.
 
     `begun(level, start, count)` gives the `count` hashes of a level, from `start` on, that the tile to be filled holds
     already; it is asked at most once a level, and only where a tile of it becomes full.
     """
-    level, known, fresh = 0, size, list(leaves)
-    while known % WIDTH + len(fresh) >= WIDTH:
+    size, full = edge.size, []
+    completed = edge.extend(leaves)
+    # A tile's root is a node like any other, eight levels above its hashes.
+    for level, (fresh, roots) in enumerate(zip(completed[::_BITS], completed[_BITS::_BITS], strict=False)):
+        known = size >> (_BITS * level)
         held = known % WIDTH
-        start = known - held
-        hashes = [*begun(level, start, held), *fresh] if held else fresh
-        roots = []
-        for at in range(0, len(hashes) - WIDTH + 1, WIDTH):
-            tile = hashes[at : at + WIDTH]
-            root = root_of_perfect(tile)
-            yield FullTile(level, (start + at) // WIDTH, b"".join(tile), root)
-            roots.append(root)
-        level, known, fresh = level + 1, known // WIDTH, roots
+        hashes = [*begun(level, known - held, held), *fresh] if held else fresh
+        for number, root in enumerate(roots):
+            tile = hashes[number * WIDTH : (number + 1) * WIDTH]
+            full.append(FullTile(level, known // WIDTH + number, b"".join(tile), root))
+    return full

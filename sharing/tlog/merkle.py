@@ -30,6 +30,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def parents(hashes: Sequence[bytes]) -> list[bytes]:
+    """The hashes of the nodes above neighbouring ones; an odd one at the end has none yet."""
+    return [
+        sha256(b"\x01" + left + right).digest()
+        for left, right in zip(hashes[::2], hashes[1::2], strict=False)
+    ]
+
+
 class Range:
     """A tree's right edge, which is all that it takes to go on: the perfect subtrees of [0, size), largest first.
 
@@ -58,10 +66,24 @@ class Range:
         hashes.append(leaf)
         self.size += 1
 
-    def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add leaf hashes."""
-        for leaf in leaves:
-            self.append(leaf)
+    def extend(self, leaves: Iterable[bytes]) -> list[list[bytes]]:
+        """Add leaf hashes; the hashes of the nodes that they complete, level by level, from the leaves up.
+
+        The nodes of a level follow those of it that were complete before. Every node is hashed once.
+        """
+        levels: list[list[bytes]] = []
+        rest: list[bytes] = []
+        fresh, size = list(leaves), self.size
+        self.size += len(fresh)
+        while fresh:
+            levels.append(fresh)
+            # A 1 in the size is a perfect subtree of this level that waits for its right neighbour.
+            row = [self._hashes.pop(), *fresh] if size & 1 else fresh
+            if len(row) & 1:
+                rest.append(row[-1])
+            fresh, size = parents(row), size >> 1
+        self._hashes += reversed(rest)
+        return levels
 
     def root(self) -> bytes:
         """The root hash at this size."""

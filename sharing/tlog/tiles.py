@@ -8,10 +8,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from struct import pack
 from typing import Literal, NamedTuple
 
-from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, node_hash
+from sharing.tlog.merkle import EMPTY_ROOT, HASH_SIZE, Read, consistency_proof, inclusion_proof, parents
 
 WIDTH = 256
 """Nodes of a full tile."""
@@ -124,22 +125,42 @@ def reader(tiles: Mapping[Coordinate, bytes]) -> Read:
 
     def read(level: int, index: int) -> bytes:
         within = level % _BITS
-        first, count = index << within, 1 << within
-        raw = widest.get((level // _BITS, first // WIDTH), b"")
-        start = first % WIDTH * HASH_SIZE
-        if start + count * HASH_SIZE > len(raw):
+        tile_index, first = divmod(index << within, WIDTH)
+        raw = widest.get((level // _BITS, tile_index), b"")
+        start, end = first * HASH_SIZE, (first + (1 << within)) * HASH_SIZE
+        if end > len(raw):
             raise MissingTile(f"no tile holds node {index} of level {level}")
-        return root_of_perfect(
-            [raw[at : at + HASH_SIZE] for at in range(start, start + count * HASH_SIZE, HASH_SIZE)]
-        )
+        if within == 0:
+            return raw[start:end]
+        # Of full tiles of leaves there are too many: one is seldom asked for again soon.
+        if level < _BITS and len(raw) == WIDTH * HASH_SIZE:
+            return root_of_perfect(_hashes(raw[start:end]))
+        return _nodes_within(raw)[within][first >> within]
 
     return read
+
+
+@lru_cache(maxsize=256)
+def _nodes_within(raw: bytes) -> list[list[bytes]]:
+    """The hashes of a tile and those of the nodes above them that are within it, level by level.
+
+    Every proof in a log goes through the same few upper tiles, and those at its right edge, which stay as they are:
+    they are hashed once. What is remembered is found by a tile's own bytes, so it cannot be out of date; 12 MB at most.
+    """
+    levels = [_hashes(raw)]
+    while len(levels[-1]) > 1:
+        levels.append(parents(levels[-1]))
+    return levels
+
+
+def _hashes(raw: bytes) -> list[bytes]:
+    return [raw[at : at + HASH_SIZE] for at in range(0, len(raw), HASH_SIZE)]
 
 
 def root_of_perfect(hashes: Sequence[bytes]) -> bytes:
     """The hash over 2^k neighbouring nodes."""
     while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        hashes = parents(hashes)
     return hashes[0]
 
 

@@ -162,6 +162,9 @@ class _Keys:
     def generate(self, purpose: Purpose) -> HeldKey:
         raise NotImplementedError
 
+    def destroy(self, kid: str, purpose: Purpose) -> None:
+        raise NotImplementedError
+
     def key(self, kid: str, purpose: Purpose) -> Ed25519Signer | MlDsa44Signer:
         return self._keys[kid]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 
-from sharing.tlog.growth import filled
+from sharing.tlog.growth import grow
 from sharing.tlog.merkle import Range, leaf_hash
 
 _BATCH = 65_536
@@ -62,10 +62,9 @@ def catch_up(database: psycopg.Connection[Any], collection: UUID) -> None:
                 "INSERT INTO sharing_tile (collection_id, level, index, hashes, root) VALUES (%s, %s, %s, %s, %s)",
                 [
                     (collection, tile.level, tile.index, tile.hashes, tile.root)
-                    for tile in filled(edge.size, leaves, begun)
+                    for tile in grow(edge, leaves, begun)
                 ],
             )
-        edge.extend(leaves)
     database.execute(
         "UPDATE sharing_collection SET next_index = %s, edge = %s WHERE id = %s",
         (edge.size, bytes(edge), collection),

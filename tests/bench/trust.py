@@ -24,6 +24,9 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _sequencing(bench: Bench) -> list[Row]:
+    """Whole STIX objects, as the one writer takes them: seconds by the clock from lock to commit, with all
+    that makes an entry (statement, salts, opening, the row and its indexes, edge and tiles). What is held to the target
+    is that, once a signature is there; signing is a cost of its own, and the second row has it."""
     batches = 2 if bench.quick else 10
     count = batches * _BATCH
     say(f"trust: {count:,} entries in batches of {_BATCH:,}, four ways in turns")

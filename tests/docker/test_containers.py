@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -22,6 +23,10 @@ from django.urls import reverse
 
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE
 from config.management.commands.serve import celery_worker, web_server
+from sharing.signing import jws
+from sharing.signing.keys import KeySet, PublishedKey, jwks
+from sharing.signing.remote import ObjectSigner, SignerClient
+from sharing.signing.wire import Purpose
 from tests.stack import ROOT, free_port
 
 DOCKER = ROOT / "docker"
@@ -79,6 +84,8 @@ def test_compose_sets_only_variables_that_are_read_and_all_that_production_requi
     for name in OURS:
         variables = set(SERVICES[name]["environment"])
         assert variables <= read_variables()
+        if name == "signer":
+            continue
         assert {
             "STILLWATCH_MODE",
             "PUBLIC_URL",
@@ -128,6 +135,51 @@ def test_only_the_signer_has_the_keys_and_their_passphrase() -> None:
     }
     assert with_keys == with_passphrase == {"signer"}
     assert with_socket == {"signer", "web", "ingest", "publish", "trust"}
+
+
+def test_the_signer_is_given_no_secret_but_its_own_and_starts_and_signs_with_that(tmp_path: Path) -> None:
+    service = SERVICES["signer"]
+    assert service["secrets"] == ["signing_passphrase"]
+    assert set(service["environment"]) == {
+        "STILLWATCH_MODE",
+        "LOG_LEVEL",
+        "SIGNER_SOCKET",
+        "SIGNER_CLIENT_UIDS",
+        "SIGNING_KEYS_DIR",
+        "SIGNING_PASSPHRASE_FILE",
+    }
+    (tmp_path / "passphrase").write_text("only for tests")
+    environment = service["environment"] | {
+        "PATH": os.environ["PATH"],
+        # As the image has it.
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "LOG_LEVEL": "INFO",
+        "STILLWATCH_HOME": str(tmp_path / "home"),
+        "SIGNER_SOCKET": str(tmp_path / "s"),
+        "SIGNER_CLIENT_UIDS": str(os.geteuid()),
+        "SIGNING_KEYS_DIR": str(tmp_path / "keys"),
+        "SIGNING_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
+    }
+    command = [sys.executable, *service["command"][1:]]
+    signer = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert signer.stdout is not None
+        assert "the signer listens" in signer.stdout.readline()
+        client = SignerClient(tmp_path / "s")
+        made = client.generate(Purpose.OBJECT)
+        signature = jws.sign(ObjectSigner(client, made.kid), b"{}", typ=jws.OBJECT)
+        known = KeySet.from_jwks(jwks([PublishedKey(made.jwk)]))
+        assert jws.verify(known, b"{}", signature, typ=jws.OBJECT) == made.kid
+        checked = subprocess.run(
+            [*command, "--check"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        assert checked.stdout == f"{made.kid} object\n"
+    finally:
+        signer.terminate()
+        signer.wait(30)
+    assert signer.returncode == 0
+    # Nothing of the service's was made up for it either.
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_signer_is_a_user_of_its_own_on_no_network_and_serves_the_others_only() -> None:

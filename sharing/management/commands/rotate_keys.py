@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from sharing.actions import keys
 from sharing.management.commands.demo_ceremony import play_if_demo
-from sharing.models import KeyPurpose, SigningKey
+from sharing.models import KeyPurpose
 
 
 class Command(BaseCommand):
@@ -32,15 +32,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, if_none: bool, at_once: bool, purpose: str | None, **options: Any) -> None:
         wanted = [KeyPurpose(purpose)] if purpose else list(KeyPurpose) if if_none else [KeyPurpose.OBJECT]
         for one in wanted:
-            if if_none and SigningKey.objects.filter(purpose=one).exists():
-                continue
+            by, now = Actor("service:rotate_keys"), timezone.now()
             try:
-                made = keys.rotate(
-                    by=Actor("service:rotate_keys"), now=timezone.now(), at_once=at_once, purpose=one
+                made = (
+                    keys.make_first(purpose=one, by=by, now=now)
+                    if if_none
+                    else keys.rotate(purpose=one, by=by, now=now, at_once=at_once)
                 )
             except keys.NoSigningKey as error:
                 raise CommandError(f"no key was made: {error}") from error
-            if options["verbosity"]:
+            if made is not None and options["verbosity"]:
                 signs = f"{one.label[:1].lower()}{one.label[1:]}"
                 self.stdout.write(f"{made.kid} signs {signs} from {made.use_from:%Y-%m-%d %H:%M:%S} UTC")
         play_if_demo()

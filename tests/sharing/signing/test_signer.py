@@ -360,6 +360,35 @@ def test_log_keys_without_their_memory_sign_nothing_until_somebody_says_so(stopp
         checkpoint(log, 8, after=None)
 
 
+def test_a_destroyed_key_signs_nothing_more_also_after_a_restart(stopped: Signer) -> None:
+    with stopped.running():
+        old, _ = object_signer(stopped)
+        other, _ = object_signer(stopped)
+        log = stopped.client.generate(Purpose.LOG)
+
+        assert stopped.client.destroy(old.kid)
+
+        assert not stopped.client.destroy(old.kid)
+        with pytest.raises(NoSigningKey):
+            jws.sign(old, b"{}", typ=jws.OBJECT)
+    assert not list(stopped.directory.glob(f"*{old.kid}*"))
+    with stopped.running(forget=True):
+        assert {key.kid for key in stopped.client.held_keys()} == {other.kid, log.kid}
+        jws.sign(other, b"{}", typ=jws.OBJECT)
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_the_newest_key_of_a_purpose_is_never_destroyed(signer: Signer, purpose: Purpose) -> None:
+    made = [signer.client.generate(purpose).kid for _ in range(3)]
+    for kid in (made[2], made[0], made[1], made[2]):
+        if kid == made[2]:
+            with pytest.raises(SignerRefused, match=f"is the newest key for {purpose}"):
+                signer.client.destroy(kid)
+        else:
+            assert signer.client.destroy(kid)
+    assert [key.kid for key in signer.client.held_keys()] == [made[2]]
+
+
 def test_two_signers_never_share_a_directory(signer: Signer) -> None:
     with pytest.raises(server.CannotStart, match="another signer"), signer.running():
         pass

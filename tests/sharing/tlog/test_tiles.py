@@ -156,3 +156,27 @@ def test_a_bundle_comes_back(entries: list[bytes]) -> None:
 def test_a_damaged_bundle_is_refused(raw: bytes) -> None:
     with pytest.raises(MalformedTile):
         tiles.read_entry_bundle(raw)
+
+
+def test_proofs_of_many_logs_from_one_process_are_each_of_its_own_tiles() -> None:
+    # What is remembered of upper and partial tiles must never stand in for another log's, nor for another size's.
+    sizes = (300, 511, 700)
+    logs = [[leaf_hash(b"%d of %d" % (index, log)) for index in range(sizes[-1])] for log in range(3)]
+
+    def proved(leaves: list[bytes], index: int, size: int) -> list[bytes]:
+        wanted = tiles.needed(tiles.inclusion_nodes(index, size), size)
+        held = {
+            one: b"".join(
+                root_of(leaves[at * 256**one.level : (at + 1) * 256**one.level])  # type: ignore[operator]
+                for at in range(one.index * 256, one.index * 256 + one.width)
+            )
+            for one in wanted
+        }
+        return inclusion_proof(index, size, tiles.reader(held))
+
+    for size in sizes * 2:
+        for leaves in logs:
+            root = root_of(leaves[:size])
+            for index in (0, 255, size - 1):
+                proof = proved(leaves, index, size)
+                verify_inclusion(leaf=leaves[index], index=index, size=size, proof=proof, root=root)
