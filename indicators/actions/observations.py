@@ -35,6 +35,13 @@ class Observed:
     stated_tlp: int | None = None
     sender_signature: str = ""
 
+    def signed(self, signature: str) -> "Observed":
+        """The same with the service's JWS; `dataclasses.replace` takes four times as long."""
+        return Observed(
+            *(self.object, self.tlp, self.key, signature, self.detector_id, self.stated_tlp),
+            sender_signature=self.sender_signature,
+        )
+
     @property
     def marked(self) -> int:
         """The TLP that its source marked it."""

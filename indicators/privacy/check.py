@@ -16,6 +16,7 @@ from indicators.patterns import PatternError, parse
 from indicators.patterns.tree import Comparison, Expression, Literal, Observation, Qualified, Test
 from indicators.privacy import shapes
 from indicators.privacy.shapes import ACCOUNT, EMAIL, Kind
+from indicators.stix.canonical import read_canonical
 from indicators.stix.json import MAX_OBJECT_BYTES, Refused, pointer_token
 from indicators.stix.markings import TLP
 from indicators.stix.objects import StixObject
@@ -44,24 +45,53 @@ def check(stix: StixObject, *, prompt_text: bool = False) -> None:
     word, so prompt text is let through there too; personal identifiers never are. An indicator's pattern must be valid.
     """
     if is_suspect(stix):
-        search(stix, prompt_text=prompt_text)
+        shapeless = _is_shapeless(stix.body, stix.type)
+        _Check(prompt_text or stix.tlp is TLP.CLEAR, shapeless=shapeless).object("", stix.value)
 
 
 def is_suspect(stix: StixObject) -> bool:
     """The first look, at the canonical bytes: False only where `search` would find nothing either."""
-    body = stix.body
+    return _is_suspect(stix.body, stix.type)
+
+
+def _is_suspect(body: bytes, kind: Any) -> bool:
     if not body.isascii() or _suspect.search(body) is not None:
         return True
-    return stix.type == "indicator" and _needs_parsing.search(body) is not None
+    return bool(kind == "indicator" and _needs_parsing.search(body) is not None)
+
+
+def _is_shapeless(body: bytes, kind: Any) -> bool:
+    """Whether no text in an object has one of the `shapes`, by its canonical bytes.
+
+    Of an indicator whose pattern may write a value in another way than it is compared nothing is said.
+    """
+    if kind == "indicator" and _is_rewritten.search(body) is not None:
+        return False
+    return body.isascii() and not shapes.is_suspect(body)
 
 
 def search(stix: StixObject, *, prompt_text: bool = False) -> None:
-    """`check` without the first look."""
+    """`check` without the first looks."""
     _Check(prompt_text or stix.tlp is TLP.CLEAR).object("", stix.value)
 
 
 def may_hold(raw: bytes, *, prompt_text: bool = False) -> bool:
     """Whether an object that was refused for another reason may hold what `check` refuses. In doubt it may."""
+    try:
+        value, body = read_canonical(raw)
+    except Refused:
+        return _may_hold_broken(raw, prompt_text)
+    kind = value.get("type") if type(value) is dict else None
+    if not _is_suspect(body, kind):
+        return False
+    try:
+        _BrokenCheck(prompt_text, shapeless=_is_shapeless(body, kind)).member("", "", value)
+    except Personal:
+        return True
+    return False
+
+
+def _may_hold_broken(raw: bytes, prompt_text: bool) -> bool:
     text = raw.decode("utf-8", "replace")
     if len(raw) <= MAX_OBJECT_BYTES:
         try:
@@ -103,6 +133,7 @@ _identifying = re2.compile(_IDENTIFYING)
 _suspect = re2.compile(rf"""{_IDENTIFYING}|prompts?(?:[-_]te(?:xt|mplate))?\"""")
 #: Patterns write paths with white space, comments and indexes, and values with escapes and regular expressions.
 _needs_parsing = re2.compile(r"(?i:prompt)|\\\\|MATCHES")
+_is_rewritten = re2.compile(r"\\\\|MATCHES")
 _prompt = re2.compile(r"(?i:prompt)")
 
 _ACCOUNT_PROPERTIES = frozenset(("account_login", "credential", "display_name", "user_id"))
@@ -139,8 +170,10 @@ _TELLING_ID = re.compile(r"(email-addr|user-account)--[0-9a-f]{8}-[0-9a-f]{4}-5"
 
 
 class _Check:
-    def __init__(self, prompt_text: bool) -> None:
+    def __init__(self, prompt_text: bool, *, shapeless: bool = False) -> None:
         self.prompt_text = prompt_text
+        #: Whether it is known that no text has a shape: then only names and places are looked at.
+        self.shapeless = shapeless
 
     def object(self, place: str, value: dict[str, Any]) -> None:
         """A STIX object, or any dictionary in one."""
@@ -195,7 +228,7 @@ class _Check:
                 self.member(f"{place}/{index}", key, item)
 
     def text(self, place: str, text: str, how: str = "this holds") -> None:
-        kind = shapes.find(text)
+        kind = None if self.shapeless else shapes.find(text)
         if kind is not None:
             raise _refusal(place, kind, how)
 
@@ -241,9 +274,7 @@ class _Check:
             if is_whole and "@" in value.text and path.startswith("email-addr:value "):
                 raise _refusal(place, EMAIL, path)
             for piece in pieces:
-                kind = shapes.find(piece)
-                if kind is not None:
-                    raise _refusal(place, kind, path)
+                self.text(place, piece, path)
 
 
 class _BrokenCheck(_Check):

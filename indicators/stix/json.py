@@ -434,7 +434,9 @@ class _SlowReader:
 
 def pointer_token(key: str) -> str:
     """One key as it stands in a JSON pointer (RFC 6901 §3), cut where it is too long to be read."""
-    return (key if len(key) <= 80 else key[:79] + "…").replace("~", "~0").replace("/", "~1")
+    if len(key) > 80:
+        key = key[:79] + "…"
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
 
 
 def _shown(text: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from indicators.stix.canonical import canonical_parsed
-from indicators.stix.json import Refused, parse_noting_floats
+from indicators.stix.canonical import read_canonical
+from indicators.stix.json import Refused
 from indicators.stix.markings import TLP, effective
 from indicators.stix.references import references
 from indicators.stix.timestamps import to_sortable
@@ -38,7 +38,7 @@ class StixObject:
 
 def read(raw: bytes) -> StixObject:
     """The object in one JSON text; raises `Refused`, of which `Invalid` is a kind, and nothing else."""
-    value, odd_floats = parse_noting_floats(raw)
+    value, body = read_canonical(raw)
     if type(value) is not dict:
         raise Refused("not-an-object", "", "a STIX object is a JSON object")
     validate(value)
@@ -57,7 +57,7 @@ def read(raw: bytes) -> StixObject:
         tlp=effective(value),
         references=references(value),
         value=value,
-        body=canonical_parsed(value, odd_floats=odd_floats),
+        body=body,
     )
 
 

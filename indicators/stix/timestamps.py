@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from indicators.stix.json import Refused
 
@@ -15,6 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+#: An object says one time in several properties, and many objects say the same.
+@lru_cache(maxsize=4096)
 def to_sortable(text: str) -> str:
     """A timestamp with nine decimals, `YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`; such texts sort as times do.
 

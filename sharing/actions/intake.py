@@ -9,7 +9,7 @@ claim the row → its items (indicators.actions.adapters) → per object: strict
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -191,10 +191,6 @@ def _lines_of(item: Item, house: _House) -> list[_Line]:
     else:
         lines = [_examine(item, raw, house) for raw in item.objects]
     lines[0].note = " ".join(item.notes)
-    if item.detector_id is not None:
-        for line in lines:
-            if line.observed is not None:
-                line.observed = replace(line.observed, detector_id=item.detector_id)
     return lines
 
 
@@ -236,7 +232,7 @@ def _examine(item: Item, raw: bytes, house: _House) -> _Line:
         counts, takes = TLP(tlp).label.upper(), TLP(house.ceiling).label.upper()
         line.sentence = f"It counts as TLP:{counts}; this collection takes TLP:{takes} at most."
         return line
-    line.observed = Observed(stix, tlp, key, "", sender_signature=signature)
+    line.observed = Observed(stix, tlp, key, "", item.detector_id, sender_signature=signature)
     return line
 
 
@@ -245,7 +241,7 @@ def _sign(lines: Sequence[_Line], signer: Signer) -> None:
     observed = [(line, line.observed) for line in lines if line.observed is not None]
     signatures = jws.sign_objects(signer, [one.object.body for _, one in observed])
     for (line, one), signature in zip(observed, signatures, strict=True):
-        line.observed = replace(one, signature=signature)
+        line.observed = one.signed(signature)
 
 
 def _log_faults(submission_id: UUID, lines: Sequence[_Line]) -> None:
@@ -295,6 +291,8 @@ def _repeat_no_person(lines: Sequence[_Line], house: _House) -> None:
 
     for line in lines:
         rejected = line.outcome is Outcome.REJECTED
+        if not rejected and not line.note:
+            continue
         said = (line.object_id, line.version, line.sentence) if rejected else ()
         if not holds("\n".join((*said, line.note))):
             continue

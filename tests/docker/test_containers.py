@@ -22,6 +22,7 @@ import yaml
 from django.urls import reverse
 
 from config.celery import INGEST_QUEUE, OUTBOUND_QUEUE, PUBLISH_QUEUE, TRUST_QUEUE
+from config.embedded import POSTGRES_SETTINGS
 from config.management.commands.serve import celery_worker, web_server
 from sharing.signing import jws
 from sharing.signing.keys import KeySet, PublishedKey, jwks
@@ -212,6 +213,11 @@ def test_the_containers_run_what_make_run_runs() -> None:
     assert SERVICES["signer"]["command"] == ["python", "manage.py", "signer"]
     assert SERVICES["publish"]["command"][-1].endswith(" ".join(celery_worker(PUBLISH_QUEUE)))
     assert SERVICES["beat"]["command"][-1] == "--pidfile="
+
+
+def test_the_database_is_set_as_make_run_sets_its_own() -> None:
+    given = [part.removeprefix("-c").partition("=") for part in SERVICES["postgres"]["command"][1:]]
+    assert {name: value for name, _, value in given}.items() <= POSTGRES_SETTINGS.items()
 
 
 def test_nothing_runs_as_root_may_gain_rights_or_write_to_its_image() -> None:

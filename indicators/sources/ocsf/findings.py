@@ -12,6 +12,7 @@ import msgspec
 from indicators.sources.ocsf import schema
 from indicators.sources.ocsf.evidence import Observables, address
 from indicators.stix import json
+from indicators.stix.canonical import read_canonical
 from indicators.stix.json import Refused
 from indicators.stix.markings import TLP
 
@@ -168,7 +169,7 @@ def _is_json(text: bytes) -> bool:
 
 def read(raw: bytes) -> Finding:
     """The finding in one JSON text; raises `Refused` and nothing else."""
-    value = json.parse(raw)
+    value, _ = read_canonical(raw)
     if type(value) is not dict:
         raise Refused("not-an-object", "", "a finding is a JSON object")
     notes = list(_check_class(value))

@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from indicators.stix.canonical import canonical, canonical_parsed
+from indicators.stix.canonical import canonical, canonical_parsed, read_canonical
 from indicators.stix.json import MAX_INTEGER, Refused, parse, parse_noting_floats
 
 LIMIT = 2**53 - 1
@@ -61,6 +61,52 @@ def test_the_reader_knows_which_floats_need_care(value: dict[str, float]) -> Non
     read, odd_floats = parse_noting_floats(json.dumps(value).encode())
 
     assert canonical_parsed(read, odd_floats=odd_floats) == rfc8785.dumps(value)
+
+
+# Few keys, so that they come twice; quotation marks, so that what is lost may be made up for.
+_written_keys = st.sampled_from(
+    [r'"a"', r'"b"', r'"\""', r'"\u0022"', r'"\/"', '"/"', '"é"', '"\U0001f600"', '"\ue000"']
+)
+_written_numbers = """0 -0 -0.0 1.0 0.25 1e5 1e999 1e-7 0.1000000000000000055 01 9007199254740991 9007199254740992
+-9007199254740993 1e17"""
+_written_words = (
+    r"""null true NaN "x "" "\"" "\u0000" "\ud800" "\\u0041" "\u0022" "\n" "{[{[" "4111111111111111" """
+)
+_written_scalars = st.sampled_from([*_written_numbers.split(), *_written_words.split(), '"\x7f"', '"\t"'])
+written = st.recursive(
+    _written_scalars | _written_keys,
+    lambda parts: (
+        st.lists(parts, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(_written_keys, parts), max_size=4).map(
+            lambda members: "{" + ",\n".join(f"{key} :{value}" for key, value in members) + "}"
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400)
+@given(written.map(str.encode) | st.binary(max_size=12))
+@example(b'{"a":1,"a":"\\u0022\\u0022"}')
+@example(b'{"a":1,"a":2}')
+@example(b"[" * 33 + b"]" * 33)
+@example(b"\xef\xbb\xbf1")
+@example(b'"\xed\xa0\x80"')
+@example(b"[1] ]")
+def test_reading_to_canonical_bytes_takes_what_strict_reading_takes_and_comes_to_the_same(raw: bytes) -> None:
+    def strictly() -> tuple[str, bytes]:
+        value, odd_floats = parse_noting_floats(raw)
+        return repr(value), canonical_parsed(value, odd_floats=odd_floats)
+
+    try:
+        expected = strictly()
+    except Refused as refused:
+        with pytest.raises(Refused) as caught:
+            read_canonical(raw)
+        assert (caught.value.code, caught.value.place) == (refused.code, refused.place)  # noqa: PT017
+    else:
+        value, body = read_canonical(raw)
+        assert (repr(value), body) == expected
 
 
 class _Number(IntEnum):
