@@ -71,8 +71,8 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
 
     Raises MalformedSignature, UnknownKey or BadSignature, looked for in this order.
     """
-    kid = kid_of(jws, typ=typ)
-    header, _, encoded = jws.partition("..")
+    header, encoded = _parts(jws)
+    kid = _kid(header, typ)
     try:
         signature = base64url.decode(encoded)
     except base64url.NotBase64url as error:
@@ -89,10 +89,14 @@ def verify(keys: KeySet, body: bytes, jws: str, *, typ: str) -> str:
 
 def kid_of(jws: str, *, typ: str) -> str:
     """The `kid` that a detached JWS names, before anything of it is verified. Raises MalformedSignature."""
-    header, separator, _ = jws.partition("..")
+    return _kid(_parts(jws)[0], typ)
+
+
+def _parts(jws: str) -> tuple[str, str]:
+    header, separator, signature = jws.partition("..")
     if not separator:
         raise MalformedSignature("a signature is a header and a signature with '..' between them")
-    return _kid(header, typ)
+    return header, signature
 
 
 @lru_cache(maxsize=64)

@@ -10,11 +10,12 @@ A statement is JCS (RFC 8785) text: no white space, members sorted by name, one 
 
 import json
 import re
+from binascii import a2b_base64
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256 as _sha256
 from json.encoder import encode_basestring as _quoted
-from typing import cast
+from typing import NamedTuple, cast
 
 from sharing.signing import base64url
 from sharing.signing.base64url import encode as _b64u
@@ -33,12 +34,14 @@ _TLP = frozenset(TLP_LEVELS)
 _MAX_INTEGER = 2**53 - 1
 _PLAIN_ADD = re.compile(
     rb'\{"added":(?P<added>0|[1-9][0-9]{0,15}),"id":"(?P<id>[ !#-\[\]-~]*)","op":"add",'
-    rb'"sha256":"(?P<sha256>[\w-]{43})",'
-    rb'"sub":"(?P<sub>[\w-]{43})","tlp":"(?P<tlp>clear|green|amber|amber\+strict|red)","v":1,'
+    rb'"sha256":"(?P<sha256>[\w-]{42}[AEIMQUYcgkosw048])",'
+    rb'"sub":"(?P<sub>[\w-]{42}[AEIMQUYcgkosw048])","tlp":"(?P<tlp>clear|green|amber|amber\+strict|red)","v":1,'
     rb'"ver":"(?P<ver>[ !#-\[\]-~]*)"\}',
     re.ASCII,
 )
-"""Nearly every statement there is: no text in it needs an escape. Many thousands are read in a second."""
+"""Nearly every statement there is: no text in it needs an escape, and its digests are base64url as `encode` has them.
+Many thousands are read in a second."""
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 class Reason(StrEnum):
@@ -55,8 +58,7 @@ class MalformedStatement(ValueError):
     """A statement, or a part of one, that this log cannot hold; the sentence names the part."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddStatement:
+class AddStatement(NamedTuple):
     """One version of an object entered the collection. `added` is in µs since 1970; digests are 32 bytes."""
 
     object_id: str
@@ -114,16 +116,12 @@ def withdraw_statement(*, target: int, reason: str, added: int) -> bytes:
 
 def read_statement(raw: bytes) -> AddStatement | WithdrawStatement:
     """Reads what the two functions above write, to the byte; anything else raises MalformedStatement."""
-    if (plain := _PLAIN_ADD.fullmatch(raw)) and int(plain["added"]) <= _MAX_INTEGER:
-        digest, sub = plain["sha256"].decode(), plain["sub"].decode()
-        return AddStatement(
-            object_id=plain["id"].decode(),
-            version=plain["ver"].decode(),
-            sha256=_decoded(digest, "sha256"),
-            tlp=plain["tlp"].decode(),
-            added=int(plain["added"]),
-            sub=_decoded(sub, "sub"),
-        )
+    if plain := _PLAIN_ADD.fullmatch(raw):
+        added, object_id, digest, sub, tlp, version = plain.groups()
+        if (at := int(added)) <= _MAX_INTEGER:
+            return AddStatement(
+                object_id.decode(), version.decode(), _plain(digest), tlp.decode(), at, _plain(sub)
+            )
     try:
         members = json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
@@ -198,6 +196,11 @@ def _integer(members: dict[str, object], name: str) -> int:
 
 def _digest(members: dict[str, object], name: str) -> bytes:
     return _decoded(_text(members, name), name)
+
+
+def _plain(digest: bytes) -> bytes:
+    """32 bytes, of base64url that the pattern above has checked to the last character."""
+    return a2b_base64(digest.translate(_FROM_URL) + b"=")
 
 
 def _decoded(text: str, name: str) -> bytes:

@@ -5,7 +5,6 @@
 """
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sharing.tlog import merkle, proofs
 from sharing.tlog.merkle import BadProof
@@ -14,7 +13,7 @@ from sharing.verifier import envelope, strict_json
 from sharing.verifier.checkpoint import origin_of, verify_checkpoint
 from sharing.verifier.envelope import Add
 from sharing.verifier.failures import Altered, Malformed
-from sharing.verifier.object import identify, verify_signature
+from sharing.verifier.object import verify_signature
 from sharing.verifier.page import verify_ceiling, verify_description
 from sharing.verifier.trust import Trust
 
@@ -60,8 +59,9 @@ def verify_bundle(
     stix, proof = bundle["object"], _proof(bundle["proof"])
     if not isinstance(stix, dict):
         raise Malformed("the bundle's object is not an object")
-    object_id, version = identify(stix)
     body = strict_json.canonical(stix)
+    found = envelope.Object.of(stix, body)
+    object_id = found.object_id
     add = envelope.read_opening(bundle["opening"], proof.index)
     if not isinstance(add, Add):
         raise Malformed("the opening is not that of an object", index=proof.index)
@@ -84,7 +84,6 @@ def verify_bundle(
             f"not an entry of the checkpoint's tree: {error}", index=proof.index, object_id=object_id
         ) from error
 
-    found = envelope.Object(stix, object_id, version, body, sha256(body).digest())
     if found.digest != add.statement.sha256:
         raise Altered("not the object that was published", index=proof.index, object_id=object_id)
     verify_description(found, add)
@@ -99,7 +98,7 @@ def verify_bundle(
     verify_ceiling(found, add, ceiling)
     return BundleReport(
         object_id=object_id,
-        version=version,
+        version=found.version,
         tlp=add.statement.tlp,
         kid=kid,
         origin=origin,

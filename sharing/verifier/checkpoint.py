@@ -1,14 +1,15 @@
 """Verifies a log's checkpoint: signed by the log, cosigned by enough witnesses, and fresh."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sharing.signing import note_keys
 from sharing.signing.jws import BadSignature
 from sharing.signing.keys import MalformedKeySet
-from sharing.signing.note_keys import MalformedNoteKey
+from sharing.signing.note_keys import MalformedNoteKey, NoteKey
 from sharing.tlog import checkpoints, notes, quorum
 from sharing.tlog.checkpoints import Checkpoint, MalformedCheckpoint
-from sharing.tlog.notes import MalformedNote, Note
+from sharing.tlog.notes import MalformedNote, Note, NoteSignature
 from sharing.verifier.failures import (
     Malformed,
     QuorumMissed,
@@ -28,7 +29,11 @@ _LAST = 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A verified checkpoint as it was received; `timestamp` is the log's, seconds since 1970."""
+    """A verified checkpoint; `timestamp` is the log's, seconds since 1970.
+
+    `raw` has the lines that were verified and no others: it is kept and passed on, and what stands in a line by a key
+    that nobody knows can be anything.
+    """
 
     raw: bytes
     checkpoint: Checkpoint
@@ -96,7 +101,8 @@ def verify_checkpoint(
                 f" {_ago(max_age)}: there may be a larger one",
                 evidence=evidence,
             )
-    return SignedCheckpoint(raw, checkpoint, found.timestamp, tuple(sorted(cosigners)))
+    known = _without_strangers(found.note, [*trust.log_keys(origin), *trust.policy.note_keys().values()])
+    return SignedCheckpoint(bytes(known), checkpoint, found.timestamp, tuple(sorted(cosigners)))
 
 
 def verify_signed(raw: bytes, *, origin: str, trust: Trust) -> note_keys.Verified:
@@ -116,6 +122,23 @@ def _read(raw: bytes) -> tuple[Note, Checkpoint]:
         return note, checkpoints.read(note.text)
     except (MalformedNote, MalformedCheckpoint) as error:
         raise Malformed(f"the checkpoint: {error}", evidence={"checkpoint": raw}) from error
+
+
+def _without_strangers(note: Note, keys: Sequence[NoteKey]) -> Note:
+    """Its right lines by these keys."""
+    return Note(
+        note.text, tuple(one for one in note.signatures if any(_made(key, note, one) for key in keys))
+    )
+
+
+def _made(key: NoteKey, note: Note, line: NoteSignature) -> bool:
+    try:
+        if key.made(line):
+            key.verify(note.text, line.raw)
+            return True
+    except BadSignature:
+        pass
+    return False
 
 
 def _ago(seconds: int) -> str:

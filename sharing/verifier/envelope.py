@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]  # Not in the stubs.
-from typing import TypeGuard
+from typing import NamedTuple, Self, TypeGuard
 
 from sharing.signing import base64url
 from sharing.tlog.page import PROPERTY
@@ -23,10 +23,10 @@ from sharing.tlog.statements import (
     entry,
     read_statement,
 )
-from sharing.verifier import strict_json
+from sharing.verifier import markings, strict_json
 from sharing.verifier.failures import Malformed, SignatureFailed
 from sharing.verifier.object import identify
-from sharing.verifier.strict_json import JsonObject
+from sharing.verifier.strict_json import MAX_OBJECT_TEXT, JsonObject
 
 _ORIGIN = re.compile(r"[^\s/]+/log/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WITHDRAWAL = {"salt", "stmt"}
@@ -35,15 +35,24 @@ _DISCLOSED = _OPENING | {"sub"}
 _ERASED = {"commit", "withdrawn_by"}
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object of the page; `body` are its canonical bytes, `digest` their SHA-256."""
+class Object(NamedTuple):
+    """An object of the page: its canonical bytes, their SHA-256, and what it says of itself.
 
-    stix: JsonObject
+    `level` is its most restrictive TLP marking, None without any. What was parsed is let go: of a page of large objects
+    it would fill a machine.
+    """
+
     object_id: str
     version: str
+    level: str | None
     body: bytes
     digest: bytes
+
+    @classmethod
+    def of(cls, stix: JsonObject, body: bytes) -> Self:
+        """Raises Malformed. `body` are the canonical bytes of `stix`."""
+        object_id, version = identify(stix)
+        return cls(object_id, version, markings.effective_level(stix), body, sha256(body).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ def read(page: bytes) -> Envelope:
         start=first,
         end=end if isinstance(end, int) else None,
         entries=read_entries,
-        objects=[_read_object(stix, body, place) for place, (stix, body) in enumerate(objects)],
+        objects=objects,
         more=members.get("more") is True,
         next=follows,
     )
@@ -150,9 +159,9 @@ def read_opening(opening: object, index: int) -> Entry:
     return _read_entry(opening, index, index)
 
 
-def _members(text: str) -> tuple[JsonObject, list[tuple[object, bytes | None]]]:
-    """The members of the page but `objects`, and each of the objects with its canonical bytes."""
-    objects: list[tuple[object, bytes | None]] = []
+def _members(text: str) -> tuple[JsonObject, list[Object]]:
+    """The members of the page but `objects`, and these."""
+    objects: list[Object] = []
     members: list[tuple[str, object]] = []
     try:
         at = _after(text, 0)
@@ -187,19 +196,31 @@ def _members(text: str) -> tuple[JsonObject, list[tuple[object, bytes | None]]]:
     return strict_json.distinct(members), objects
 
 
-def _array(text: str, at: int, objects: list[tuple[object, bytes | None]]) -> int:
+def _array(text: str, at: int, objects: list[Object]) -> int:
     """Appends the objects of the array that begins at `at`; where it ends."""
     at = _after(text, at + 1)
     if text[at : at + 1] == "]":
         return at + 1
+    # Of a large page a part at a time is in sight, so that no object is parsed that is longer than any may be.
+    seen, begins = text, 0
     while True:
         place = len(objects)
+        if len(text) > 2 * MAX_OBJECT_TEXT and (seen is text or at - begins > MAX_OBJECT_TEXT):
+            seen, begins = text[at : at + 2 * MAX_OBJECT_TEXT], at
         try:
-            value, body, at = strict_json.canonical_at(text, at)
+            value, body, end = strict_json.canonical_at(seen, at - begins)
         except Malformed as failure:
             raise Malformed(f"objects[{place}]: {failure.sentence}") from failure
-        objects.append((value, body))
-        at = _after(text, at)
+        except json.JSONDecodeError as error:
+            if begins + len(seen) >= len(text):
+                raise json.JSONDecodeError(error.msg, text, begins + error.pos) from error
+            raise Malformed(
+                f"objects[{place}]: not JSON, or longer than {MAX_OBJECT_TEXT} characters"
+            ) from error
+        if not isinstance(value, dict) or body is None:
+            raise Malformed(f"objects[{place}] is not an object")
+        objects.append(Object.of(value, body))
+        at = _after(text, begins + end)
         if text[at : at + 1] == "]":
             return at + 1
         at = _after(text, _skip(text, at, ","))
@@ -215,13 +236,6 @@ def _skip(text: str, at: int, delimiter: str) -> int:
     if text[at : at + 1] != delimiter:
         raise json.JSONDecodeError(f"Expecting '{delimiter}' delimiter", text, at)
     return at + 1
-
-
-def _read_object(stix: object, body: bytes | None, place: int) -> Object:
-    if not isinstance(stix, dict) or body is None:
-        raise Malformed(f"objects[{place}] is not an object")
-    object_id, version = identify(stix)
-    return Object(stix, object_id, version, body, sha256(body).digest())
 
 
 def _read_entry(one: object, index: int | None, place: int) -> Entry:

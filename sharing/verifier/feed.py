@@ -179,19 +179,32 @@ class Feed:
             self._database.executemany(_INSERT, new)
             self._database.executemany("INSERT OR IGNORE INTO changed VALUES (?)", [(row[0],) for row in new])
 
-    def sign_anew(self, page: VerifiedPage) -> None:
-        """Take the signatures, and disclosures, of entries that are here already. Raises Altered."""
+    def sign_anew(self, page: VerifiedPage, size: int, *, now: int) -> bool:
+        """Take the signatures, and disclosures, of entries that are here already. Of one that is erased by an entry not
+        within `size`, only that this was told, at `now` (seconds): until it is proved, the object stays.
+
+        Whether anything is so erased.
+        """
+        promised = False
         with self._database:
-            for row in _rows(page, 0):
-                if row[7] is None:
+            for row in _rows(page, now):
+                if row[7] is not None:
+                    change = "UPDATE entry SET kid = ?, opening = ?"
+                    said = row[7:9]
+                elif row[11] is not None and row[11] >= size:
+                    change = "UPDATE entry SET withdrawn_by = ?, told = ?"
+                    said = row[11:13]
+                else:
                     continue
                 changed = self._database.execute(
-                    "UPDATE entry SET kid = ?, opening = ? WHERE position = ? AND committed = ?"
-                    " AND body IS NOT NULL RETURNING position",
-                    (row[7], row[8], row[0], row[1]),
+                    f"{change} WHERE position = ? AND committed = ? AND body IS NOT NULL"
+                    " AND withdrawn_by IS NULL RETURNING position",
+                    (*said, row[0], row[1]),
                 ).fetchone()
                 if changed is not None:
+                    promised |= row[7] is None
                     self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", changed)
+        return promised
 
     def leaves(self, start: int, end: int) -> Iterator[bytes]:
         """The leaf hashes of the entries [start, end)."""
@@ -297,8 +310,11 @@ class Feed:
             self._database.execute("INSERT OR IGNORE INTO changed SELECT size - 1 FROM log WHERE size > 0")
 
     def signed_by(self, kid: str, *, since: int) -> int | None:
-        """The first index from `since` on whose signature is by this key."""
-        found = self._one("SELECT min(position) FROM entry WHERE kid = ? AND position >= ?", (kid, since))
+        """The first index from `since` on whose signature is by this key, and that nobody said is erased."""
+        found = self._one(
+            "SELECT min(position) FROM entry WHERE kid = ? AND position >= ? AND withdrawn_by IS NULL",
+            (kid, since),
+        )
         return None if found is None else int(found)
 
     def kids(self) -> list[str]:
@@ -350,9 +366,12 @@ class Feed:
             " ORDER BY position",
             (start, end),
         ):
+            if withdrawn_by is not None:
+                openings.append(pages.withdrawn(committed, withdrawn_by))
+                continue
             if body is not None:
                 objects.append(body.encode())
-            openings.append(pages.withdrawn(committed, withdrawn_by) if opening is None else opening.encode())
+            openings.append(opening.encode())
         return objects, openings
 
     def _one(self, query: str, parameters: Sequence[object] = ()) -> Any:

@@ -6,6 +6,8 @@
 
 import fcntl
 import os
+import shutil
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +17,14 @@ from sharing.tlog import checkpoints, notes
 from sharing.verifier.checkpoint import SignedCheckpoint
 from sharing.verifier.failures import Fork, VerificationFailed
 
+MOST_KEPT = 20
+"""Folders of evidence."""
+MOST_KEPT_BYTES = 512 * 1024 * 1024
+"""Of all of them together; the newest is kept whatever its size, which that of one page bounds."""
+
 _CHECKPOINTS = "checkpoints"
+_EVIDENCE = "evidence"
+_SENTENCE = "sentence.txt"
 
 
 def default() -> Path:
@@ -60,16 +69,55 @@ def remember(home: Path, checkpoint: SignedCheckpoint) -> None:
 
 
 def keep_evidence(folder: Path, failure: VerificationFailed, now: datetime) -> Path | None:
-    """`folder`/evidence/<time>/ with what shows the failure to others; None where there is nothing to keep."""
+    """`folder`/evidence/<time>/ with what shows the failure to others; None where there is nothing to keep.
+
+    What was found before about the same logs, in the same words, is not written again. Of the others the oldest go
+    beyond `MOST_KEPT` and `MOST_KEPT_BYTES`; forks last, for only the log's own keys can make one.
+    """
     if not failure.evidence:
         return None
-    place = folder / "evidence" / now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    said = f"{failure.exit_code} {failure.code}: {failure.sentence}\n".encode()
+    there = sorted((folder / _EVIDENCE).glob("[!.]*/"))
+    about = _origins(failure.evidence)
+    for one in there:
+        if _read(one / _SENTENCE) == said and about == _origins(
+            {path.name: path.read_bytes() for path in one.glob("checkpoint*")}
+        ):
+            return one
+    size = sum(map(len, failure.evidence.values())) + len(said)
+    _make_room(there, MOST_KEPT - 1, MOST_KEPT_BYTES - size)
+    place = folder / _EVIDENCE / now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     for name, raw in failure.evidence.items():
         write(place / name, raw)
-    said = {"sentence.txt": f"{failure.exit_code} {failure.code}: {failure.sentence}\n".encode()}
-    for name, raw in said.items():
-        write(place / name, raw)
+    write(place / _SENTENCE, said)
     return place
+
+
+def _make_room(folders: Sequence[Path], most: int, most_bytes: int) -> None:
+    """Let the oldest go until there are no more than this."""
+    fork = f"{Fork.exit_code} ".encode()
+    sizes = {
+        one: sum(path.stat().st_size for path in one.iterdir())
+        for one in sorted(folders, key=lambda one: _read(one / _SENTENCE).startswith(fork))
+    }
+    for one in list(sizes):
+        if len(sizes) <= most and sum(sizes.values()) <= most_bytes:
+            return
+        shutil.rmtree(one)
+        del sizes[one]
+
+
+def _origins(evidence: Mapping[str, bytes]) -> set[bytes]:
+    """Which logs it is about: the first line of each checkpoint."""
+    return {raw.partition(b"\n")[0] for name, raw in evidence.items() if name.startswith("checkpoint")}
+
+
+def _read(path: Path) -> bytes:
+    """Nothing, if it is not there: whoever wrote it was stopped."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def write(path: Path, raw: bytes) -> None:

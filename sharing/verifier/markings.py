@@ -23,15 +23,18 @@ MARKINGS = {level: marking for marking, level in reversed(_LEVELS.items())}
 """The TLP 2.0 marking definition of each level."""
 
 
+_RANK = {level: rank for rank, level in enumerate(TLP_LEVELS)}
+
+
 def above(level: str, ceiling: str) -> bool:
-    return TLP_LEVELS.index(level) > TLP_LEVELS.index(ceiling)
+    return _RANK[level] > _RANK[ceiling]
 
 
 def effective_level(stix: Mapping[str, object]) -> str | None:
     """The most restrictive TLP marking of the object or of any part of it; None without any."""
-    whole, granular = stix.get("object_marking_refs"), stix.get("granular_markings")
-    refs = list(whole) if isinstance(whole, list) else []
+    refs, granular = stix.get("object_marking_refs"), stix.get("granular_markings")
+    refs = refs if isinstance(refs, list) else []
     if isinstance(granular, list):
-        refs += [part.get("marking_ref") for part in granular if isinstance(part, dict)]
+        refs = [*refs, *(part.get("marking_ref") for part in granular if isinstance(part, dict))]
     levels = [_LEVELS[ref] for ref in refs if isinstance(ref, str) and ref in _LEVELS]
-    return max(levels, key=TLP_LEVELS.index, default=None)
+    return max(levels, key=_RANK.__getitem__) if levels else None

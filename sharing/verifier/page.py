@@ -227,10 +227,9 @@ def verify_description(stix: Object, add: Add) -> None:
             object_id=stix.object_id,
         )
     # The publisher may restrict an object further than its marking, never less.
-    level = markings.effective_level(stix.stix)
-    if level is not None and markings.above(level, statement.tlp):
+    if stix.level is not None and markings.above(stix.level, statement.tlp):
         raise Altered(
-            f"the statement says TLP {statement.tlp}, but the object is marked {level}",
+            f"the statement says TLP {statement.tlp}, but the object is marked {stix.level}",
             index=add.index,
             object_id=stix.object_id,
         )

@@ -23,6 +23,10 @@ MAX_DEPTH = 32
 """Levels of an object, itself included."""
 
 MAX_OBJECT_BYTES = 256 * 1024
+MAX_OBJECT_TEXT = 8 * MAX_OBJECT_BYTES
+"""Characters of an object on a large page, in whatever layout: what is longer is not parsed."""
+MAX_MEMBER_TEXT = 64 * 1024 * 1024
+"""Characters of any other member of a page. Parsed, JSON may take twenty times its length of memory."""
 _MAX_INTEGER = 2**53 - 1
 
 
@@ -43,7 +47,7 @@ def read(raw: bytes, *, depth: int = MAX_DEPTH) -> object:
         raise not_json(error) from error
     except RecursionError as error:
         raise Malformed(f"nested more than {depth} levels deep") from error
-    _check(value, depth)
+    _check(value, depth, texts="\\u" in text)
     return value
 
 
@@ -57,8 +61,15 @@ def read_object(raw: bytes, *, depth: int = MAX_DEPTH) -> JsonObject:
 
 def value_at(text: str, at: int) -> tuple[object, int]:
     """The value that begins at `at`, read as `read` does, and where it ends. Raises JSONDecodeError too."""
-    value, end = _STRICT.raw_decode(text, at)
-    _check(value, MAX_DEPTH)
+    if len(text) - at > MAX_MEMBER_TEXT:
+        try:
+            value, end = _STRICT.raw_decode(text[at : at + MAX_MEMBER_TEXT])
+        except json.JSONDecodeError as error:
+            raise Malformed(f"not JSON, or a member of more than {MAX_MEMBER_TEXT} characters") from error
+        end += at
+    else:
+        value, end = _STRICT.raw_decode(text, at)
+    _check(value, MAX_DEPTH, texts=text.find("\\u", at, end) >= 0)
     return value, end
 
 
@@ -164,20 +175,30 @@ def _as_rfc8785(written: str) -> bool:
     )
 
 
-def _check(root: object, max_depth: int) -> None:
-    rest = [(root, 1)]
-    while rest:
-        value, depth = rest.pop()
-        if isinstance(value, str):
-            _check_text(value)
-        elif isinstance(value, dict | list):
-            if depth > max_depth:
-                raise Malformed(f"nested more than {max_depth} levels deep")
-            if isinstance(value, dict):
-                for name in value:
-                    _check_text(name)
-                value = list(value.values())
-            rest.extend((member, depth + 1) for member in value if isinstance(member, str | dict | list))
+def _check(root: object, max_depth: int, *, texts: bool = True) -> None:
+    """Raises Malformed for what is nested too deep, or, with `texts`, for a string that must not be.
+
+    `texts` may be False of what was read from text without a `\\u`: JSON allows no bare U+0000, and UTF-8 no surrogate.
+    """
+    level, depth = [root], 0
+    while level:
+        if texts:
+            for value in level:
+                if type(value) is str:
+                    _check_text(value)
+        inner = [value for value in level if type(value) is dict or type(value) is list]
+        depth += 1
+        if inner and depth > max_depth:
+            raise Malformed(f"nested more than {max_depth} levels deep")
+        level = []
+        for value in inner:
+            if type(value) is dict:
+                if texts:
+                    for name in value:
+                        _check_text(name)
+                level += value.values()
+            else:
+                level += value
 
 
 def _check_text(text: str) -> None:

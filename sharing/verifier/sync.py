@@ -133,7 +133,7 @@ class Sync:
             if later.size <= new.size:
                 break
             new = later
-        self._sign_anew(origin)
+        self._sign_anew(new)
         return self._report(new, before.size, new_objects, erased), new
 
     def _verified(self, raw: bytes, origin: str) -> SignedCheckpoint:
@@ -318,25 +318,24 @@ class Sync:
             raise divergence.untrue_page(self._source, new, before, found)
         return edge
 
-    def _sign_anew(self, origin: str) -> None:
-        """What was signed by a key that is revoked since, from that index on, must by now be signed by another."""
+    def _sign_anew(self, new: SignedCheckpoint) -> None:
+        """What was signed by a key that is revoked since, from that index on, must by now be signed by another, or be
+        erased: by an entry that may lie beyond the checkpoint, and is owed then as any other."""
+        promised = False
         for kid in self._feed.kids():
-            since = self._trust.revoked(kid, origin)
+            since = self._trust.revoked(kid, new.checkpoint.origin)
             if since is None:
                 continue
             while (index := self._feed.signed_by(kid, since=since)) is not None:
                 raw = self._source.page(self._feed.position(index))
                 if raw is None:
                     raise Dropped("no page holds it any more", index=index)
-                page = read_page(
-                    raw,
-                    self._trust.keys,
-                    ceiling=self._ceiling,
-                    revoked=lambda kid: self._trust.revoked(kid, origin),
-                )
-                self._feed.sign_anew(page)
+                page = self._page(raw, new)
+                promised |= self._feed.sign_anew(page, new.size, now=self._now)
                 if self._feed.signed_by(kid, since=since) == index:
                     raise Altered("signed anew, but as another entry", index=index)
+        if promised:
+            self._read_until(new)
 
     def _report(self, new: SignedCheckpoint, before: int, new_objects: int, erased: int) -> SyncReport:
         owed = self._feed.owed(new.size)

@@ -3,6 +3,7 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from sharing.verifier import home
 from sharing.verifier.checkpoint import SignedCheckpoint
-from sharing.verifier.failures import Fork
+from sharing.verifier.failures import Altered, Fork, VerificationFailed
 from tests.sharing.verifier.log_simulator import LogSimulator, an_indicator
 from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader
 
@@ -105,3 +106,44 @@ def test_a_mirror_whose_checkpoint_is_no_text_does_not_break_gossip(
     publisher.put("checkpoint", b"\xff\xfe\n")
     log = f"{address}/trust/log/{COLLECTION}"
     assert reader.run("gossip", str(reader.home), log, address) == 20
+
+
+def _failure(sentence: str, checkpoint: bytes, page: bytes = b"") -> VerificationFailed:
+    return Altered(sentence, evidence={"checkpoint": checkpoint, "page.json": page})
+
+
+def test_evidence_of_what_was_found_before_is_not_written_again(tmp_path: Path) -> None:
+    hour = datetime(2026, 1, 1, tzinfo=UTC)
+    first = home.keep_evidence(tmp_path, _failure("one", b"a/log/1\n7\n"), hour)
+    assert first is not None
+    # An hour later the log has signed again.
+    again = home.keep_evidence(tmp_path, _failure("one", b"a/log/1\n8\n"), hour + timedelta(hours=1))
+    assert again == first
+    assert (first / "checkpoint").read_bytes() == b"a/log/1\n7\n"
+    for other in (_failure("two", b"a/log/1\n7\n"), _failure("one", b"a/log/2\n7\n")):
+        hour += timedelta(hours=2)
+        assert home.keep_evidence(tmp_path, other, hour) not in (None, first)
+    assert len(list((tmp_path / "evidence").iterdir())) == 3
+
+
+def test_the_oldest_evidence_goes_and_that_of_a_fork_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept() -> list[str]:
+        return [
+            (one / "sentence.txt").read_text().split(": ")[1].strip()
+            for one in sorted((tmp_path / "evidence").iterdir())
+        ]
+
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    fork = Fork("fork", evidence={"checkpoint-known": b"a", "checkpoint-new": b"b"})
+    home.keep_evidence(tmp_path, fork, begun)
+    for number in range(home.MOST_KEPT + 5):
+        home.keep_evidence(tmp_path, _failure(f"{number}", b"a"), begun + timedelta(hours=1 + number))
+    assert kept() == ["fork", *(f"{number}" for number in range(6, home.MOST_KEPT + 5))]
+    monkeypatch.setattr(home, "MOST_KEPT_BYTES", 2_000)
+    home.keep_evidence(tmp_path, _failure("large", b"a", b"x" * 1_500), begun + timedelta(days=9))
+    assert kept()[0] == "fork"
+    assert kept()[-1] == "large"
+    home.keep_evidence(tmp_path, _failure("larger", b"a", b"x" * 3_000), begun + timedelta(days=10))
+    assert kept() == ["larger"]

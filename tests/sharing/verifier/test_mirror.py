@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from sharing.tlog import notes
+from sharing.tlog.notes import Note, NoteSignature
 from sharing.verifier.cli import main
 from sharing.verifier.mirror import write_trust_root
 from sharing.verifier.source import Folder
 from tests.sharing.verifier.log_simulator import an_indicator
-from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader
+from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader, changed
 
 
 @pytest.fixture
@@ -118,6 +121,32 @@ def test_a_mirror_shows_what_it_proved_before_when_something_is_wrong(
     publisher.write(checkpoint=publisher.signed(lines=[0]))
     assert mirror(operator, folder) == 10
     assert (folder / f"trust/log/{COLLECTION}/checkpoint").read_bytes() == before
+
+
+def test_a_mirror_keeps_and_passes_on_nothing_that_the_format_does_not_name(
+    publisher: Publisher, operator: Reader, tmp_path: Path
+) -> None:
+    secret = "erased-and-said-again"
+    folder = tmp_path / "mirror"
+    publisher.publish(an_indicator(5_000, name=secret))
+    publisher.withdraw(1_200)
+    # Whoever serves it says again what was erased, wherever there is room for it.
+    stranger = NoteSignature("stranger.example/" + secret, b"1234", secret.encode())
+    note = notes.read(publisher.signed())
+    publisher.write(checkpoint=bytes(Note(note.text, (*note.signatures, stranger))))
+    for start in (0, 1_000):
+        changed(publisher, start, lambda envelope, _: envelope.update(x_more=[{"name": secret}], next=secret))
+    index = publisher.path("pages/index.json")
+    index.write_bytes(json.dumps(json.loads(index.read_bytes()) | {"x_more": secret}).encode())
+    assert mirror(operator, folder) == 0
+    kept = [path for path in (*folder.rglob("*"), *operator.folder.rglob("*")) if path.is_file()]
+    assert folder / "trust/log" / COLLECTION / "checkpoint" in kept
+    for path in kept:
+        assert secret.encode() not in path.read_bytes(), path
+        assert b64encode(b"1234" + secret.encode()) not in path.read_bytes(), path
+    reader = Reader(publisher, tmp_path / "reader", at=folder)
+    assert (reader.init(), reader.sync()) == (0, 0)
+    assert len(reader.objects()) == 1_200
 
 
 def test_an_erasure_that_no_checkpoint_proves_yet_can_be_read_from_a_mirror(

@@ -9,6 +9,7 @@ from sharing.signing import base64url
 from sharing.signing.jws import sign_object
 from sharing.signing.keys import KeySet, generate
 from sharing.tlog.page import PROPERTY
+from sharing.verifier import strict_json
 from sharing.verifier.failures import (
     AboveCeiling,
     Altered,
@@ -476,3 +477,41 @@ def test_foreign_text_cannot_act_on_the_terminal(log: LogSimulator) -> None:
 
     assert failure.sentence.isascii()
     assert failure.sentence.isprintable()
+
+
+def test_a_page_of_the_largest_objects_is_read_part_by_part() -> None:
+    log = LogSimulator()
+    for number in range(30):
+        log.publish(an_indicator(number, description=f"é{number}" * 60_000))
+    page = log.page()
+    assert len(page.decode()) > 2 * strict_json.MAX_OBJECT_TEXT
+    assert verify_page(page, log.keys()).objects == 30
+    with altered(page) as (_, _, rewritten):
+        assert verify_page(rewritten(), log.keys()).objects == 30
+    with altered(page) as (envelope, _, rewritten):
+        envelope["objects"][29]["name"] = "another"
+        with pytest.raises(Altered):
+            verify_page(rewritten(), log.keys())
+    with pytest.raises(Malformed, match="not JSON: "):
+        verify_page(page[:-3], log.keys())
+
+
+@pytest.mark.parametrize("layout", ["[" + "[]," * 2_000_000 + "[]]", '"' + "x" * 6_000_000 + '"'])
+def test_an_object_longer_than_any_may_be_is_not_parsed(layout: str) -> None:
+    log = LogSimulator()
+    log.publish(an_indicator(0))
+    page = log.page().decode().replace('"objects":[{', f'"objects":[{{"x_long":{layout},')
+    with pytest.raises(Malformed, match=r"^objects\[0\]: not JSON, or longer than 2097152 characters$"):
+        verify_page(page.encode(), log.keys())
+
+
+def test_a_member_longer_than_any_may_be_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "MAX_MEMBER_TEXT", 10_000)
+    log = LogSimulator()
+    log.publish(an_indicator(0))
+    extra = b'{"x_long":[%b],' % b",".join([b"{}"] * 4_000)
+    page = log.page()
+    with pytest.raises(Malformed, match="a member of more than 10000 characters"):
+        verify_page(page.replace(b"{", extra, 1), log.keys())
+    short = b"".join(b'"x_%d":[%b],' % (number, b",".join([b"{}"] * 1_000)) for number in range(4))
+    assert verify_page(page.replace(b"{", b"{" + short, 1), log.keys()).objects == 1

@@ -592,6 +592,63 @@ def test_a_revoked_key_counts_up_to_its_index_and_what_it_signed_since_must_be_s
     assert (fresh.init(), fresh.sync()) == (0, 0)
 
 
+def revoked_from(publisher: Publisher, index: int) -> None:
+    """The key that signs objects is revoked from this index on; what it signed since has another's signature."""
+    publisher.trust.revoke(publisher.signer.kid, {ORIGIN: index})
+    publisher.signer = keys.generate()
+    publisher.trust.object_keys.append(publisher.signer)
+    publisher.republish_trust()
+    for entry in publisher.entries[index:]:
+        if entry.body is not None:
+            opening = json.loads(entry.opening) | {"jws": sign_object(publisher.signer, entry.body)}
+            entry.opening = json.dumps(opening).encode()
+
+
+def test_what_is_withdrawn_while_signatures_are_made_anew_is_owed_until_a_checkpoint_proves_it(
+    publisher: Publisher, reader: Reader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reader.sync() == 0
+    revoked_from(publisher, 6)
+    publisher.withdraw(8)
+    publisher.write(10)
+    capsys.readouterr()
+    for _ in range(2):
+        assert reader.sync("--json") == 0
+        assert json.loads(capsys.readouterr().out)["owed"] == 1
+        assert names(reader) == list("0123456789")
+    mirror = reader.folder / "mirror"
+    assert reader.run("mirror", COLLECTION, "--out", str(mirror)) == 0
+    fresh = Reader(publisher, reader.folder / "fresh", at=mirror)
+    assert (fresh.init(), fresh.sync()) == (0, 0)
+    publisher.write()
+    capsys.readouterr()
+    assert reader.sync("--json") == 0
+    assert json.loads(capsys.readouterr().out)["owed"] == 0
+    assert names(reader) == list("012345679")
+    assert reader.run("mirror", COLLECTION, "--out", str(mirror)) == 0
+    assert fresh.sync() == 0
+    assert fresh.objects() == reader.objects()
+
+
+def test_a_withdrawal_that_is_made_up_in_place_of_a_new_signature_is_found_out(
+    publisher: Publisher, reader: Reader
+) -> None:
+    assert reader.sync() == 0
+    revoked_from(publisher, 6)
+    hostile = publisher.fork()
+    hostile.withdraw(8)
+    hostile.write(10, checkpoint=publisher.signed(10))
+    assert reader.sync() == 0
+    with closing(sqlite3.connect(reader.out / FILE)) as database, database:
+        database.execute("UPDATE entry SET told = told - 3600 WHERE position = 8")
+    assert reader.sync() == 12
+    publisher.write()
+    assert reader.sync() == 0
+    assert names(reader) == list("0123456789")
+    # By an entry that the log has, and that withdraws nothing.
+    assert reader.run("mirror", COLLECTION, "--out", str(reader.folder / "mirror")) == 0
+
+
 def test_a_key_that_nobody_knows_is_refused(publisher: Publisher, reader: Reader) -> None:
     publisher.signer = keys.generate()
     publisher.publish(an_indicator(40))

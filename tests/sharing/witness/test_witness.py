@@ -2,17 +2,25 @@
 
 import hashlib
 import http.client
+import ipaddress
 import json
 import socket
 import sqlite3
+import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from sharing.signing.keys import Ed25519Signer, MlDsa44Signer
 from sharing.trust.store import TrustStore
@@ -553,3 +561,119 @@ def test_without_a_trusted_root_it_says_how_to_get_one(tmp_path: Path) -> None:
     done = stillwatch(*witness.serve[1:])
     assert done.code == 2
     assert "stillwatch verify init --root" in done.err
+
+
+# TLS
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A CA of its own, and what it certified for 127.0.0.1: files in PEM."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    folder = tmp_path_factory.mktemp("tls")
+    now, ca_key, key = (
+        datetime.now(UTC),
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of a test")])
+
+    def certificate(name: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(ca_name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+        )
+
+    ca = (
+        certificate(ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    own = (
+        certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "witness.example")]), key.public_key())
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    made = Certified(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    made.ca.write_bytes(ca.public_bytes(Encoding.PEM))
+    made.cert.write_bytes(own.public_bytes(Encoding.PEM))
+    made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return made
+
+
+def test_it_speaks_tls_with_a_certificate_of_its_own(tmp_path: Path, certified: Certified) -> None:
+    options = ("--tls-cert", str(certified.cert), "--tls-key", str(certified.key))
+    with running(tmp_path, "tls.example/w", *options) as witness:
+        log = Log().grow(3)
+        witness.knows(log)
+        silent = socket.create_connection(("127.0.0.1", witness.port))
+        trusting = ssl.create_default_context(cafile=certified.ca)
+        connection = http.client.HTTPSConnection("127.0.0.1", witness.port, timeout=30, context=trusting)
+        # Two requests on one connection, while another one says nothing.
+        for old, size in ((0, 3), (3, 5)):
+            if size > 3:
+                log.grow(2)
+            connection.request("POST", "/add-checkpoint", log.request(old))
+            answer = connection.getresponse()
+            assert answer.status == 200
+            assert by_hand.cosigner(answer.read(), witness.vkeys, log.text())
+        connection.close()
+        silent.close()
+
+        # Who does not know the CA, expects another name, or speaks no TLS, has no connection.
+        with pytest.raises(ssl.SSLCertVerificationError):
+            http.client.HTTPSConnection("127.0.0.1", witness.port, timeout=30).request("GET", "/")
+        with (
+            socket.create_connection(("127.0.0.1", witness.port)) as plain,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            trusting.wrap_socket(plain, server_hostname="another.example")
+        old_tls = ssl.create_default_context(cafile=certified.ca)
+        with pytest.warns(DeprecationWarning, match="TLS"):
+            old_tls.minimum_version = old_tls.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            http.client.HTTPSConnection("127.0.0.1", witness.port, timeout=30, context=old_tls).request(
+                "GET", "/"
+            )
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            by_hand.call(witness.url, "GET", "/")
+        connection = http.client.HTTPSConnection("127.0.0.1", witness.port, timeout=30, context=trusting)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 404
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--tls-key", "{key}"), "--tls-key needs --tls-cert"),
+        (("--tls-cert", "{ca}", "--tls-key", "{key}"), "--tls-cert: cannot use "),
+        (("--tls-cert", "{cert}"), "--tls-cert: cannot use "),
+        (("--tls-cert", "{cert}.none", "--tls-key", "{key}"), "--tls-cert: cannot use "),
+    ],
+)
+def test_tls_files_that_cannot_be_used_are_said_in_a_sentence(
+    tmp_path: Path, certified: Certified, options: tuple[str, ...], sentence: str
+) -> None:
+    filled = [one.format(ca=certified.ca, cert=certified.cert, key=certified.key) for one in options]
+    witness = Running.make(tmp_path, "tls.example/w", *filled)
+    ended = stillwatch(*witness.serve[1:])
+    assert ended.code == 2
+    assert sentence in ended.err
+    assert "Traceback" not in ended.err
