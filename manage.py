@@ -18,8 +18,11 @@ WITHOUT_SERVICES = {
     *("check", "collectstatic", "diffsettings", "findstatic", "makemigrations", "spectacular", "startapp"),
     *("demo_code", "signer"),
 }
-# These have something signed.
-SIGNING = {"import_stix", "load_allowlist", "load_demo", "rotate_keys"}
+# These ask the signer.
+SIGNING = {
+    *("demo_ceremony", "import_stix", "load_allowlist", "load_demo"),
+    *("destroy_key", "revoke_key", "rotate_keys", "sign_anew", "trust_accept", "trust_proposal"),
+}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 
+import manage
 from tests.stack import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -36,3 +37,13 @@ def test_make_check_covers_format_lint_types_imports_and_migrations() -> None:
     recipe = MAKEFILE.split("\ncheck:")[1].split("\n\n")[0]
     for command in ("ruff format --check", "ruff check", "mypy", "lint-imports", "makemigrations --check"):
         assert command in recipe
+
+
+def test_every_command_that_can_lack_a_signer_starts_one_where_nothing_runs() -> None:
+    """Such as in the drill of a lost key, with the service stopped."""
+    commands = (ROOT / "sharing/management/commands").glob("*.py")
+    asking = {path.stem for path in commands if "NoSigningKey" in path.read_text()} - {"signer"}
+
+    assert asking
+    assert asking <= manage.SIGNING
+    assert not manage.SIGNING & manage.WITHOUT_SERVICES
