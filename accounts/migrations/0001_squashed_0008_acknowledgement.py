@@ -143,6 +143,7 @@ class Migration(migrations.Migration):
                         max_length=1,
                     ),
                 ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "platforms",
                     django.contrib.postgres.fields.ArrayField(
@@ -162,7 +163,6 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
                 "constraints": [
@@ -193,14 +193,6 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="tokens",
-                        to="accounts.organization",
-                    ),
-                ),
                 ("name", models.CharField(max_length=100)),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
                 (
@@ -223,6 +215,26 @@ class Migration(migrations.Migration):
                 ("last_used_at", models.DateTimeField(editable=False, null=True)),
                 ("revoked_at", models.DateTimeField(editable=False, null=True)),
                 (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tokens",
+                        to="accounts.organization",
+                    ),
+                ),
+                (
+                    "bytes_per_hour",
+                    models.BigIntegerField(blank=True, help_text="Empty: the service's default.", null=True),
+                ),
+                (
+                    "objects_per_hour",
+                    models.IntegerField(blank=True, help_text="Empty: the service's default.", null=True),
+                ),
+                (
+                    "requests_per_minute",
+                    models.IntegerField(blank=True, help_text="Empty: the service's default.", null=True),
+                ),
+                (
                     "replaced_by",
                     models.OneToOneField(
                         editable=False,
@@ -232,18 +244,6 @@ class Migration(migrations.Migration):
                         related_name="replaces",
                         to="accounts.token",
                     ),
-                ),
-                (
-                    "requests_per_minute",
-                    models.IntegerField(blank=True, help_text="Empty: the service's default.", null=True),
-                ),
-                (
-                    "objects_per_hour",
-                    models.IntegerField(blank=True, help_text="Empty: the service's default.", null=True),
-                ),
-                (
-                    "bytes_per_hour",
-                    models.BigIntegerField(blank=True, help_text="Empty: the service's default.", null=True),
                 ),
             ],
             options={
@@ -302,6 +302,9 @@ class Migration(migrations.Migration):
                         help_text="member:<username>, token:<id> or service:<part>", max_length=200
                     ),
                 ),
+                ("action", models.CharField(max_length=64)),
+                ("target", models.CharField(max_length=200)),
+                ("detail", models.JSONField(default=dict)),
                 (
                     "organization",
                     models.ForeignKey(
@@ -311,9 +314,6 @@ class Migration(migrations.Migration):
                         to="accounts.organization",
                     ),
                 ),
-                ("action", models.CharField(max_length=64)),
-                ("target", models.CharField(max_length=200)),
-                ("detail", models.JSONField(default=dict)),
             ],
             options={
                 "indexes": [
@@ -329,14 +329,6 @@ class Migration(migrations.Migration):
             name="Grade",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="grades",
-                        to="accounts.organization",
-                    ),
-                ),
                 (
                     "reliability",
                     models.CharField(
@@ -354,6 +346,14 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField()),
                 ("graded_at", models.DateTimeField()),
                 ("graded_by", models.TextField(help_text="The actor, as in the audit trail.")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="grades",
+                        to="accounts.organization",
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -372,14 +372,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="notices",
-                        to="accounts.organization",
-                    ),
-                ),
-                (
                     "kind",
                     models.CharField(help_text="A documented code, such as detector.limited.", max_length=64),
                 ),
@@ -391,16 +383,24 @@ class Migration(migrations.Migration):
                 ("detail", models.JSONField(default=dict)),
                 ("told_at", models.DateTimeField()),
                 (
-                    "due_at",
-                    models.DateTimeField(
-                        help_text="Until when it is to be acknowledged; empty where nothing has to be.",
-                        null=True,
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="accounts.organization",
                     ),
                 ),
                 ("acknowledged_at", models.DateTimeField(null=True)),
                 (
                     "acknowledged_by",
                     models.TextField(blank=True, help_text="The actor, as in the audit trail."),
+                ),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        help_text="Until when it is to be acknowledged; empty where nothing has to be.",
+                        null=True,
+                    ),
                 ),
                 (
                     "reminders",
@@ -440,6 +440,28 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Member",
             fields=[
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
                 (
                     "id",
                     models.BigAutoField(
@@ -491,15 +513,6 @@ class Migration(migrations.Migration):
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined"),
                 ),
                 (
-                    "organization",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="people",
-                        to="accounts.organization",
-                    ),
-                ),
-                (
                     "role",
                     models.CharField(
                         choices=[
@@ -513,25 +526,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "groups",
-                    models.ManyToManyField(
-                        blank=True,
-                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
-                        related_name="user_set",
-                        related_query_name="user",
-                        to="auth.group",
-                        verbose_name="groups",
-                    ),
-                ),
-                (
-                    "user_permissions",
-                    models.ManyToManyField(
-                        blank=True,
-                        help_text="Specific permissions for this user.",
-                        related_name="user_set",
-                        related_query_name="user",
-                        to="auth.permission",
-                        verbose_name="user permissions",
+                    "organization",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="people",
+                        to="accounts.organization",
                     ),
                 ),
             ],
@@ -591,6 +591,7 @@ class Migration(migrations.Migration):
             name="AuditLink",
             fields=[
                 ("position", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("digest", models.BinaryField(max_length=32)),
                 (
                     "event",
                     models.OneToOneField(
@@ -599,7 +600,6 @@ class Migration(migrations.Migration):
                         to="accounts.auditevent",
                     ),
                 ),
-                ("digest", models.BinaryField(max_length=32)),
             ],
             options={
                 "constraints": [
@@ -618,6 +618,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "community",
                     models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="accounts.community"),
@@ -628,7 +629,6 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
                     ),
                 ),
-                ("joined_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
             options={
                 "constraints": [

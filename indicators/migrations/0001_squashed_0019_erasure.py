@@ -50,14 +50,14 @@ class Migration(migrations.Migration):
             name="Subject",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key", models.BinaryField()),
+                ("object_type", models.TextField()),
                 (
                     "community",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
                     ),
                 ),
-                ("key", models.BinaryField()),
-                ("object_type", models.TextField()),
                 (
                     "merged_into",
                     models.ForeignKey(
@@ -130,14 +130,6 @@ class Migration(migrations.Migration):
             name="Detector",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
                 (
                     "analytic",
                     models.TextField(help_text="OCSF finding_info.analytic: its uid, else its name."),
@@ -221,6 +213,14 @@ class Migration(migrations.Migration):
                 ("registered_by", models.TextField(help_text="The actor, as in the audit trail.")),
                 ("first_finding_at", models.DateTimeField(null=True)),
                 ("last_finding_at", models.DateTimeField(null=True)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -304,14 +304,14 @@ class Migration(migrations.Migration):
                         "detector_id", "hour", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
+                ("hour", models.DateTimeField(help_text="Its beginning.")),
+                ("findings", models.IntegerField(help_text="New ones and new versions.")),
                 (
                     "detector",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.detector"
                     ),
                 ),
-                ("hour", models.DateTimeField(help_text="Its beginning.")),
-                ("findings", models.IntegerField(help_text="New ones and new versions.")),
             ],
             options={
                 "constraints": [
@@ -325,12 +325,6 @@ class Migration(migrations.Migration):
             name="PendingErasure",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
-                    ),
-                ),
                 ("collection_id", models.UUIDField(help_text="Where it was posted.")),
                 ("object_id", models.TextField()),
                 (
@@ -340,6 +334,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("deleted_at", models.DateTimeField()),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -433,20 +433,6 @@ class Migration(migrations.Migration):
             name="Remark",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.community"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
                 ("object_id", models.TextField(help_text="Of the sighting or opinion.")),
                 (
                     "target",
@@ -477,6 +463,27 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
                 ),
                 (
+                    "is_live",
+                    models.BooleanField(
+                        default=True,
+                        help_text="No more once it is taken back; it goes when its target was folded again.",
+                    ),
+                ),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.community"
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
+                (
                     "detector",
                     models.ForeignKey(
                         db_index=False,
@@ -484,13 +491,6 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         to="indicators.detector",
-                    ),
-                ),
-                (
-                    "is_live",
-                    models.BooleanField(
-                        default=True,
-                        help_text="No more once it is taken back; it goes when its target was folded again.",
                     ),
                 ),
             ],
@@ -528,12 +528,6 @@ class Migration(migrations.Migration):
                         to="indicators.subject",
                     ),
                 ),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
                 ("minima", models.BinaryField(help_text="`minhash-w3-128`, 512 bytes.")),
                 (
                     "tlp",
@@ -549,6 +543,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("claimed_at", models.DateTimeField(help_text="When it was first claimed at that TLP.")),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -609,10 +609,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "subject",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"),
-                ),
-                (
                     "from_tlp",
                     models.SmallIntegerField(
                         choices=[
@@ -635,6 +631,10 @@ class Migration(migrations.Migration):
                             (4, "TLP:RED"),
                         ]
                     ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"),
                 ),
             ],
             options={
@@ -670,15 +670,15 @@ class Migration(migrations.Migration):
             name="Observable",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("network", indicators.models.CidrField(null=True)),
+                ("domain", models.TextField(help_text="In normal form.", null=True)),
+                ("asn", models.BigIntegerField(null=True)),
                 (
                     "subject",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"
                     ),
                 ),
-                ("network", indicators.models.CidrField(null=True)),
-                ("domain", models.TextField(help_text="In normal form.", null=True)),
-                ("asn", models.BigIntegerField(null=True)),
             ],
             options={
                 "indexes": [
@@ -726,10 +726,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
-                ),
-                (
                     "kind",
                     models.CharField(
                         choices=[
@@ -738,18 +734,6 @@ class Migration(migrations.Migration):
                             ("split", "Split by an analyst"),
                         ],
                         max_length=8,
-                    ),
-                ),
-                (
-                    "survivor",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
-                    ),
-                ),
-                (
-                    "other",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
                     ),
                 ),
                 (
@@ -764,6 +748,22 @@ class Migration(migrations.Migration):
                 ("undone_at", models.DateTimeField(null=True)),
                 ("undone_by", models.TextField(blank=True)),
                 ("undo_reason", models.TextField(blank=True)),
+                (
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
+                    ),
+                ),
+                (
+                    "survivor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "merge journal entry",
@@ -816,25 +816,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
-                ),
-                (
-                    "first",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="indicators.subject",
-                    ),
-                ),
-                (
-                    "second",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
-                    ),
-                ),
-                (
                     "similarity",
                     models.FloatField(help_text="Estimated Jaccard similarity of their sketches, 0.6 to 1."),
                 ),
@@ -853,6 +834,11 @@ class Migration(migrations.Migration):
                 ),
                 ("found_at", models.DateTimeField()),
                 ("decided_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
+                ),
                 (
                     "decided_by",
                     models.ForeignKey(
@@ -862,7 +848,21 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("reason", models.TextField(blank=True)),
+                (
+                    "first",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="indicators.subject",
+                    ),
+                ),
+                (
+                    "second",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="indicators.subject"
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "likenesses",
@@ -914,6 +914,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
+                    "confirmed",
+                    models.BooleanField(
+                        help_text="Approved by an analyst; not: rejected, or taken back by its source."
+                    ),
+                ),
+                ("decided_at", models.DateTimeField()),
+                (
                     "detector",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.detector"
@@ -925,13 +932,6 @@ class Migration(migrations.Migration):
                         db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"
                     ),
                 ),
-                (
-                    "confirmed",
-                    models.BooleanField(
-                        help_text="Approved by an analyst; not: rejected, or taken back by its source."
-                    ),
-                ),
-                ("decided_at", models.DateTimeField()),
             ],
             options={
                 "indexes": [models.Index(fields=["detector", "-decided_at"], name="judgement_latest")],
@@ -949,10 +949,12 @@ class Migration(migrations.Migration):
                         "subject_id", "band", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
+                ("band", models.SmallIntegerField()),
+                ("digest", models.BigIntegerField()),
                 (
-                    "subject",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"
+                    "tlp",
+                    models.SmallIntegerField(
+                        help_text="That of the sketch: a search meets the lowest first."
                     ),
                 ),
                 (
@@ -961,12 +963,10 @@ class Migration(migrations.Migration):
                         db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
                     ),
                 ),
-                ("band", models.SmallIntegerField()),
-                ("digest", models.BigIntegerField()),
                 (
-                    "tlp",
-                    models.SmallIntegerField(
-                        help_text="That of the sketch: a search meets the lowest first."
+                    "subject",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"
                     ),
                 ),
             ],
@@ -995,18 +995,6 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[("taxii", "TAXII 2.1 collection"), ("misp-feed", "MISP feed")], max_length=12
-                    ),
-                ),
-                (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        help_text="On whose behalf: its inbox gets the objects, and its reliability weighs them.",
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
                     ),
                 ),
                 (
@@ -1090,6 +1078,18 @@ class Migration(migrations.Migration):
                 ("checked_at", models.DateTimeField(editable=False, null=True)),
                 ("check_result", models.TextField(blank=True, editable=False)),
                 ("created_at", models.DateTimeField(editable=False)),
+                (
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        help_text="On whose behalf: its inbox gets the objects, and its reliability weighs them.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
             ],
             options={
                 "indexes": [
@@ -1136,6 +1136,10 @@ class Migration(migrations.Migration):
             name="SourceItem",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key", models.TextField()),
+                ("version", models.BigIntegerField(help_text="Its timestamp, in seconds of the Unix epoch.")),
+                ("error", models.TextField(blank=True)),
+                ("tried_at", models.DateTimeField()),
                 (
                     "source",
                     models.ForeignKey(
@@ -1145,10 +1149,6 @@ class Migration(migrations.Migration):
                         to="indicators.source",
                     ),
                 ),
-                ("key", models.TextField()),
-                ("version", models.BigIntegerField(help_text="Its timestamp, in seconds of the Unix epoch.")),
-                ("error", models.TextField(blank=True)),
-                ("tried_at", models.DateTimeField()),
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("source", "key"), name="source_item_once")],
@@ -1225,26 +1225,6 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
-                (
-                    "token",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.token"
-                    ),
-                ),
                 ("sent_by", models.TextField(help_text="The actor, as in the audit trail.")),
                 (
                     "channel",
@@ -1286,6 +1266,26 @@ class Migration(migrations.Migration):
                 ("object_count", models.IntegerField(help_text="As of its submissions, together.")),
                 ("is_draft", models.BooleanField(default=False)),
                 ("received_at", models.DateTimeField()),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
+                (
+                    "token",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.token"
+                    ),
+                ),
             ],
             options={
                 "indexes": [
@@ -1323,22 +1323,6 @@ class Migration(migrations.Migration):
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
                 (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, to="accounts.organization"
-                    ),
-                ),
-                (
-                    "token",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.token"
-                    ),
-                ),
-                (
                     "channel",
                     models.CharField(
                         choices=[
@@ -1354,20 +1338,6 @@ class Migration(migrations.Migration):
                 (
                     "collection_id",
                     models.UUIDField(help_text="The inbox or open collection that it was posted to."),
-                ),
-                (
-                    "format",
-                    models.CharField(
-                        choices=[
-                            ("stix", "STIX bundle or TAXII envelope"),
-                            ("ndjson", "STIX objects, one a line"),
-                            ("ocsf", "OCSF Detection Findings"),
-                            ("misp", "MISP events"),
-                            ("csv", "CSV"),
-                        ],
-                        default="stix",
-                        max_length=8,
-                    ),
                 ),
                 ("body", models.BinaryField()),
                 ("body_sha256", models.BinaryField(max_length=32)),
@@ -1393,22 +1363,52 @@ class Migration(migrations.Migration):
                 ),
                 ("attempts", models.SmallIntegerField(default=0, help_text="Those that failed.")),
                 (
-                    "starts",
-                    models.SmallIntegerField(default=0, help_text="Times that a sweep began with it."),
-                ),
-                ("retry_at", models.DateTimeField(help_text="No sweep takes it up before.", null=True)),
-                (
                     "error",
                     models.TextField(blank=True, help_text="What failed: types and places, never a value."),
                 ),
-                ("counts", models.JSONField(default=dict, help_text="Objects by outcome at ingest.")),
                 ("received_at", models.DateTimeField()),
                 ("ingested_at", models.DateTimeField(null=True)),
                 (
-                    "erased_at",
-                    models.DateTimeField(
-                        help_text="When something of the body was last erased: deleted by its sender, or by legal order.",
-                        null=True,
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="accounts.organization"
+                    ),
+                ),
+                (
+                    "token",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.token"
+                    ),
+                ),
+                (
+                    "format",
+                    models.CharField(
+                        choices=[
+                            ("stix", "STIX bundle or TAXII envelope"),
+                            ("ndjson", "STIX objects, one a line"),
+                            ("ocsf", "OCSF Detection Findings"),
+                            ("misp", "MISP events"),
+                            ("csv", "CSV"),
+                        ],
+                        default="stix",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "offset",
+                    models.IntegerField(
+                        db_default=0,
+                        help_text="How much further on in the file of an upload its places are than in the body.",
+                    ),
+                ),
+                (
+                    "part",
+                    models.IntegerField(
+                        help_text="Its number among the parts of an upload, from 1.", null=True
                     ),
                 ),
                 (
@@ -1422,16 +1422,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "part",
-                    models.IntegerField(
-                        help_text="Its number among the parts of an upload, from 1.", null=True
-                    ),
+                    "starts",
+                    models.SmallIntegerField(default=0, help_text="Times that a sweep began with it."),
                 ),
+                ("retry_at", models.DateTimeField(help_text="No sweep takes it up before.", null=True)),
+                ("counts", models.JSONField(default=dict, help_text="Objects by outcome at ingest.")),
                 (
-                    "offset",
-                    models.IntegerField(
-                        db_default=0,
-                        help_text="How much further on in the file of an upload its places are than in the body.",
+                    "erased_at",
+                    models.DateTimeField(
+                        help_text="When something of the body was last erased: deleted by its sender, or by legal order.",
+                        null=True,
                     ),
                 ),
             ],
@@ -1499,25 +1499,7 @@ class Migration(migrations.Migration):
             name="Finding",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
                 ("uid", models.TextField(help_text="OCSF finding_info.uid.")),
-                (
-                    "detector",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="indicators.detector"),
-                ),
                 ("object_id", models.TextField(help_text="STIX id of its indicator.")),
                 ("created", models.TextField(help_text="Of its first version; every later one repeats it.")),
                 ("version", models.TextField(help_text="`modified` of its latest version.")),
@@ -1533,6 +1515,25 @@ class Migration(migrations.Migration):
                         max_length=14,
                     ),
                 ),
+                ("received_at", models.DateTimeField(help_text="When its latest version came.")),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
+                (
+                    "detector",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="indicators.detector"),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
                 (
                     "submission",
                     models.ForeignKey(
@@ -1542,7 +1543,6 @@ class Migration(migrations.Migration):
                         to="indicators.submission",
                     ),
                 ),
-                ("received_at", models.DateTimeField(help_text="When its latest version came.")),
             ],
             options={
                 "constraints": [
@@ -1560,24 +1560,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Draft",
             fields=[
+                ("writers", models.ManyToManyField(related_name="+", to=settings.AUTH_USER_MODEL)),
                 (
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
-                ),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="Whose word it is.",
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
                 ),
                 ("object_type", models.TextField()),
                 ("object_id", models.TextField(help_text="STIX id, given when it is begun.")),
@@ -1625,6 +1611,8 @@ class Migration(migrations.Migration):
                         blank=True, help_text="The open page that saved it last.", max_length=36
                     ),
                 ),
+                ("created_at", models.DateTimeField()),
+                ("saved_at", models.DateTimeField()),
                 (
                     "author",
                     models.ForeignKey(
@@ -1634,15 +1622,10 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("created_at", models.DateTimeField()),
-                ("saved_at", models.DateTimeField()),
                 (
-                    "saved_by",
+                    "community",
                     models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
                     ),
                 ),
                 (
@@ -1651,6 +1634,24 @@ class Migration(migrations.Migration):
                         db_index=False,
                         help_text="Who gave it a lower TLP than the version that it follows has: somebody else submits it.",
                         null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Whose word it is.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
+                (
+                    "saved_by",
+                    models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
@@ -1672,7 +1673,6 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("writers", models.ManyToManyField(related_name="+", to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 "indexes": [
@@ -1724,43 +1724,6 @@ class Migration(migrations.Migration):
             name="Claim",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
-                (
-                    "subject",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="indicators.subject"),
-                ),
-                (
-                    "home",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="The subject of its identity, where the journal has it count for another.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="indicators.subject",
-                    ),
-                ),
-                (
-                    "submission",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="indicators.submission",
-                    ),
-                ),
                 ("object_id", models.TextField()),
                 (
                     "version",
@@ -1782,6 +1745,66 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "references",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
+                ),
+                ("body", models.BinaryField(help_text="RFC 8785 bytes.")),
+                ("signature", models.TextField(help_text="Detached JWS over `body`, made when it came in.")),
+                ("first_received_at", models.DateTimeField()),
+                ("received_at", models.DateTimeField()),
+                (
+                    "revoked",
+                    models.BooleanField(default=False, help_text="What its source's latest version says."),
+                ),
+                ("withdrawn_at", models.DateTimeField(help_text="When its source deleted it.", null=True)),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="indicators.subject"),
+                ),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="indicators.submission",
+                    ),
+                ),
+                (
+                    "home",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="The subject of its identity, where the journal has it count for another.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="indicators.subject",
+                    ),
+                ),
+                (
+                    "detector",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Whose finding says it; nobody's where the organisation says it otherwise too.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="indicators.detector",
+                    ),
+                ),
+                (
                     "stated_tlp",
                     models.SmallIntegerField(
                         choices=[
@@ -1795,12 +1818,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "references",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None),
-                ),
-                ("body", models.BinaryField(help_text="RFC 8785 bytes.")),
-                ("signature", models.TextField(help_text="Detached JWS over `body`, made when it came in.")),
-                (
                     "sender_signature",
                     models.TextField(
                         db_default="",
@@ -1808,28 +1825,11 @@ class Migration(migrations.Migration):
                         help_text="Its sender's own detached JWS over `body`; empty where it did not sign.",
                     ),
                 ),
-                ("first_received_at", models.DateTimeField()),
-                ("received_at", models.DateTimeField()),
-                (
-                    "revoked",
-                    models.BooleanField(default=False, help_text="What its source's latest version says."),
-                ),
-                ("withdrawn_at", models.DateTimeField(help_text="When its source deleted it.", null=True)),
                 (
                     "erased_at",
                     models.DateTimeField(
                         help_text="When its content was destroyed: `body` has type and id only, and nothing is signed.",
                         null=True,
-                    ),
-                ),
-                (
-                    "detector",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="Whose finding says it; nobody's where the organisation says it otherwise too.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="indicators.detector",
                     ),
                 ),
             ],
@@ -1901,14 +1901,6 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                (
-                    "submission",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        to="indicators.submission",
-                    ),
-                ),
                 ("ordinal", models.IntegerField()),
                 (
                     "object_id",
@@ -1935,6 +1927,23 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(max_length=64)),
                 ("sentence", models.TextField()),
                 (
+                    "subject",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="indicators.subject",
+                    ),
+                ),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="indicators.submission",
+                    ),
+                ),
+                (
                     "place",
                     models.TextField(
                         default="", help_text="Where in the body it stands, or what it was made of."
@@ -1944,15 +1953,6 @@ class Migration(migrations.Migration):
                     "note",
                     models.TextField(
                         default="", help_text="What was left out, or is worth knowing; it refused nothing."
-                    ),
-                ),
-                (
-                    "subject",
-                    models.ForeignKey(
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="indicators.subject",
                     ),
                 ),
             ],
@@ -1969,15 +1969,6 @@ class Migration(migrations.Migration):
             name="AllowlistEntry",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "allowlist",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="entries",
-                        to="indicators.allowlist",
-                    ),
-                ),
                 ("network", indicators.models.CidrField(null=True)),
                 ("domain", models.TextField(help_text="In normal form.", null=True)),
                 (
@@ -1987,6 +1978,15 @@ class Migration(migrations.Migration):
                 ("asn_first", models.BigIntegerField(null=True)),
                 ("asn_last", models.BigIntegerField(null=True)),
                 ("note", models.TextField(blank=True, help_text="What it is, or why it is here.")),
+                (
+                    "allowlist",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="entries",
+                        to="indicators.allowlist",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "allow-list entry",

@@ -53,14 +53,6 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
-                (
-                    "community",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="collections",
-                        to="accounts.community",
-                    ),
-                ),
                 ("alias", models.SlugField(max_length=64)),
                 ("title", models.CharField(max_length=200)),
                 ("description", models.TextField(blank=True)),
@@ -96,15 +88,6 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
-                (
-                    "owner",
-                    models.ForeignKey(
-                        help_text="Of an inbox.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
                 ("next_index", models.BigIntegerField(default=0, editable=False)),
                 (
                     "last_added",
@@ -114,6 +97,23 @@ class Migration(migrations.Migration):
                     "largest",
                     models.IntegerField(
                         default=0, editable=False, help_text="Bytes of the largest object that it ever held."
+                    ),
+                ),
+                (
+                    "community",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="collections",
+                        to="accounts.community",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        help_text="Of an inbox.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
                     ),
                 ),
                 (
@@ -274,6 +274,8 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("can_read", models.BooleanField(default=False)),
+                ("can_write", models.BooleanField(default=False)),
                 (
                     "collection",
                     models.ForeignKey(
@@ -288,8 +290,6 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
                     ),
                 ),
-                ("can_read", models.BooleanField(default=False)),
-                ("can_write", models.BooleanField(default=False)),
             ],
             options={
                 "constraints": [
@@ -361,12 +361,6 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                (
-                    "collection",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="sharing.collection"
-                    ),
-                ),
                 ("index", models.BigIntegerField()),
                 ("added", models.BigIntegerField(help_text="Microseconds since 1970.")),
                 ("object_id", models.TextField(null=True)),
@@ -378,16 +372,6 @@ class Migration(migrations.Migration):
                 ),
                 ("version_key", models.TextField(help_text="Sortable: nine fractional digits.", null=True)),
                 ("tlp", models.SmallIntegerField(null=True)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="Who posted it; of no feed.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
-                    ),
-                ),
                 ("body", models.BinaryField(help_text="RFC 8785 bytes, as signed and served.", null=True)),
                 (
                     "opening",
@@ -409,6 +393,22 @@ class Migration(migrations.Migration):
                 ("is_first", models.BooleanField(default=False)),
                 ("is_last", models.BooleanField(default=False)),
                 ("withdrawn_by", models.BigIntegerField(null=True)),
+                (
+                    "collection",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="sharing.collection"
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Who posted it; of no feed.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
+                    ),
+                ),
             ],
             options={
                 "indexes": [
@@ -518,20 +518,20 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "erasure",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="barred",
-                        to="sharing.erasure",
-                    ),
-                ),
-                (
                     "digest",
                     models.BinaryField(help_text="HMAC-SHA-256 (sharing/actions/barring.py).", max_length=32),
                 ),
                 (
                     "key_check",
                     models.BinaryField(help_text="Tells by which SECRET_KEY it was made.", max_length=8),
+                ),
+                (
+                    "erasure",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="barred",
+                        to="sharing.erasure",
+                    ),
                 ),
             ],
             options={
@@ -543,6 +543,26 @@ class Migration(migrations.Migration):
             name="Given",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("member", models.TextField(blank=True, help_text="The username, of an export.")),
+                (
+                    "way",
+                    models.CharField(
+                        choices=[
+                            ("page", "Pages of objects"),
+                            ("proof", "Pages with proofs"),
+                            ("object", "Single objects"),
+                            ("manifest", "Manifests and versions: ids only"),
+                            ("opening", "Openings of the log"),
+                            ("bundle", "Bundles of object and proof"),
+                            ("export", "Exports at the desk"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("from_added", models.BigIntegerField(help_text="Microseconds since 1970, inclusive.")),
+                ("to_added", models.BigIntegerField(help_text="Inclusive.")),
+                ("at", models.DateTimeField()),
+                ("until", models.DateTimeField()),
                 (
                     "collection",
                     models.ForeignKey(
@@ -566,26 +586,6 @@ class Migration(migrations.Migration):
                         to="accounts.token",
                     ),
                 ),
-                ("member", models.TextField(blank=True, help_text="The username, of an export.")),
-                (
-                    "way",
-                    models.CharField(
-                        choices=[
-                            ("page", "Pages of objects"),
-                            ("proof", "Pages with proofs"),
-                            ("object", "Single objects"),
-                            ("manifest", "Manifests and versions: ids only"),
-                            ("opening", "Openings of the log"),
-                            ("bundle", "Bundles of object and proof"),
-                            ("export", "Exports at the desk"),
-                        ],
-                        max_length=8,
-                    ),
-                ),
-                ("from_added", models.BigIntegerField(help_text="Microseconds since 1970, inclusive.")),
-                ("to_added", models.BigIntegerField(help_text="Inclusive.")),
-                ("at", models.DateTimeField()),
-                ("until", models.DateTimeField()),
             ],
             options={
                 "verbose_name_plural": "given",
@@ -678,13 +678,30 @@ class Migration(migrations.Migration):
             name="Reached",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("index", models.BigIntegerField()),
+                ("member", models.TextField(blank=True)),
+                (
+                    "ways",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        help_text="Empty: it had access while nothing was recorded yet.",
+                        size=None,
+                    ),
+                ),
+                ("first_at", models.DateTimeField(null=True)),
+                ("last_at", models.DateTimeField(null=True)),
                 (
                     "collection",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.PROTECT, to="sharing.collection"
                     ),
                 ),
-                ("index", models.BigIntegerField()),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.notice"
+                    ),
+                ),
                 (
                     "organization",
                     models.ForeignKey(
@@ -698,23 +715,6 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         to="accounts.token",
-                    ),
-                ),
-                ("member", models.TextField(blank=True)),
-                (
-                    "ways",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(),
-                        help_text="Empty: it had access while nothing was recorded yet.",
-                        size=None,
-                    ),
-                ),
-                ("first_at", models.DateTimeField(null=True)),
-                ("last_at", models.DateTimeField(null=True)),
-                (
-                    "notice",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.notice"
                     ),
                 ),
             ],
@@ -733,12 +733,6 @@ class Migration(migrations.Migration):
             name="Release",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "subject",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="indicators.subject"
-                    ),
-                ),
                 (
                     "ceiling",
                     models.SmallIntegerField(
@@ -795,15 +789,21 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "ticked_at",
-                    models.DateTimeField(
-                        help_text="When time was last let pass for its confidence.", null=True
+                    "subject",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="indicators.subject"
                     ),
                 ),
                 (
                     "due_at",
                     models.DateTimeField(
                         help_text="When its confidence falls, if nobody says anything.", null=True
+                    ),
+                ),
+                (
+                    "ticked_at",
+                    models.DateTimeField(
+                        help_text="When time was last let pass for its confidence.", null=True
                     ),
                 ),
                 (
@@ -869,14 +869,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "release",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="sharing.release"),
-                ),
-                (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
-                ),
-                (
                     "state",
                     models.CharField(
                         choices=[
@@ -895,6 +887,36 @@ class Migration(migrations.Migration):
                         help_text="How many organisations say it, or said it when it was decided."
                     ),
                 ),
+                ("opened_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("decision_reason", models.TextField(blank=True)),
+                (
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="accounts.community"),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "release",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="sharing.release"),
+                ),
+                (
+                    "blast_limit",
+                    models.BigIntegerField(
+                        db_default=0,
+                        help_text="Above so many, two people release it; as set when the case was looked at last.",
+                    ),
+                ),
+                (
+                    "blast_radius",
+                    models.BigIntegerField(
+                        db_default=0, help_text="Estimated users behind what it names (docs/desk.md)."
+                    ),
+                ),
                 (
                     "ceiling",
                     models.SmallIntegerField(
@@ -908,11 +930,39 @@ class Migration(migrations.Migration):
                         db_default=0,
                     ),
                 ),
+                ("confidence", models.SmallIntegerField(db_default=-1, help_text="-1 for what has none.")),
                 ("object_type", models.TextField(db_default="")),
+                (
+                    "reason",
+                    models.CharField(db_default="", help_text="Why an analyst decides.", max_length=64),
+                ),
+                (
+                    "seconded_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="The second person, where it takes two.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 (
                     "title",
                     models.TextField(
                         db_default="", help_text="The pattern, value or name, as the audience would see it."
+                    ),
+                ),
+                ("viewed_at", models.DateTimeField(null=True)),
+                (
+                    "viewed_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Who looks at it; nobody is kept from deciding.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
                 (
@@ -928,56 +978,6 @@ class Migration(migrations.Migration):
                         default=list,
                         help_text="Whose claims its audience may see.",
                         size=None,
-                    ),
-                ),
-                (
-                    "reason",
-                    models.CharField(db_default="", help_text="Why an analyst decides.", max_length=64),
-                ),
-                ("confidence", models.SmallIntegerField(db_default=-1, help_text="-1 for what has none.")),
-                (
-                    "blast_radius",
-                    models.BigIntegerField(
-                        db_default=0, help_text="Estimated users behind what it names (docs/desk.md)."
-                    ),
-                ),
-                (
-                    "blast_limit",
-                    models.BigIntegerField(
-                        db_default=0,
-                        help_text="Above so many, two people release it; as set when the case was looked at last.",
-                    ),
-                ),
-                ("opened_at", models.DateTimeField()),
-                (
-                    "viewed_by",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="Who looks at it; nobody is kept from deciding.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                ("viewed_at", models.DateTimeField(null=True)),
-                ("decided_at", models.DateTimeField(null=True)),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                ("decision_reason", models.TextField(blank=True)),
-                (
-                    "seconded_by",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="The second person, where it takes two.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -1097,33 +1097,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "community",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
-                    ),
-                ),
-                (
-                    "claim",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.PROTECT, to="indicators.claim"
-                    ),
-                ),
-                (
-                    "review",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.PROTECT, to="sharing.review"
-                    ),
-                ),
-                (
-                    "erasure",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="proposals",
-                        to="sharing.erasure",
-                    ),
-                ),
-                (
                     "tlp",
                     models.SmallIntegerField(
                         choices=[
@@ -1151,6 +1124,31 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                ("reason", models.TextField()),
+                ("proposed_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("decision_reason", models.TextField(blank=True)),
+                (
+                    "claim",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="indicators.claim"
+                    ),
+                ),
+                (
+                    "community",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="accounts.community"
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 (
                     "organization",
                     models.ForeignKey(
@@ -1161,7 +1159,6 @@ class Migration(migrations.Migration):
                         to="accounts.organization",
                     ),
                 ),
-                ("reason", models.TextField()),
                 (
                     "proposed_by",
                     models.ForeignKey(
@@ -1170,18 +1167,21 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("proposed_at", models.DateTimeField()),
                 (
-                    "decided_by",
+                    "review",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="sharing.review"
+                    ),
+                ),
+                (
+                    "erasure",
                     models.ForeignKey(
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        related_name="proposals",
+                        to="sharing.erasure",
                     ),
                 ),
-                ("decided_at", models.DateTimeField(null=True)),
-                ("decision_reason", models.TextField(blank=True)),
             ],
             options={
                 "indexes": [
@@ -1270,9 +1270,12 @@ class Migration(migrations.Migration):
             name="Disclosure",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("index", models.BigIntegerField()),
                 (
-                    "proposal",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="sharing.proposal"),
+                    "collection",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="sharing.collection"
+                    ),
                 ),
                 (
                     "organization",
@@ -1283,12 +1286,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "collection",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="sharing.collection"
-                    ),
+                    "proposal",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="sharing.proposal"),
                 ),
-                ("index", models.BigIntegerField()),
             ],
             options={
                 "constraints": [
@@ -1302,6 +1302,13 @@ class Migration(migrations.Migration):
             name="SavedView",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "query",
+                    models.TextField(blank=True, help_text="The filters, as in the address of the queue."),
+                ),
+                ("is_shared", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField()),
                 (
                     "owner",
                     models.ForeignKey(
@@ -1311,13 +1318,6 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("name", models.CharField(max_length=60)),
-                (
-                    "query",
-                    models.TextField(blank=True, help_text="The filters, as in the address of the queue."),
-                ),
-                ("is_shared", models.BooleanField(default=False)),
-                ("created_at", models.DateTimeField()),
             ],
             options={
                 "constraints": [
@@ -1337,19 +1337,6 @@ class Migration(migrations.Migration):
                         help_text="RFC 7638 thumbprint.", max_length=43, primary_key=True, serialize=False
                     ),
                 ),
-                (
-                    "purpose",
-                    models.CharField(
-                        choices=[
-                            ("object", "Objects, receipts and deliveries (Ed25519)"),
-                            ("log", "Checkpoints (Ed25519)"),
-                            ("log-ml-dsa", "Checkpoints (ML-DSA-44)"),
-                            ("trust", "The trust root's online roles (Ed25519)"),
-                        ],
-                        default="object",
-                        max_length=12,
-                    ),
-                ),
                 ("jwk", models.JSONField()),
                 ("created_at", models.DateTimeField()),
                 (
@@ -1365,9 +1352,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "trusted_at",
-                    models.DateTimeField(
-                        help_text="When the trust root first named it. Where a root stands, no other key signs.",
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("object", "Objects, receipts and deliveries (Ed25519)"),
+                            ("log", "Checkpoints (Ed25519)"),
+                            ("log-ml-dsa", "Checkpoints (ML-DSA-44)"),
+                            ("trust", "The trust root's online roles (Ed25519)"),
+                        ],
+                        default="object",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "from_index",
+                    models.JSONField(
+                        help_text="Of a revoked key: by digest of origin, the first entry that its signature counts for no more.",
                         null=True,
                     ),
                 ),
@@ -1380,9 +1380,9 @@ class Migration(migrations.Migration):
                 ),
                 ("revoked_because", models.TextField(blank=True, default="")),
                 (
-                    "from_index",
-                    models.JSONField(
-                        help_text="Of a revoked key: by digest of origin, the first entry that its signature counts for no more.",
+                    "trusted_at",
+                    models.DateTimeField(
+                        help_text="When the trust root first named it. Where a root stands, no other key signs.",
                         null=True,
                     ),
                 ),
@@ -1418,14 +1418,12 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "key",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="renewals",
-                        to="sharing.signingkey",
-                    ),
+                    "position",
+                    models.BigIntegerField(default=0, help_text="The index, or id, that is looked at next."),
                 ),
+                ("renewed", models.BigIntegerField(default=0, help_text="Signatures that were made anew.")),
+                ("due_at", models.DateTimeField(help_text="Not looked at before.")),
+                ("done_at", models.DateTimeField(null=True)),
                 (
                     "collection",
                     models.ForeignKey(
@@ -1436,12 +1434,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "position",
-                    models.BigIntegerField(default=0, help_text="The index, or id, that is looked at next."),
+                    "key",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="renewals",
+                        to="sharing.signingkey",
+                    ),
                 ),
-                ("renewed", models.BigIntegerField(default=0, help_text="Signatures that were made anew.")),
-                ("due_at", models.DateTimeField(help_text="Not looked at before.")),
-                ("done_at", models.DateTimeField(null=True)),
             ],
             options={
                 "constraints": [
@@ -1459,16 +1459,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
-                    "organization",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
-                    ),
-                ),
-                (
-                    "community",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="accounts.community"),
-                ),
-                (
                     "channel",
                     models.CharField(
                         choices=[
@@ -1481,15 +1471,25 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
+                ("last_received_at", models.DateTimeField()),
+                ("noticed_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(help_text="When it was seen to send again.", null=True)),
+                (
+                    "community",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="accounts.community"),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="accounts.organization"
+                    ),
+                ),
                 (
                     "token",
                     models.ForeignKey(
                         null=True, on_delete=django.db.models.deletion.CASCADE, to="accounts.token"
                     ),
                 ),
-                ("last_received_at", models.DateTimeField()),
-                ("noticed_at", models.DateTimeField()),
-                ("ended_at", models.DateTimeField(help_text="When it was seen to send again.", null=True)),
             ],
             options={
                 "constraints": [
@@ -1506,15 +1506,6 @@ class Migration(migrations.Migration):
             name="SubmitterKey",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="submitter_keys",
-                        to="accounts.organization",
-                    ),
-                ),
                 ("kid", models.CharField(help_text="RFC 7638 thumbprint.", max_length=43)),
                 ("jwk", models.JSONField()),
                 (
@@ -1528,6 +1519,15 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         help_text="What came in from here on is not taken as signed by it; what came before stays.",
                         null=True,
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="submitter_keys",
+                        to="accounts.organization",
                     ),
                 ),
             ],
@@ -1683,13 +1683,13 @@ class Migration(migrations.Migration):
             name="Waiting",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("missing", models.TextField(help_text="A STIX id, as the claim refers to it.")),
                 (
                     "community",
                     models.ForeignKey(
                         db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.community"
                     ),
                 ),
-                ("missing", models.TextField(help_text="A STIX id, as the claim refers to it.")),
                 (
                     "subject",
                     models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="indicators.subject"),
@@ -1707,15 +1707,6 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
-                ),
-                (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="webhooks",
-                        to="accounts.organization",
-                    ),
                 ),
                 ("url", models.TextField()),
                 (
@@ -1755,6 +1746,15 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField()),
                 ("created_by", models.TextField(help_text="The actor, as in the audit trail.")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="webhooks",
+                        to="accounts.organization",
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -1780,15 +1780,6 @@ class Migration(migrations.Migration):
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
                 (
-                    "webhook",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="deliveries",
-                        to="sharing.webhook",
-                    ),
-                ),
-                (
                     "kind",
                     models.CharField(
                         choices=[
@@ -1798,18 +1789,6 @@ class Migration(migrations.Migration):
                             ("test", "Test"),
                         ],
                         max_length=20,
-                    ),
-                ),
-                (
-                    "submission",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.CASCADE, to="indicators.submission"
-                    ),
-                ),
-                (
-                    "notice",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.CASCADE, to="accounts.notice"
                     ),
                 ),
                 ("body", models.BinaryField(help_text="RFC 8785 bytes, as signed and sent.", null=True)),
@@ -1837,6 +1816,27 @@ class Migration(migrations.Migration):
                     models.SmallIntegerField(help_text="HTTP status of the last answer.", null=True),
                 ),
                 ("last_error", models.TextField(blank=True)),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="accounts.notice"
+                    ),
+                ),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="indicators.submission"
+                    ),
+                ),
+                (
+                    "webhook",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="sharing.webhook",
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "deliveries",
@@ -1901,6 +1901,12 @@ class Migration(migrations.Migration):
             name="Attempt",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
+                (
+                    "status",
+                    models.SmallIntegerField(help_text="HTTP status; none if nothing answered.", null=True),
+                ),
+                ("error", models.TextField(blank=True)),
                 (
                     "delivery",
                     models.ForeignKey(
@@ -1909,12 +1915,6 @@ class Migration(migrations.Migration):
                         to="sharing.delivery",
                     ),
                 ),
-                ("at", models.DateTimeField()),
-                (
-                    "status",
-                    models.SmallIntegerField(help_text="HTTP status; none if nothing answered.", null=True),
-                ),
-                ("error", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
@@ -1948,13 +1948,9 @@ class Migration(migrations.Migration):
                 ("object_id", models.TextField()),
                 ("version", models.TextField()),
                 (
-                    "organization",
-                    models.ForeignKey(
-                        db_index=False,
-                        help_text="Who had posted it; of no feed.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        to="accounts.organization",
+                    "told_at",
+                    models.DateTimeField(
+                        help_text="When it was found out who had pulled it, and they were told.", null=True
                     ),
                 ),
                 (
@@ -1964,9 +1960,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "told_at",
-                    models.DateTimeField(
-                        help_text="When it was found out who had pulled it, and they were told.", null=True
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Who had posted it; of no feed.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.organization",
                     ),
                 ),
             ],

@@ -12,9 +12,11 @@ from psycopg import sql
 
 from tests.world import PROJECT
 
-#: What PostgreSQL knows of the tables: everything but the order of their columns.
+#: What PostgreSQL knows of the tables, the order of their columns too: dumps and COPY may go by it.
 SCHEMA = """
-SELECT 'column', c.relname, a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull,
+SELECT 'column', c.relname, a.attname, concat_ws(' ',
+    (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum
+        AND NOT b.attisdropped), format_type(a.atttypid, a.atttypmod), a.attnotnull,
     a.attstorage, a.attidentity, pg_get_expr(d.adbin, d.adrelid))
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r'
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

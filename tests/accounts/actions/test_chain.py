@@ -66,7 +66,8 @@ def rewrite(ids: Sequence[int], *, start: int, previous: bytes) -> None:
         previous = digest_after(previous, event(event_id))
         tamper(
             f"DELETE FROM accounts_auditlink WHERE position = {position}",
-            f"INSERT INTO accounts_auditlink VALUES ({position}, '\\x{previous.hex()}', {event_id})",
+            "INSERT INTO accounts_auditlink (position, digest, event_id)"
+            f" VALUES ({position}, '\\x{previous.hex()}', {event_id})",
         )
 
 
@@ -238,7 +239,7 @@ def test_an_event_that_was_put_in_between_is_named(digest: str) -> None:
         "UPDATE accounts_auditlink SET position = 6 WHERE position = 5",
         "UPDATE accounts_auditlink SET position = 5 WHERE position = 4",
         "UPDATE accounts_auditlink SET position = 4 WHERE position = 3",
-        f"INSERT INTO accounts_auditlink VALUES (3, '\\x{value.hex()}', {forged})",
+        f"INSERT INTO accounts_auditlink (position, digest, event_id) VALUES (3, '\\x{value.hex()}', {forged})",
     )
     sentence = broken()
     assert sentence.startswith("Position 3")
