@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from tests.browser.conftest import chromium
+from tests.browser.conftest import ALONE, chromium
 from tests.browser.watched import window
 from tests.conformance import stix
 from tests.desk import desk_session
@@ -43,7 +43,7 @@ def main() -> None:
             world.manage("import_stix", str(file), "--organization", organization, "--community", "frontier")
         world.settle(180)
         world.manage("shell", "--verbosity", "0", "--command", "from sharing.tasks import tally; tally()")
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=[*ALONE])
         with window(browser, world.url, desk_session(world, "analyst").cookies) as watched:
             watched.page.set_viewport_size(SIZE)
             watched.page.emulate_media(color_scheme="light", reduced_motion="reduce")
