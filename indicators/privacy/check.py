@@ -218,7 +218,9 @@ class _Check:
             if value >= _SMALLEST_CARD:
                 self.text(place, str(value))
         elif kind is float:
-            # 4111111111111111.0 is the same number, and its canonical form has no point.
+            # 88123456.0 is the same number, and its canonical form has no point.
+            if key in _ACCOUNT_KEYS:
+                raise _refusal(place, ACCOUNT)
             if value >= _SMALLEST_CARD and value < 10**19 and value.is_integer():
                 self.text(place, str(int(value)))
         elif kind is dict:

@@ -417,7 +417,7 @@ def _held(collection_id: UUID, object_ids: Sequence[str]) -> dict[str, _Versions
 
 def _start(log: Log, now: datetime) -> int:
     """The `added` of the next entry: later than all before it."""
-    return max(int(now.timestamp() * 1_000_000), log.last_added + 1)
+    return max(timestamps.micros_of(now), log.last_added + 1)
 
 
 def _times(start: int, count: int) -> list[int]:

@@ -14,6 +14,7 @@ from django.db import transaction
 from accounts import sql
 from accounts.actions.audit import record
 from accounts.actor import Actor
+from indicators.stix.timestamps import micros_of
 from sharing.actions import keys, publication
 from sharing.actions.publication import origin
 from sharing.models import KeyPurpose, SigningKey, TrustFile
@@ -187,8 +188,7 @@ def _successor(purpose: KeyPurpose, *, by: Actor, now: datetime) -> SigningKey:
 
 
 def _since(lengths: Mapping[UUID, int], since: datetime) -> dict[UUID, int]:
-    micros = int(since.timestamp() * 1_000_000)
-    first: dict[UUID, int | None] = dict(sql.rows(_FIRST_SINCE, (micros,)))
+    first: dict[UUID, int | None] = dict(sql.rows(_FIRST_SINCE, (micros_of(since),)))
     found: dict[UUID, int] = {}
     for log_id, length in lengths.items():
         index = first.get(log_id)

@@ -83,6 +83,8 @@ class SigningService:
         self._keys, self._marks, self._clock = keys, marks, clock
         # What is signed of a log is compared and remembered by one at a time.
         self._one = threading.Lock()
+        self._used: set[str] = set()
+        """Key ids of what signed since the signer started."""
 
     def answer(self, request: wire.Request) -> wire.Reply:
         """Never raises for anything in the request."""
@@ -114,11 +116,17 @@ class SigningService:
             return wire.HeldKeys([self._keys.generate(request.purpose)])
 
     def _destroy(self, request: wire.Destroy) -> wire.HeldKeys:
-        """Never the newest of a purpose, whoever asks: something must be left that signs."""
+        """Never the newest of a purpose, nor what signed since the start, whoever asks: whoever takes over a process
+        that asks could make newer ones, and leave nothing that anybody trusts."""
         with self._one:
             held = self._keys.held()
             gone = [key for key in held if key.kid == request.kid]
             newest = {key.purpose: key.kid for key in held}
+            if request.kid in self._used:
+                raise _Refused(
+                    Code.NOT_ALLOWED,
+                    f"{request.kid} has signed since the signer started: start the signer again, then it goes",
+                )
             for key in gone:
                 if newest[key.purpose] == key.kid:
                     raise _Refused(
@@ -129,8 +137,15 @@ class SigningService:
                 self._keys.destroy(key.kid, key.purpose)
             return wire.HeldKeys(gone)
 
+    def _key(self, kid: str, purpose: Purpose) -> Key:
+        """What is about to sign."""
+        with self._one:
+            key = self._keys.key(kid, purpose)
+            self._used.add(kid)
+            return key
+
     def _messages(self, request: wire.SignMessages) -> wire.Signatures:
-        key = self._keys.key(request.kid, Purpose.OBJECT)
+        key = self._key(request.kid, Purpose.OBJECT)
         headers = {jws.encoded_header(request.kid, typ) for typ in jws.TYPES}
         for place, message in enumerate(request.messages):
             header, _, body = message.partition(b".")
@@ -145,7 +160,7 @@ class SigningService:
         return wire.Signatures([sign(message) for message in request.messages])
 
     def _trust(self, request: wire.SignTrust) -> wire.Signatures:
-        key = self._keys.key(request.kid, Purpose.TRUST)
+        key = self._key(request.kid, Purpose.TRUST)
         try:
             signed = json.loads(
                 request.payload, strict=False
@@ -167,9 +182,9 @@ class SigningService:
         except ValueError as error:
             raise _Refused(Code.MALFORMED, str(error)) from None
         signers = [
-            NoteSigner(request.origin, SignatureType.ED25519, self._keys.key(request.ed25519, Purpose.LOG)),
+            NoteSigner(request.origin, SignatureType.ED25519, self._key(request.ed25519, Purpose.LOG)),
             NoteSigner(
-                request.origin, SignatureType.ML_DSA_44, self._keys.key(request.ml_dsa, Purpose.LOG_ML_DSA)
+                request.origin, SignatureType.ML_DSA_44, self._key(request.ml_dsa, Purpose.LOG_ML_DSA)
             ),
         ]
         with self._one:

@@ -259,10 +259,12 @@ class Feed:
                     self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", (row[0],))
         return settled
 
-    def owed(self, size: int) -> list[tuple[int, int, int]]:
-        """(index, withdrawn_by, told) of proved entries that were erased by one that is not proved at `size`."""
+    def owed(self, size: int) -> list[tuple[int, int, int, bool]]:
+        """(index, withdrawn_by, told, whether its object is still here) of proved entries that were erased by one that
+        is not proved at `size`."""
         return self._database.execute(
-            "SELECT position, withdrawn_by, told FROM entry WHERE withdrawn_by >= ? AND position < ? ORDER BY 1",
+            "SELECT position, withdrawn_by, told, body IS NOT NULL FROM entry"
+            " WHERE withdrawn_by >= ? AND position < ? ORDER BY 1",
             (size, size),
         ).fetchall()
 

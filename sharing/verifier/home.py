@@ -4,8 +4,10 @@
 <home>/checkpoints/<b64u SHA-256(origin)>   a signed note, as it was received
 """
 
+import contextlib
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,6 +27,9 @@ MOST_KEPT_BYTES = 512 * 1024 * 1024
 _CHECKPOINTS = "checkpoints"
 _EVIDENCE = "evidence"
 _SENTENCE = "sentence.txt"
+_CONSISTENCY = "consistency.txt"
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z", re.ASCII)
+"""Of a folder of evidence: what else somebody puts there is theirs."""
 
 
 def default() -> Path:
@@ -72,20 +77,21 @@ def keep_evidence(folder: Path, failure: VerificationFailed, now: datetime) -> P
     """`folder`/evidence/<time>/ with what shows the failure to others; None where there is nothing to keep.
 
     What was found before about the same logs, in the same words, is not written again. Of the others the oldest go
-    beyond `MOST_KEPT` and `MOST_KEPT_BYTES`; forks last, for only the log's own keys can make one.
+    beyond `MOST_KEPT` and `MOST_KEPT_BYTES`. What proves a fork stays: only the log's own keys can make it.
     """
     if not failure.evidence:
         return None
     said = f"{failure.exit_code} {failure.code}: {failure.sentence}\n".encode()
-    there = sorted((folder / _EVIDENCE).glob("[!.]*/"))
-    about = _origins(failure.evidence)
-    for one in there:
-        if _read(one / _SENTENCE) == said and about == _origins(
-            {path.name: path.read_bytes() for path in one.glob("checkpoint*")}
-        ):
+    kept = [one for one in sorted((folder / _EVIDENCE).glob("*/")) if _NAME.fullmatch(one.name)]
+    others = []
+    for one in kept:
+        evidence = {path.name: path.read_bytes() for path in one.glob("c*")}
+        if _read(one / _SENTENCE) == said and _about(failure.evidence) == _about(evidence):
             return one
+        if not _proves_a_fork(evidence):
+            others.append(one)
     size = sum(map(len, failure.evidence.values())) + len(said)
-    _make_room(there, MOST_KEPT - 1, MOST_KEPT_BYTES - size)
+    _make_room(others, MOST_KEPT - 1, MOST_KEPT_BYTES - size)
     place = folder / _EVIDENCE / now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     for name, raw in failure.evidence.items():
         write(place / name, raw)
@@ -94,22 +100,32 @@ def keep_evidence(folder: Path, failure: VerificationFailed, now: datetime) -> P
 
 
 def _make_room(folders: Sequence[Path], most: int, most_bytes: int) -> None:
-    """Let the oldest go until there are no more than this."""
-    fork = f"{Fork.exit_code} ".encode()
-    sizes = {
-        one: sum(path.stat().st_size for path in one.iterdir())
-        for one in sorted(folders, key=lambda one: _read(one / _SENTENCE).startswith(fork))
-    }
+    """Let the oldest go until there are no more than this; what cannot be removed stays."""
+    sizes = {one: sum(path.stat().st_size for path in one.iterdir()) for one in folders}
     for one in list(sizes):
         if len(sizes) <= most and sum(sizes.values()) <= most_bytes:
             return
-        shutil.rmtree(one)
-        del sizes[one]
+        with contextlib.suppress(OSError):
+            shutil.rmtree(one)
+            del sizes[one]
 
 
-def _origins(evidence: Mapping[str, bytes]) -> set[bytes]:
-    """Which logs it is about: the first line of each checkpoint."""
-    return {raw.partition(b"\n")[0] for name, raw in evidence.items() if name.startswith("checkpoint")}
+def _trees(evidence: Mapping[str, bytes]) -> set[tuple[bytes, ...]]:
+    """(origin, size, root) of each checkpoint, as its first lines say."""
+    return {tuple(raw.split(b"\n")[:3]) for name, raw in evidence.items() if name.startswith("checkpoint")}
+
+
+def _about(evidence: Mapping[str, bytes]) -> set[tuple[bytes, ...]]:
+    """Which logs it is about; of a fork, which trees: another one is news."""
+    trees = _trees(evidence)
+    return trees if _proves_a_fork(evidence) else {tree[:1] for tree in trees}
+
+
+def _proves_a_fork(evidence: Mapping[str, bytes]) -> bool:
+    """Whether it shows two histories to anybody: by a proof, or by two roots of one size. Without, a source that
+    keeps its tiles to itself is enough for a `Fork`."""
+    trees = _trees(evidence)
+    return _CONSISTENCY in evidence or len({tree[:2] for tree in trees}) < len(trees)
 
 
 def _read(path: Path) -> bytes:

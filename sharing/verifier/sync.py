@@ -34,6 +34,8 @@ _ROUNDS = 3
 """A log that grows while it is read is followed so often."""
 _GRACE = 5 * 60
 """Seconds. An entry that was served is in the log's checkpoint within 60."""
+_HEARTBEAT = 15 * 60
+"""Seconds. By then a log that did not grow is signed anew."""
 _AHEAD = 1_000_000
 """Entries beyond the checkpoint that a withdrawal may be looked for in: nothing proves them, and they fill the disk."""
 
@@ -207,7 +209,10 @@ class Sync:
                     break
                 # Of what is here already, a cursor may have to pass some pages; but it must pass them.
                 if envelope.end <= reached:
-                    raise OutOfOrder(f"the same page again, to entry {end - 1}", evidence={"page.json": raw})
+                    raise OutOfOrder(
+                        f"the same page again, to entry {end - 1}",
+                        evidence={"page.json": raw, "checkpoint": new.raw},
+                    )
             reached = envelope.end
             at = replace(feed.position(), next=envelope.next if envelope.more else None)
 
@@ -339,9 +344,10 @@ class Sync:
 
     def _report(self, new: SignedCheckpoint, before: int, new_objects: int, erased: int) -> SyncReport:
         owed = self._feed.owed(new.size)
-        for index, withdrawn_by, told in owed:
-            # Told to us before the log signed this checkpoint, which should then have it.
-            if told + _GRACE < new.timestamp:
+        for index, withdrawn_by, told, promised in owed:
+            # Told to us before the log signed this checkpoint, which should then have it. Of what is here with a
+            # signature that counts no more, a source that serves no later checkpoint could say it for ever.
+            if told + _GRACE < new.timestamp or (promised and told + _GRACE + _HEARTBEAT < self._now):
                 raise Dropped(
                     f"erased, but entry {withdrawn_by} that should withdraw it is not in the log",
                     index=index,

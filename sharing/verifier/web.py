@@ -18,7 +18,7 @@ from sharing.verifier.source import Missing, Position, Unavailable, read_tile
 
 MAX_BYTES = 320 * 1024 * 1024
 """Of a page. The service's largest, whatever `limit` is asked for, has 250 MiB of objects (1,000 of 256 KiB); the rest
-is room for their openings and for some 700,000 entries that were erased between them."""
+is room for their openings and for some 250,000 entries that were erased between them."""
 
 MAX_SMALL = 16 * 1024 * 1024
 """Of whatever is no page: a checkpoint, a tile, an index."""

@@ -43,7 +43,9 @@ class Command(BaseCommand):
             raise CommandError(f"nothing was revoked: {error}") from error
         titles = dict(Collection.objects.filter(id__in=done.from_index).values_list("id", "title"))
         self.stdout.write(f"{kid} signs nothing more; {done.successor} takes its place")
-        self.stdout.write(f"the signer still has its private half: manage.py destroy_key {kid}")
+        self.stdout.write(
+            f"the signer still has its private half: restart it, then manage.py destroy_key {kid}"
+        )
         for log_id, index in done.from_index.items():
             self.stdout.write(f"  {titles[log_id]}: counts for no more from entry {index} on")
         if play_if_demo():

@@ -25,7 +25,11 @@ class Command(BaseCommand):
             raise CommandError(f"it waits: {error}") from error
         after = revocation.progress()
         self.stdout.write(f"{after.renewed - before.renewed} signed anew, {after.renewed} in all")
-        if not after.is_done:
+        if revocation.is_due(now=timezone.now()):
+            self.stdout.write(
+                "another process signs the rest at this moment: run it again to see how far it is"
+            )
+        elif not after.is_done:
             minutes = revocation.GRACE.total_seconds() / 60
             self.stdout.write(
                 f"{minutes:.0f} minutes after a key was revoked all is looked at once more, for what was under way"

@@ -166,6 +166,12 @@ def test_a_card_number_written_as_a_number_is_refused(number: float) -> None:
     assert refusal(sdo("x-foo", card_count=number, **CUSTOM)).place == "/card_count"
 
 
+@pytest.mark.parametrize("number", [88123456, 88123456.0])
+@pytest.mark.parametrize("key", ["account_id", "customer_id", "user_id"])
+def test_the_number_of_an_account_is_refused_however_it_is_written(key: str, number: float) -> None:
+    assert refusal(sdo("x-foo", **{key: number}, **CUSTOM)).place == f"/{key}"
+
+
 def test_numbers_that_are_counts_by_their_type_or_too_small_for_a_card_come_in() -> None:
     check(held(sco("file", name="x", size=4111111111111111)))
     check(held(indicator(total=4000000000006, x_at=30569309025904)))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
@@ -17,7 +18,7 @@ from sharing.actions.keys import NotDestroyed, SignerRefused, current_signer
 from sharing.actions.publication import Signatures
 from sharing.models import Entry, KeyPurpose, Renewal, SigningKey
 from sharing.signing import jws
-from sharing.signing.keys import KeySet, jwks
+from sharing.signing.keys import Ed25519Signer, KeySet, jwks, load
 from sharing.signing.remote import NoSigningKey, ObjectSigner
 from tests.conformance import stix
 from tests.sharing.actions.conftest import Shop
@@ -141,10 +142,16 @@ def retired(db: None) -> SigningKey:
     return old
 
 
+def as_in_its_time(key: SigningKey) -> Ed25519Signer:
+    """What signs with it, as before the signer was started last: what signed since then is not destroyed."""
+    pem = (settings.SIGNING_KEYS_DIR / f"{key.kid}.pem").read_bytes()
+    return load(pem, settings.READ_SIGNING_PASSPHRASE().encode())
+
+
 def test_a_retired_key_is_destroyed_on_request_and_what_it_signed_stays_verifiable(
     retired: SigningKey,
 ) -> None:
-    signature = jws.sign(ObjectSigner(keys.signer(), retired.kid), b"{}", typ=jws.OBJECT)
+    signature = jws.sign(as_in_its_time(retired), b"{}", typ=jws.OBJECT)
 
     said = StringIO()
     call_command("destroy_key", retired.kid, stdout=said)

@@ -389,6 +389,27 @@ def test_the_newest_key_of_a_purpose_is_never_destroyed(signer: Signer, purpose:
     assert [key.kid for key in signer.client.held_keys()] == [made[2]]
 
 
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_what_signed_since_the_start_is_destroyed_only_after_another_start(
+    stopped: Signer, purpose: Purpose
+) -> None:
+    """Newer keys do not help whoever has taken over a process that asks: nobody trusts these."""
+    with stopped.running():
+        in_use = {one: stopped.client.generate(one) for one in Purpose}
+        used = {one: made.kid for one, made in in_use.items()}
+        jws.sign(ObjectSigner(stopped.client, used[Purpose.OBJECT]), b"{}", typ=jws.OBJECT)
+        trust = in_use[Purpose.TRUST]
+        TrustSigner(stopped.client, trust.kid, trust.jwk).sign(b'{"_type":"timestamp"}')
+        log = LogSigner(stopped.client, ed25519=used[Purpose.LOG], ml_dsa=used[Purpose.LOG_ML_DSA])
+        checkpoint(log, 9, after=None)
+        stopped.client.generate(purpose)
+
+        with pytest.raises(SignerRefused, match="has signed since the signer started"):
+            stopped.client.destroy(used[purpose])
+    with stopped.running():
+        assert stopped.client.destroy(used[purpose])
+
+
 def test_two_signers_never_share_a_directory(signer: Signer) -> None:
     with pytest.raises(server.CannotStart, match="another signer"), signer.running():
         pass

@@ -126,7 +126,7 @@ def test_evidence_of_what_was_found_before_is_not_written_again(tmp_path: Path) 
     assert len(list((tmp_path / "evidence").iterdir())) == 3
 
 
-def test_the_oldest_evidence_goes_and_that_of_a_fork_last(
+def test_the_oldest_evidence_goes_and_what_proves_a_fork_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kept() -> list[str]:
@@ -136,14 +136,47 @@ def test_the_oldest_evidence_goes_and_that_of_a_fork_last(
         ]
 
     begun = datetime(2026, 1, 1, tzinfo=UTC)
-    fork = Fork("fork", evidence={"checkpoint-known": b"a", "checkpoint-new": b"b"})
-    home.keep_evidence(tmp_path, fork, begun)
+    known = b"a/log/1\n7\nroot\n"
+    forks = {
+        "roots": {"checkpoint-known": known, "checkpoint-new": b"a/log/1\n7\nanother\n"},
+        "tree": {"checkpoint-known": known, "checkpoint-new": b"a/log/1\n9\nr\n", "consistency.txt": b"-"},
+        # Whoever keeps the tiles to themselves has this said, without any key.
+        "words": {"checkpoint-known": known, "checkpoint-new": b"a/log/1\n9\nr\n"},
+    }
+    for number, (sentence, evidence) in enumerate(forks.items()):
+        fork = Fork(sentence, evidence=evidence)
+        home.keep_evidence(tmp_path, fork, begun + timedelta(minutes=number))
     for number in range(home.MOST_KEPT + 5):
         home.keep_evidence(tmp_path, _failure(f"{number}", b"a"), begun + timedelta(hours=1 + number))
-    assert kept() == ["fork", *(f"{number}" for number in range(6, home.MOST_KEPT + 5))]
+    assert kept() == ["roots", "tree", *(f"{number}" for number in range(5, home.MOST_KEPT + 5))]
     monkeypatch.setattr(home, "MOST_KEPT_BYTES", 2_000)
     home.keep_evidence(tmp_path, _failure("large", b"a", b"x" * 1_500), begun + timedelta(days=9))
-    assert kept()[0] == "fork"
+    assert kept()[:2] == ["roots", "tree"]
     assert kept()[-1] == "large"
     home.keep_evidence(tmp_path, _failure("larger", b"a", b"x" * 3_000), begun + timedelta(days=10))
-    assert kept() == ["larger"]
+    assert kept() == ["roots", "tree", "larger"]
+
+
+def test_another_fork_in_the_same_words_is_kept_too(tmp_path: Path) -> None:
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    known = b"a/log/1\n7\nroot\n"
+    places = {
+        home.keep_evidence(
+            tmp_path,
+            Fork("two roots", evidence={"checkpoint-known": known, "checkpoint-new": b"a/log/1\n7\n" + root}),
+            begun + timedelta(hours=number),
+        )
+        for number, root in enumerate((b"second\n", b"third\n", b"second\nsigned anew\n"))
+    }
+    assert len(places) == 2
+
+
+def test_what_somebody_else_put_beside_the_evidence_is_theirs(tmp_path: Path) -> None:
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    theirs = tmp_path / "evidence" / "0-for-the-lawyers"
+    theirs.mkdir(parents=True)
+    (theirs / "note.txt").write_text("seen on Monday")
+    for number in range(home.MOST_KEPT + 5):
+        home.keep_evidence(tmp_path, _failure(f"{number}", b"a"), begun + timedelta(hours=number))
+    assert (theirs / "note.txt").read_text() == "seen on Monday"
+    assert len(list((tmp_path / "evidence").iterdir())) == home.MOST_KEPT + 1

@@ -649,6 +649,26 @@ def test_a_withdrawal_that_is_made_up_in_place_of_a_new_signature_is_found_out(
     assert reader.run("mirror", COLLECTION, "--out", str(reader.folder / "mirror")) == 0
 
 
+def test_a_mirror_that_shows_no_later_checkpoint_cannot_promise_a_withdrawal_for_long(
+    publisher: Publisher, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Openings of what is erased bear no signature: without a key anybody may make one up."""
+    assert reader.sync() == 0
+    revoked_from(publisher, 6)
+    hostile = publisher.fork()
+    hostile.withdraw(8)
+    hostile.write(10, checkpoint=publisher.signed(10))
+    real = time.time
+    assert reader.sync() == 0
+    monkeypatch.setattr(time, "time", lambda: real() + 19 * 60)
+    assert reader.sync() == 0
+    monkeypatch.setattr(time, "time", lambda: real() + 21 * 60)
+    assert reader.sync() == 12
+    publisher.write()
+    assert reader.sync() == 0
+    assert names(reader) == list("0123456789")
+
+
 def test_a_key_that_nobody_knows_is_refused(publisher: Publisher, reader: Reader) -> None:
     publisher.signer = keys.generate()
     publisher.publish(an_indicator(40))
