@@ -154,6 +154,14 @@ function step(dx, dy) {
   reveal(best);
 }
 
+// Of many around one node only those that lie most in a direction are met by arrows: so all can be gone through.
+function turn(by) {
+  const all = cy.nodes();
+  const place = all.indexOf(selected());
+  select(all[(Math.max(place, 0) + by + all.length) % all.length]);
+  reveal(selected());
+}
+
 async function expand(node) {
   if (node.empty() || node.scratch("busy")) return;
   const cursor = node.scratch("cursor") ?? "";
@@ -231,6 +239,8 @@ canvas.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const arrow = ARROWS[event.key];
   if (arrow) step(...arrow);
+  else if (event.key === "PageDown") turn(1);
+  else if (event.key === "PageUp") turn(-1);
   else if (event.key === "Enter") expand(selected());
   else if (event.key === "+" || event.key === "=") zoom(1.25);
   else if (event.key === "-") zoom(0.8);
