@@ -64,7 +64,7 @@ def delete(
     if not doomed:
         return 0
     publication.withdraw(
-        log=log, object_id=object_id, reason=Reason.ERROR, now=now, indexes=[index for index, *_ in doomed]
+        log=log, reasons={object_id: Reason.ERROR}, now=now, indexes=[index for index, *_ in doomed]
     )
     raw.queue(
         organization_id=organization_id,

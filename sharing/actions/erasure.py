@@ -262,21 +262,16 @@ def _silence(subject_id: int, erasure_id: int, now: datetime) -> bool:
         claims = [one for one in reached.claims if not one.is_erased][:BATCH]
         if not claims and not reached.entries:
             return False
-        objects: dict[tuple[UUID, str], list[int]] = {}
-        for entry in reached.entries:
-            if entry.collection_id in logs:
-                objects.setdefault((entry.collection_id, entry.object_id), []).append(entry.index)
-        withdrawn = sum(
-            publication.withdraw(
-                log=logs[collection_id],
-                object_id=object_id,
-                reason=Reason.LEGAL,
+        withdrawn = 0
+        for log in logs.values():
+            entries = [entry for entry in reached.entries if entry.collection_id == log.id]
+            withdrawn += publication.withdraw(
+                log=log,
+                reasons=dict.fromkeys((entry.object_id for entry in entries), Reason.LEGAL),
                 now=now,
-                indexes=indexes,
+                indexes=[entry.index for entry in entries],
                 erasure_id=erasure_id,
-            )
-            for (collection_id, object_id), indexes in sorted(objects.items(), key=lambda one: str(one[0]))
-        )
+            ).total()
         for community_id in communities:
             queue_referring(community_id=community_id, object_ids=sorted(reached.object_ids), but=())
         observations.erase(claim_ids=[one.id for one in claims], now=now)

@@ -4,7 +4,7 @@ what is seen no more, over or banned is taken back → what is to be said is app
 → what refers to something that does not stand is taken back, and waits → who waited for what is new is queued
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,16 +52,15 @@ def bring(
     feed: Log, plan: Plan, *, claims: Mapping[int, object], signatures: Signatures, now: datetime
 ) -> Brought:
     """Bring one feed up to date; `claims` are those of the subjects that are looked at in this turn."""
-    below = [
-        view
+    below = {
+        object_id: view
         for view in plan.restricted
         for object_id in (view.standing.published_id, *view.standing.former_ids)
-        if publication.withdraw(log=feed, object_id=object_id, reason=Reason.TLP_CHANGE, now=now)
-    ]
+    }
+    restricted = publication.withdraw(log=feed, reasons=dict.fromkeys(below, Reason.TLP_CHANGE), now=now)
     gone = _retract(feed, [*plan.over, *plan.banned], now, signatures)
-    for view in (*plan.released, *plan.banned):
-        if view.erases is not None:
-            publication.withdraw(log=feed, object_id=view.erases, reason=Reason.MOVED, now=now)
+    renamed = [view.erases for view in (*plan.released, *plan.banned) if view.erases is not None]
+    publication.withdraw(log=feed, reasons=dict.fromkeys(renamed, Reason.MOVED), now=now)
     new, missing = _append(feed, plan.said, now, signatures)
     # What refers to something that does not stand any more cannot stand either.
     left = [view for view in plan.released if view.standing.subject_id in missing and view.standing.stands]
@@ -70,7 +69,7 @@ def bring(
     # still stands, and says so.
     said = {view.standing.subject_id for view in plan.said}
     erased = [view for view in gone if not view.own or view.item is None]
-    erased += [view for view in below if view.standing.subject_id not in said]
+    erased += [below[name] for name in restricted if below[name].standing.subject_id not in said]
     queue_referring(community_id=feed.community_id, object_ids=names_of(erased), but=claims)
     wake(feed.community_id, new, claims)
     wait(feed.community_id, missing)
@@ -101,7 +100,7 @@ def _append(
                 # The service's own object (a marking) has this id and version; that one stands.
                 continue
             # Whoever said it first took it back, and somebody else says it in other words.
-            publication.withdraw(log=feed, object_id=item.object_id, reason=Reason.MOVED, now=now)
+            publication.withdraw(log=feed, reasons={item.object_id: Reason.MOVED}, now=now)
             publication.append(log=feed, items=[item], signatures=signatures, now=now)
         standing.digest, standing.modified, standing.revoked = view.digest, view.modified, view.revoked
         standing.expires_at = view.expires_at
@@ -111,19 +110,14 @@ def _append(
     return added, {admitted[object_id].standing.subject_id: ids for object_id, ids in closed.missing.items()}
 
 
-def _retract(feed: Log, views: Iterable[View], now: datetime, signatures: Signatures) -> list[View]:
+def _retract(feed: Log, views: Sequence[View], now: datetime, signatures: Signatures) -> list[View]:
     """Take back what may be seen no more, and tell what stood: a partner's object is erased, our own is revoked."""
-    wanted = {view.standing.published_id: view for view in views}
-    stood = []
-    for name in publication.holds(feed, list(wanted)) if wanted else ():
-        view = wanted[name]
-        if view.own:
-            over = publication.revoke(log=feed, object_id=name, signatures=signatures, now=now)
-        else:
-            over = bool(publication.withdraw(log=feed, object_id=name, reason=view.why, now=now))
-        if over:
-            stood.append(view)
-    return stood
+    own = {view.standing.published_id: view for view in views if view.own}
+    theirs = {view.standing.published_id: view for view in views if not view.own}
+    revoked = publication.revoke(log=feed, object_ids=list(own), signatures=signatures, now=now)
+    reasons = {name: view.why for name, view in theirs.items()}
+    erased = publication.withdraw(log=feed, reasons=reasons, now=now)
+    return [*(own[name] for name in sorted(revoked)), *(theirs[name] for name in erased)]
 
 
 def _is_over(view: View) -> bool:

@@ -8,7 +8,8 @@ together, so that no checkpoint can be of a tree that the entries do not come to
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -210,69 +211,52 @@ def append(*, log: Log, items: Sequence[Item], signatures: Signatures, now: date
 def withdraw(
     *,
     log: Log,
-    object_id: str,
-    reason: statements.Reason,
+    reasons: Mapping[str, statements.Reason],
     now: datetime,
     indexes: Sequence[int] | None = None,
     erasure_id: int | None = None,
-) -> int:
-    """Erase versions of an object (all, or those at `indexes`): a `withdraw` entry each, then their content is gone.
+) -> Counter[str]:
+    """Erase versions of objects (all, or those at `indexes`); how many went of each, by its id.
 
-    trust.md, "Log", Erasure: salt, statement, object and signature are destroyed; the 33 bytes stay. A row of
-    `Withdrawal` each remembers whom to tell (`sharing.actions.withdrawals`). `erasure_id`: the legal order.
+    `reasons` are by the ids of the objects; what does not stand is passed over. trust.md, "Log", Erasure: salt,
+    statement, object and signature are destroyed, the 33 bytes stay, and a `withdraw` entry follows for each. A row
+    of `Withdrawal` each remembers whom to tell (`sharing.actions.withdrawals`). `erasure_id`: the legal order.
     """
-    targets = sql.rows(
-        "SELECT index, commitment, added, version, organization_id FROM sharing_entry"
-        " WHERE collection_id = %s AND object_id = %s AND body IS NOT NULL"
-        " AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
-        (
-            log.id,
-            object_id,
-            None if indexes is None else list(indexes),
-            None if indexes is None else list(indexes),
-        ),
-    )
-    if not targets:
-        return 0
-    times = _times(_start(log, now), len(targets))
-    rows, commitments = [], []
-    for number, ((target, *_), added) in enumerate(zip(targets, times, strict=True)):
-        salt = os.urandom(32)
-        statement = statements.withdraw_statement(target=target, reason=reason, added=added)
-        commitments.append(statements.entry(salt, statement))
-        rows.append(
-            (
-                log.id,
-                log.next_index + number,
-                added,
-                page.opening(salt, statement, None),
-                commitments[-1],
-                False,
-                False,
-            )
+    targets = (
+        []
+        if not reasons
+        else sql.rows(
+            "SELECT index, commitment, added, version, organization_id, object_id FROM sharing_entry"
+            f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND body IS NOT NULL"
+            " AND (%s::int8[] IS NULL OR index = ANY(%s)) ORDER BY index",
+            (log.id, sql.joined(reasons), *[None if indexes is None else list(indexes)] * 2),
         )
+    )
+    gone = Counter[str](object_id for *_, object_id in targets)
+    if not targets:
+        return gone
+    times = _times(_start(log, now), len(targets))
+    commitments: list[bytes] = []
     sql.copy(
         "sharing_entry",
         ("collection_id", "index", "added", "opening", "commitment", "is_first", "is_last"),
         ("uuid", "int8", "int8", "bytea", "bytea", "bool", "bool"),
-        rows,
+        _withdrawing(log, targets, times, reasons, commitments),
     )
-    with sql.cursor() as cursor:
-        cursor.executemany(
-            b"UPDATE sharing_entry SET body = NULL, opening = %s, subsalt = NULL, submitter = NULL, object_id = NULL,"
-            b" object_type = NULL, spec_version = NULL, version = NULL, version_key = NULL, tlp = NULL,"
-            b" organization_id = NULL,"
-            b" is_first = FALSE, is_last = FALSE, withdrawn_by = %s WHERE collection_id = %s AND index = %s",
-            [
-                (
-                    page.withdrawn(bytes(commitment), log.next_index + number),
-                    log.next_index + number,
-                    log.id,
-                    target,
-                )
-                for number, (target, commitment, *_) in enumerate(targets)
-            ],
-        )
+    following = range(log.next_index, log.next_index + len(targets))
+    sql.execute(
+        "UPDATE sharing_entry e SET body = NULL, opening = w.opening, subsalt = NULL, submitter = NULL,"
+        " object_id = NULL, object_type = NULL, spec_version = NULL, version = NULL, version_key = NULL, tlp = NULL,"
+        " organization_id = NULL, is_first = FALSE, is_last = FALSE, withdrawn_by = w.withdrawn_by"
+        " FROM unnest(%s::int8[], %s::int8[], %s::bytea[]) AS w (index, withdrawn_by, opening)"
+        " WHERE e.collection_id = %s AND e.index = w.index",
+        (
+            [target for target, *_ in targets],
+            list(following),
+            [page.withdrawn(bytes(one[1]), by) for one, by in zip(targets, following, strict=True)],
+            log.id,
+        ),
+    )
     sql.copy(
         "sharing_withdrawal",
         (
@@ -282,16 +266,34 @@ def withdraw(
         ("uuid", "int8", "int8", "int8", "timestamptz", "text", "text", "text", "uuid", "int8"),
         [
             (
-                *(log.id, target, log.next_index + number, added, now, str(reason), object_id, version),
+                *(log.id, target, by, added, now, str(reasons[object_id]), object_id, version),
                 *(organization_id, erasure_id),
             )
-            for number, (target, _, added, version, organization_id) in enumerate(targets)
+            for by, (target, _, added, version, organization_id, object_id) in zip(
+                following, targets, strict=True
+            )
         ],
     )
     _close_again(log.id, [target for target, *_ in targets])
     _advance(log, commitments, times[-1])
-    _remark(log.id, object_id)
-    return len(targets)
+    _remark(log.id, gone)
+    return gone
+
+
+def _withdrawing(
+    log: Log,
+    targets: Sequence[sql.Row],
+    times: Sequence[int],
+    reasons: Mapping[str, statements.Reason],
+    commitments: list[bytes],
+) -> Iterator[tuple[object, ...]]:
+    """The `withdraw` entries of targets, as rows; `commitments` gets that of each."""
+    for number, ((target, *_, object_id), added) in enumerate(zip(targets, times, strict=True)):
+        salt = os.urandom(32)
+        statement = statements.withdraw_statement(target=target, reason=reasons[object_id], added=added)
+        commitments.append(statements.entry(salt, statement))
+        opening = page.opening(salt, statement, None)
+        yield log.id, log.next_index + number, added, opening, commitments[-1], False, False
 
 
 def _close_again(collection_id: UUID, indexes: Sequence[int]) -> None:
@@ -349,29 +351,36 @@ def sign_anew(*, log: Log, start: int, end: int, kid: str, signer: Signer) -> in
     return len(found)
 
 
-def revoke(*, log: Log, object_id: str, signatures: Signatures, now: datetime) -> bool:
-    """Publish the revocation of an object of the service's own; False if it does not stand, or stands revoked."""
-    found = sql.row(
-        "SELECT body, tlp FROM sharing_entry WHERE collection_id = %s AND object_id = %s AND is_last",
-        (log.id, object_id),
-    )
-    if found is None:
-        return False
-    value: dict[str, Any] = json.loads(found[0])
-    if value.get("revoked", False):
-        return False
-    modified = reissue.no_earlier(timestamps.from_datetime_ms(now), after=value["modified"])
-    revoked = reissue.revocation(value, modified=modified)
-    item = Item(
-        object_id,
-        value["type"],
-        "2.1",
-        modified,
-        canonical(revoked),
-        found[1],
-        timestamps.to_sortable(modified),
-    )
-    return append(log=log, items=[item], signatures=signatures, now=now)[0].outcome is Placed.ADDED
+def revoke(*, log: Log, object_ids: Sequence[str], signatures: Signatures, now: datetime) -> set[str]:
+    """Publish the revocation of objects of the service's own; the ids of those that stood, and not revoked."""
+    if not object_ids:
+        return set()
+    items = []
+    for object_id, body, tlp in sql.rows(
+        "SELECT object_id, body, tlp FROM sharing_entry"
+        f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND is_last ORDER BY index",
+        (log.id, sql.joined(object_ids)),
+    ):
+        value: dict[str, Any] = json.loads(body)
+        if value.get("revoked", False):
+            continue
+        modified = reissue.no_earlier(timestamps.from_datetime_ms(now), after=value["modified"])
+        item = Item(
+            object_id,
+            value["type"],
+            "2.1",
+            modified,
+            canonical(reissue.revocation(value, modified=modified)),
+            tlp,
+            timestamps.to_sortable(modified),
+        )
+        items.append(item)
+    placed = append(log=log, items=items, signatures=signatures, now=now)
+    return {
+        item.object_id
+        for item, placement in zip(items, placed, strict=True)
+        if placement.outcome is Placed.ADDED
+    }
 
 
 def holds(log: Log, object_ids: Sequence[str]) -> set[str]:
@@ -443,14 +452,14 @@ def _unmark(
             )
 
 
-def _remark(collection_id: UUID, object_id: str) -> None:
-    """Set both marks anew after versions went."""
+def _remark(collection_id: UUID, object_ids: Iterable[str]) -> None:
+    """Set both marks of objects anew after versions went."""
     sql.execute(
-        "UPDATE sharing_entry SET is_first = (version_key = ends.low), is_last = (version_key = ends.high)"
-        " FROM (SELECT min(version_key) AS low, max(version_key) AS high FROM sharing_entry"
-        "       WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL) AS ends"
-        " WHERE collection_id = %(collection)s AND object_id = %(object)s AND body IS NOT NULL",
-        {"collection": collection_id, "object": object_id},
+        "UPDATE sharing_entry e SET is_first = (e.version_key = ends.low), is_last = (e.version_key = ends.high)"
+        " FROM (SELECT object_id, min(version_key) AS low, max(version_key) AS high FROM sharing_entry"
+        f" WHERE collection_id = %s AND object_id = {sql.ONE_OF} AND body IS NOT NULL GROUP BY object_id) AS ends"
+        " WHERE e.collection_id = %s AND e.object_id = ends.object_id AND e.body IS NOT NULL",
+        (collection_id, sql.joined(object_ids), collection_id),
     )
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 import pytest
 
 from accounts.models import AutoRelease, Community, Membership, Organization
@@ -72,3 +74,28 @@ def shop(db: None, signer: Signer) -> Shop:
     for organization in (lab_a, lab_b):
         Membership.objects.create(community=community, organization=organization, joined_at=NOW)
     return Shop(community, lab_a, lab_b, outsider, signer)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent to the database, by whichever way."""
+    sent: list[str] = []
+    execute, copy, many = psycopg.Cursor.execute, psycopg.Cursor.copy, psycopg.Cursor.executemany
+
+    def executed(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        sent.append(str(query))
+        return execute(self, query, *arguments, **options)
+
+    def copied(self: Any, statement: Any, *arguments: Any, **options: Any) -> Any:
+        sent.append(str(statement))
+        return copy(self, statement, *arguments, **options)
+
+    def repeated(self: Any, query: Any, sequence: Any, **options: Any) -> None:
+        sequence = list(sequence)
+        sent.extend(str(query) for _ in sequence)
+        many(self, query, sequence, **options)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", executed)
+    monkeypatch.setattr(psycopg.Cursor, "executemany", repeated)
+    monkeypatch.setattr(psycopg.Cursor, "copy", copied)
+    return sent

@@ -1,6 +1,7 @@
 """Erasure (trust.md): what a partner deletes, what counts as more restricted, and what a legal order wants gone."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -353,7 +354,7 @@ def test_an_interrupted_erasure_goes_on_where_it_was(desk: Desk, monkeypatch: py
     monkeypatch.setattr(erasure, "BATCH", 1)
     real_withdraw, calls = publication.withdraw, iter(range(1000))
 
-    def failing(**arguments: Any) -> int:
+    def failing(**arguments: Any) -> Counter[str]:
         if next(calls) == 1:
             raise RuntimeError("the power went")
         return real_withdraw(**arguments)

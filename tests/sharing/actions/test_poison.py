@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import psycopg
 import pytest
 
 from accounts.actor import Actor
@@ -13,25 +12,6 @@ from sharing.actions import intake
 from tests.bench import material, poison
 from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import inbox
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is sent to the database, by whichever way."""
-    sent: list[str] = []
-    execute, copy = psycopg.Cursor.execute, psycopg.Cursor.copy
-
-    def executed(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(str(query))
-        return execute(self, query, *arguments, **options)
-
-    def copied(self: Any, statement: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(str(statement))
-        return copy(self, statement, *arguments, **options)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", executed)
-    monkeypatch.setattr(psycopg.Cursor, "copy", copied)
-    return sent
 
 
 def ingest(shop: Shop, objects: list[dict[str, Any]]) -> Submission:

@@ -275,22 +275,22 @@ def test_revoking_publishes_a_later_version_with_the_same_id(shop: Shop) -> None
     one = stix.campaign(modified="2999-01-01T00:00:00.000Z")
     append(shop, log, [one])
 
-    done = publication.revoke(log=log, object_id=one["id"], signatures=shop.signatures, now=NOW)
+    done = publication.revoke(log=log, object_ids=[one["id"]], signatures=shop.signatures, now=NOW)
 
     latest = json.loads(bytes(entries(log)[-1].body or b""))
-    assert done
+    assert done == {one["id"]}
     assert latest == one | {"revoked": True, "modified": "2999-01-01T00:00:00.001Z"}
 
 
 def test_revoking_again_or_what_is_not_there_changes_nothing(shop: Shop) -> None:
     log, one = shop.log(), stix.campaign()
     append(shop, log, [one])
-    publication.revoke(log=log, object_id=one["id"], signatures=shop.signatures, now=NOW)
+    publication.revoke(log=log, object_ids=[one["id"]], signatures=shop.signatures, now=NOW)
 
-    again = publication.revoke(log=log, object_id=one["id"], signatures=shop.signatures, now=NOW)
-    absent = publication.revoke(log=log, object_id="campaign--x", signatures=shop.signatures, now=NOW)
+    again = publication.revoke(log=log, object_ids=[one["id"]], signatures=shop.signatures, now=NOW)
+    absent = publication.revoke(log=log, object_ids=["campaign--x"], signatures=shop.signatures, now=NOW)
 
-    assert (again, absent, log.next_index) == (False, False, 2)
+    assert (again, absent, log.next_index) == (set(), set(), 2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -329,7 +329,7 @@ def test_what_is_erased_is_opened_to_nobody_any_more(shop: Shop) -> None:
     index = entry_of(feed, one).index
     disclose(shop, one)
 
-    publication.withdraw(log=shop.log(feed), object_id=one["id"], reason=statements.Reason.LEGAL, now=NOW)
+    publication.withdraw(log=shop.log(feed), reasons={one["id"]: statements.Reason.LEGAL}, now=NOW)
 
     assert disclosed.opened(organization_id=shop.lab_b.id, collection_id=feed.id, index=index) is None
 
@@ -355,7 +355,7 @@ def test_what_is_erased_goes_from_what_was_told_of_it_too(shop: Shop, reason: st
     )
     assert tables_with(subsalt) == {"accounts_notice": 1, "sharing_delivery": 1, "sharing_entry": 1}
 
-    publication.withdraw(log=shop.log(feed), object_id=one["id"], reason=reason, now=NOW)
+    publication.withdraw(log=shop.log(feed), reasons={one["id"]: reason}, now=NOW)
 
     assert tables_with(subsalt) == {}
     notice.refresh_from_db()

@@ -119,7 +119,7 @@ def test_after_any_series_of_appends_withdrawals_and_crashes_the_tree_is_that_of
             one = standing[number % standing.count()]
             with transaction.atomic():
                 publication.withdraw(
-                    log=shop.log(collection), object_id=str(one.object_id), reason=Reason.ERROR, now=NOW
+                    log=shop.log(collection), reasons={str(one.object_id): Reason.ERROR}, now=NOW
                 )
         elif what == "crash":
             with contextlib.suppress(_Crash), transaction.atomic():

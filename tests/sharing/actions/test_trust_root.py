@@ -333,8 +333,7 @@ def test_the_drill_a_lost_key_is_retired_at_once_and_all_that_it_signed_is_signe
     publish(shop, other, 3, now - 15 * DAY)
     publication.withdraw(
         log=shop.log(feed),
-        object_id=Entry.objects.get(collection=feed, index=1).object_id or "",
-        reason=Reason.ERROR,
+        reasons={Entry.objects.get(collection=feed, index=1).object_id or "": Reason.ERROR},
         now=now - 15 * DAY,
     )
     partner.refresh()

@@ -7,7 +7,7 @@ import pytest
 
 from sharing.actions import publication
 from sharing.actions.publication import Log, Placed
-from sharing.models import Entry
+from sharing.models import Entry, Withdrawal
 from sharing.tlog import statements
 from sharing.tlog.statements import Reason
 from tests.conformance import stix
@@ -18,7 +18,9 @@ LATER = NOW + timedelta(minutes=1)
 
 
 def withdraw(log: Log, object_id: str, indexes: list[int] | None = None) -> int:
-    return publication.withdraw(log=log, object_id=object_id, reason=Reason.ERROR, now=LATER, indexes=indexes)
+    return publication.withdraw(log=log, reasons={object_id: Reason.ERROR}, now=LATER, indexes=indexes)[
+        object_id
+    ]
 
 
 def test_the_content_is_gone_and_the_commitment_stays(shop: Shop) -> None:
@@ -126,3 +128,47 @@ def test_other_collections_are_left_alone(shop: Shop) -> None:
 
     assert publication.holds(here, [one["id"]]) == set()
     assert publication.holds(there, [one["id"]]) == {one["id"]}
+
+
+def test_several_objects_go_at_once_each_for_its_own_reason(shop: Shop) -> None:
+    log, two, one = shop.log(), stix.versions_of(stix.campaign()), stix.campaign()
+    append(shop, log, [two[0], one, two[1], stix.campaign()])
+
+    gone = publication.withdraw(
+        log=log,
+        reasons={one["id"]: Reason.MOVED, two[0]["id"]: Reason.ERROR, stix.campaign()["id"]: Reason.LEGAL},
+        now=LATER,
+    )
+
+    found = entries(log)
+    said = [statements.read_statement(json.loads(bytes(one.opening))["stmt"].encode()) for one in found[4:]]
+    assert gone == {two[0]["id"]: 2, one["id"]: 1}
+    assert said == [
+        statements.WithdrawStatement(target=0, reason=Reason.ERROR, added=found[4].added),
+        statements.WithdrawStatement(target=1, reason=Reason.MOVED, added=found[5].added),
+        statements.WithdrawStatement(target=2, reason=Reason.ERROR, added=found[6].added),
+    ]
+    assert [entry.withdrawn_by for entry in found[:4]] == [4, 5, 6, None]
+    assert list(Withdrawal.objects.order_by("index").values_list("index", "withdrawn_by", "reason")) == [
+        (0, 4, "error"),
+        (1, 5, "moved"),
+        (2, 6, "error"),
+    ]
+
+
+def test_many_objects_are_taken_back_by_as_many_statements_as_one(shop: Shop, statements: list[str]) -> None:
+    asked: list[int] = []
+    for count in (1, 30, 30):
+        log = shop.log()
+        erased, revoked = ([stix.campaign() for _ in range(count)] for _ in range(2))
+        append(shop, log, [*erased, *revoked])
+        before = len(statements)
+
+        publication.withdraw(log=log, reasons={one["id"]: Reason.ERROR for one in erased}, now=LATER)
+        publication.revoke(
+            log=log, object_ids=[one["id"] for one in revoked], signatures=shop.signatures, now=LATER
+        )
+
+        asked.append(len(statements) - before)
+        assert log.next_index == 4 * count
+    assert asked[0] == asked[1] == asked[2]

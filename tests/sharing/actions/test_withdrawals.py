@@ -77,7 +77,7 @@ def get(client: Client, feed: Collection, path: str = "objects/") -> Any:
 
 
 def withdraw(shop: Shop, feed: Collection, one: Object, reason: Reason = Reason.TLP_CHANGE) -> None:
-    publication.withdraw(log=shop.log(feed), object_id=one["id"], reason=reason, now=timezone.now())
+    publication.withdraw(log=shop.log(feed), reasons={one["id"]: reason}, now=timezone.now())
 
 
 def tell() -> None:

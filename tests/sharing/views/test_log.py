@@ -224,7 +224,7 @@ def test_openings_say_what_the_entries_commit_to(shop: Shop, reader: Client) -> 
     feed = feed_of(shop, 20)
     erased = Entry.objects.get(collection=feed, index=15)
     publication.withdraw(
-        log=shop.log(feed), object_id=str(erased.object_id), reason=Reason.LEGAL, now=timezone.now()
+        log=shop.log(feed), reasons={str(erased.object_id): Reason.LEGAL}, now=timezone.now()
     )
 
     answer = get(reader, url(feed, "openings?start=10&end=21"))
@@ -300,7 +300,7 @@ def test_what_changes_is_asked_for_again_and_sent_if_it_did(
             sign(feed, 600)
         if rest.startswith("openings"):
             publication.withdraw(
-                log=shop.log(feed), object_id=str(entry.object_id), reason=Reason.ERROR, now=timezone.now()
+                log=shop.log(feed), reasons={str(entry.object_id): Reason.ERROR}, now=timezone.now()
             )
         changed = reader.get(url(feed, rest), headers={"If-None-Match": before})
         assert changed.status_code == (304 if rest == "proof/7" else 200)
@@ -477,9 +477,7 @@ def test_bundles_are_of_standing_versions_only(shop: Shop, reader: Client) -> No
     refusal(reader.get(f"/trust/objects/{campaign['id']}/2001-01-01T00:00:00Z"), 404)
     assert "version" in refusal(reader.get(f"/trust/objects/{campaign['id']}/latest"), 400)
 
-    publication.withdraw(
-        log=shop.log(feed), object_id=campaign["id"], reason=Reason.ERROR, now=timezone.now()
-    )
+    publication.withdraw(log=shop.log(feed), reasons={campaign["id"]: Reason.ERROR}, now=timezone.now())
 
     refusal(reader.get(there), 404)
 

@@ -88,7 +88,7 @@ def test_a_feed_is_followed_from_the_service_over_many_pages_and_an_erasure(
     report = partner.sync(feed)
     assert (report.size, report.objects, report.waiting) == (1_250, 1_250, 50)
 
-    withdraw(log=log, object_id=objects[7]["id"], reason=Reason.LEGAL, now=timezone.now())
+    withdraw(log=log, reasons={objects[7]["id"]: Reason.LEGAL}, now=timezone.now())
     append(shop, log, [stix.campaign() for _ in range(5)], now=timezone.now())
     partner.trust.signed_by += sign(feed, 1_306)
     report = partner.sync(feed)
