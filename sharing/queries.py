@@ -4,7 +4,7 @@ Without access (sharing/access.py) a collection is unknown.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -52,7 +52,10 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Stored bytes of a page, joined by commas; `first` and `last` are `added` in µs, None on an empty page."""
+    """Stored bytes of a page, joined by commas; `first` and `last` are `added` in µs, None on an empty page.
+
+    Where `more` follows, `last` is what it comes after, on a page without objects, too.
+    """
 
     joined: bytes
     count: int
@@ -259,9 +262,11 @@ def _proof_page(collection: Readable, filters: Filters, position: int | None) ->
         page = _page([(added, body) for added, body, _ in found], size)
         return ProofPage(page, b",".join([opening for _, _, opening in found[:size]]), None, None)
     after = read_after(filters, position)
-    entries = _log_entries(collection, after, size)
-    objects = [(added, body) for _, added, body, _ in entries if body is not None]
-    page = _page(objects, size)
+    entries, is_whole = _log_entries(collection, after, size)
+    page = _page([(added, body) for _, added, body, _ in entries if body is not None], size)
+    if not is_whole:
+        # What ends without an object ends where it was read up to.
+        page = replace(page, last=page.last or entries[-1][1], more=True)
     if page.more:
         # Up to the page's last object: what was withdrawn behind it is told on the next page, once.
         entries = [entry for entry in entries if page.last is not None and entry[1] <= page.last]
@@ -270,11 +275,20 @@ def _proof_page(collection: Readable, filters: Filters, position: int | None) ->
     return ProofPage(page, openings, start, start + len(entries))
 
 
-def _log_entries(collection: Readable, after: int, size: int) -> list[sql.Row]:
-    """(index, added, body or None, opening) of the log after `after`, with `size` objects and one more if there is."""
+MOST_ENTRIES = 50_000
+"""Of the log, with the entries that were erased between a page's objects. A verifier reads five times as many."""
+
+
+def _log_entries(collection: Readable, after: int, size: int) -> tuple[list[sql.Row], bool]:
+    """(index, added, body or None, opening) of the log after `after`, with `size` objects and one more if there is.
+
+    And whether they are as many: not where too many were erased between them.
+    """
     entries: list[sql.Row] = []
     missing = size + 1
     while missing:
+        if len(entries) >= MOST_ENTRIES:
+            return entries, False
         found = sql.rows(
             "SELECT index, added, body, opening FROM sharing_entry WHERE collection_id = %s AND added > %s"
             " ORDER BY added LIMIT %s",
@@ -284,7 +298,7 @@ def _log_entries(collection: Readable, after: int, size: int) -> list[sql.Row]:
         if len(found) < missing:
             break
         missing -= sum(1 for _, _, body, _ in found if body is not None)
-    return entries
+    return entries, True
 
 
 def _index_after(collection: Readable, after: int) -> int:

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Scope
+from sharing import queries
 from sharing.actions.publication import withdraw
 from sharing.models import Collection, CollectionGrant, Entry, Kind
 from sharing.signing.keys import Ed25519Signer, KeySet, PublishedKey, jwks
@@ -95,6 +96,32 @@ def test_a_feed_is_followed_from_the_service_over_many_pages_and_an_erasure(
     assert (report.size, report.objects, report.erased, report.waiting) == (1_306, 1_304, 1, 0)
     report = partner.sync(feed)
     assert (report.new_entries, report.objects) == (0, 1_304)
+
+
+def test_a_page_ends_where_too_much_was_erased_and_the_next_one_goes_on(
+    shop: Shop, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_ENTRIES", 1_500)
+    feed = shop.collection(Kind.FEED)
+    log = shop.log(feed)
+    objects = [stix.campaign() for _ in range(4_000)]
+    append(shop, log, [stix.campaign(), *objects, stix.campaign()], now=timezone.now())
+    withdraw(log=log, reasons={one["id"]: Reason.LEGAL for one in objects}, now=timezone.now())
+    append(shop, log, [stix.campaign()], now=timezone.now())
+    partner.trust.signed_by = sign(feed, 8_003)
+
+    report = partner.sync(feed)
+
+    assert (report.size, report.objects, report.erased, report.waiting) == (8_003, 3, 0, 0)
+    reader, sizes, following = client_of(shop.lab_a, Scope.FEED_READ), [], ""
+    while True:
+        path = f"/taxii2/shop/collections/{feed.id}/objects/?proof=1&limit=1000&{following}"
+        page = reader.get(path, headers={"Accept": "application/taxii+json;version=2.1"}).json()
+        sizes.append((len(page["objects"]), len(page["x_stillwatch_log"]["entries"])))
+        if not page["more"]:
+            break
+        following = f"next={page['next']}"
+    assert sizes == [(1, 1), (0, 2002), (1, 1999), (0, 2002), (1, 1999)]
 
 
 def test_a_checkpoint_of_more_than_is_served_is_found_out(shop: Shop, partner: Partner) -> None:
