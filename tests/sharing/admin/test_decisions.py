@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Membership, Organization
+from accounts.models import Member, Membership, Organization, Role
+from indicators.models import Submission
 from indicators.stix.markings import TLP, marking_id
+from sharing import receipts
 from sharing.actions import moderation
 from sharing.models import CollectionGrant, Kind, Profile, Proposal, Review, ReviewState
 from tests.conformance import stix
-from tests.desk import shown
+from tests.desk import shown, sign_in
 from tests.sharing.actions import exchange
 from tests.sharing.actions.conftest import NOW
 from tests.sharing.admin.test_reviews import (
@@ -245,6 +248,58 @@ def test_a_case_of_something_else_is_not_decided_along(office: Office) -> None:
 
     other.refresh_from_db()
     assert other.state == ReviewState.PENDING
+
+
+# --- What submitters read of it
+
+
+def test_a_rejection_reaches_the_receipt_of_its_submitter_from_every_audience(office: Office) -> None:
+    office.submit(indicator("x"))
+    submission = Submission.objects.get()
+    lab = sign_in(
+        Client(), Member.objects.create(username="lou", organization=office.shop.lab_a, role=Role.SUBMITTER)
+    )
+
+    def line() -> receipts.Line:
+        found = receipts.receipt(office.shop.lab_a.id, submission.id)
+        assert found is not None
+        return found.lines[0]
+
+    office.decide(case(GREEN), "reject", reason="It is a CDN.")
+    first = line()
+    office.decide(case(AMBER), "approve", reason="Known.")
+    said = "For readers up to TLP:GREEN an analyst rejected it: It is a CDN."
+
+    assert (first.outcome, first.note) == ("pending-review", said)
+    assert (line().outcome, line().note) == ("released", said)
+    for client, address in (
+        (lab, f"/admin/portal/submissions/{submission.id}/"),
+        (office.client, f"/admin/indicators/submission/{submission.id}/change/"),
+    ):
+        assert said in text_of(client.get(address))
+
+
+def test_a_receipt_tells_no_rejection_of_what_others_said_below_and_none_that_was_overruled(
+    office: Office,
+) -> None:
+    office.submit(indicator("x", tlp=AMBER))
+    submission = Submission.objects.get()
+    office.submit(indicator("x"), organization=office.shop.lab_b, later=1)
+    office.decide(case(GREEN), "reject", reason="It is a CDN.")
+
+    def notes(organization: Organization, number: Submission) -> list[str]:
+        found = receipts.receipt(organization.id, number.id)
+        assert found is not None
+        return [one.note for one in found.lines]
+
+    theirs = Submission.objects.exclude(id=submission.id).get()
+    assert notes(office.shop.lab_a, submission) == [""]
+    assert "It is a CDN." in notes(office.shop.lab_b, theirs)[0]
+    third = Organization.objects.create(slug="third", name="Third", sector="authority")
+    Membership.objects.create(community=office.shop.community, organization=third, joined_at=NOW)
+    office.submit(indicator("x"), organization=third, later=2)
+    office.decide(case(GREEN), "approve")
+    assert notes(office.shop.lab_b, theirs) == [""]
 
 
 # --- Many at once
