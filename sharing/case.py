@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from accounts import sql
-from indicators.actions import drafts
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
 from indicators.allowlists.watched import Value, shown, watched
 from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
 from indicators.stix.objects import known_by
+from sharing.actions.cases import own_work
 from sharing.actions.outlooks import Asked, Reader, outlooks
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
 from sharing.elsewhere import Elsewhere, FeedChange, elsewhere, feed_changes, others_of
@@ -115,7 +115,7 @@ def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
         json.loads(view.item.body) if view is not None and view.item is not None else {}
     )
     stix = value.get("type") == "indicator" and value.get("pattern_type") == "stix"
-    own = drafts.own_work(
+    own = own_work(
         member_id=member_id,
         cases={(release.subject_id, ceiling) for ceiling in (release.ceiling, *(one[1] for one in others))},
     )
