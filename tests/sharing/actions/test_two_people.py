@@ -63,12 +63,14 @@ class Desk:
         self.publish()
 
     def approve(self, review: Review, by: Member | None = None) -> bool:
+        now = self.now
         return moderation.approve(
             review_id=review.id,
+            shown=exchange.shown(review.id, now=now)[review.id],
             member=by or self.ann,
             reason="Ours too.",
             signer=self.shop.signer,
-            now=self.now,
+            now=now,
         )
 
     def shown(self, tlp: int, object_type: str = "indicator") -> list[Object]:
@@ -429,9 +431,10 @@ def test_a_second_person_may_reject_what_the_first_would_release(careful: Desk) 
     careful.submit(indicator(GREEN, WIDE))
     careful.approve(pending())
 
+    case, now = pending(), careful.now
     moderation.reject(
-        review_id=pending().id, member=careful.bob, reason="Far too broad.", signer=careful.shop.signer,
-        now=careful.now,
+        review_id=case.id, shown=exchange.shown(case.id, now=now)[case.id], member=careful.bob, reason="Far too broad.",
+        signer=careful.shop.signer, now=now,
     )  # fmt: skip
 
     assert careful.shown(GREEN) == []
@@ -452,6 +455,9 @@ def test_the_database_releases_nothing_wide_without_two_people(careful: Desk) ->
         run(approving, careful.ann.id, careful.ann.id, case.id)
     with refused_by_the_database("second person confirmed"):
         run(approving, careful.ann.id, careful.bob.id, case.id)
+    for wider in ("blast_limit = 2000000000", "blast_radius = 0"):
+        with refused_by_the_database("not changed by who decides"):
+            run(approving.replace("SET ", f"SET {wider}, "), careful.ann.id, None, case.id)
     careful.approve(case)
     with refused_by_the_database("second person confirmed"):
         run(approving, careful.ann.id, careful.bob.id, case.id)
