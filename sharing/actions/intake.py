@@ -391,7 +391,8 @@ def _refuse_lowering(submission: ClaimedSubmission, lines: Sequence[_Line]) -> N
             line.outcome, line.reason = Outcome.REJECTED, "lowering-takes-two"
             counts, was = TLP(line.observed.tlp).label.upper(), TLP(max(tlp, stated)).label.upper()
             line.sentence = (
-                f"It counts as TLP:{was} and this version as TLP:{counts}: to lower it takes two people, at the desk."
+                f"It counts as TLP:{was} and this version as TLP:{counts}:"
+                " to lower it takes two people, at the desk."
             )
             line.observed = None
 

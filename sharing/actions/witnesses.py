@@ -224,7 +224,13 @@ def _cosignatures(
     note = notes.read(head.note.encode())
     answer = _post(client, witness, head, min(head.known, head.size))
     if answer.status == 409:
-        answer = _post(client, witness, head, _told(answer, head))
+        told = _told(answer, head)
+        answer = _post(client, witness, head, told)
+        if answer.status == 409 and told == head.size == _told(answer, head):
+            raise _Declined(
+                f"It has cosigned another tree of {told:,} entries (409): this log has two histories, or it was given"
+                " another's."
+            )
         if answer.status == 409:
             raise _Declined("It gives another size each time that it is asked (409).")
     if answer.status == 429 or answer.status >= 500:

@@ -51,7 +51,7 @@ from sharing.trust.roles import (
     target_path,
 )
 from sharing.verifier import strict_json
-from sharing.verifier.failures import Malformed, TrustRootFailed, shown
+from sharing.verifier.failures import Malformed, TrustRootFailed, UnknownLog, shown
 
 _Read = TypeVar("_Read")
 
@@ -182,11 +182,13 @@ class TrustStore:
         return self._documents.revocations
 
     def ceiling(self, origin: str) -> str:
-        """The most restricted TLP level that this log may hold. Raises TrustRootFailed if the publisher has no such
-        log."""
+        """The most restricted TLP level that this log may hold. Raises UnknownLog if the publisher has no such log, or
+        it is an inbox."""
         ceiling = self._documents.ceilings.of_log(origin)
         if ceiling is None:
-            raise TrustRootFailed(f"the trust root knows no log {shown(origin)}")
+            raise UnknownLog(
+                f"the trust root knows no log {shown(origin)}; of an inbox, say --without-witnesses"
+            )
         return ceiling
 
     def revoked(self, kid: str, origin: str) -> int | None:

@@ -10,12 +10,12 @@ from sharing.tlog import merkle, proofs
 from sharing.tlog.merkle import BadProof
 from sharing.tlog.proofs import MalformedProof, TlogProof
 from sharing.verifier import envelope, strict_json
-from sharing.verifier.checkpoint import origin_of, verify_checkpoint
+from sharing.verifier.checkpoint import origin_of, revoked_from, verify_checkpoint
 from sharing.verifier.envelope import Add
 from sharing.verifier.failures import Altered, Malformed
 from sharing.verifier.object import verify_signature
 from sharing.verifier.page import verify_ceiling, verify_description
-from sharing.verifier.trust import Trust
+from sharing.verifier.trust import Trust, ceiling_of
 
 _MEMBERS = {"v", "object", "opening", "proof"}
 _LEVELS = 1
@@ -37,6 +37,8 @@ class BundleReport:
     witnesses: tuple[str, ...]
     witnessed: bool
     """Whether the policy was asked for."""
+    ceiling: str | None
+    """What the log may hold at most; None where the trust root does not know it, as of an inbox."""
     submitter: str | None
     """The record of who submitted it, where the bundle discloses it."""
 
@@ -67,7 +69,7 @@ def verify_bundle(
         raise Malformed("the opening is not that of an object", index=proof.index)
 
     origin = origin_of(proof.checkpoint)
-    ceiling = trust.ceiling(origin)
+    ceiling = ceiling_of(trust, origin, witnessed=witnessed)
     signed = verify_checkpoint(
         proof.checkpoint, origin=origin, trust=trust, now=now, max_age=max_age, witnessed=witnessed
     )
@@ -93,9 +95,10 @@ def verify_bundle(
         trust.keys,
         object_id=object_id,
         index=proof.index,
-        revoked=lambda kid: trust.revoked(kid, origin),
+        revoked=lambda kid: revoked_from(trust, kid, signed),
     )
-    verify_ceiling(found, add, ceiling)
+    if ceiling is not None:
+        verify_ceiling(found, add, ceiling)
     return BundleReport(
         object_id=object_id,
         version=found.version,
@@ -107,6 +110,7 @@ def verify_bundle(
         timestamp=signed.timestamp,
         witnesses=signed.witnesses,
         witnessed=witnessed,
+        ceiling=ceiling,
         submitter=None if add.submitter is None else add.submitter.record,
     )
 

@@ -39,6 +39,8 @@ class SignedCheckpoint:
     checkpoint: Checkpoint
     timestamp: int
     witnesses: tuple[str, ...]
+    is_vouched: bool
+    """Whether these witnesses meet the policy; True where it asks for none."""
 
     @property
     def size(self) -> int:
@@ -73,7 +75,8 @@ def verify_checkpoint(
     if found.timestamp > _LAST:
         raise Malformed("the checkpoint is dated beyond the year 9999", evidence=evidence)
     cosigners = quorum.cosigners(found.note, trust.policy)
-    if witnessed and not trust.policy.met_by(cosigners.keys()):
+    is_vouched = trust.policy.met_by(cosigners.keys())
+    if witnessed and not is_vouched:
         by = ", ".join(map(shown, sorted(cosigners))) or "nobody"
         raise QuorumMissed(
             f"the checkpoint of {checkpoint.size} entries is cosigned by {by}; it takes {trust.policy.needed()}",
@@ -102,7 +105,17 @@ def verify_checkpoint(
                 evidence=evidence,
             )
     known = _without_strangers(found.note, [*trust.log_keys(origin), *trust.policy.note_keys().values()])
-    return SignedCheckpoint(bytes(known), checkpoint, found.timestamp, tuple(sorted(cosigners)))
+    return SignedCheckpoint(bytes(known), checkpoint, found.timestamp, tuple(sorted(cosigners)), is_vouched)
+
+
+def revoked_from(trust: Trust, kid: str, under: SignedCheckpoint) -> int | None:
+    """From which index on what the key signed is refused; None if it is not revoked.
+
+    Below that index it stood before, by the word of the witnesses: a checkpoint that they do not vouch for proves that
+    of nothing, as whoever has that key may have the log's (trust.md, "Keys").
+    """
+    since = trust.revoked(kid, under.checkpoint.origin)
+    return since if since is None or under.is_vouched else 0
 
 
 def verify_signed(raw: bytes, *, origin: str, trust: Trust) -> note_keys.Verified:

@@ -118,6 +118,10 @@ class TrustRootFailed(VerificationFailed):
     code = "trust-root"
 
 
+class UnknownLog(TrustRootFailed):
+    """The trust root names no such log: the publisher has none, or it is an inbox."""
+
+
 class Malformed(VerificationFailed):
     """Not the format, to the letter; nothing was verified."""
 

@@ -60,7 +60,7 @@ def gossip(heard: Sequence[Heard], trust: Trust) -> GossipReport:
     for one in heard:
         origin = origin_of(one.raw)
         signed = verify_signed(one.raw, origin=origin, trust=trust)
-        checkpoint = SignedCheckpoint(one.raw, signed.checkpoint, signed.timestamp, ())
+        checkpoint = SignedCheckpoint(one.raw, signed.checkpoint, signed.timestamp, (), is_vouched=False)
         by_origin[origin].append(_Said(one.who, checkpoint, one.source))
     return GossipReport(tuple(_agreed(origin, said) for origin, said in sorted(by_origin.items())))
 

@@ -6,8 +6,10 @@ from hashlib import sha256
 
 from sharing.signing import jws as signatures
 from sharing.signing.keys import KeySet, UnknownKey
+from sharing.trust.revocations import refuse_revoked
 from sharing.verifier import strict_json
 from sharing.verifier.failures import Altered, KeyRefused, Malformed, SignatureFailed
+from sharing.verifier.page import Revoked
 
 #: A receipt of the largest body has 149,796 lines.
 MAX_BYTES = 512 * 1024 * 1024
@@ -36,12 +38,15 @@ class DeliveryReport:
     kid: str
 
 
-def verify_receipt(raw: bytes, jws: str, keys: KeySet, *, sent: bytes | None = None) -> ReceiptReport:
+def verify_receipt(
+    raw: bytes, jws: str, keys: KeySet, *, sent: bytes | None = None, revoked: Revoked | None = None
+) -> ReceiptReport:
     """Verifies the JSON text of a receipt, in any layout; with `sent`, that it is about those bytes.
 
-    Raises VerificationFailed: SignatureFailed, KeyRefused, Altered or Malformed.
+    No log proves when it was said: by a key that is `revoked`, from whatever index on, it is refused. Raises
+    VerificationFailed: SignatureFailed, KeyRefused, Altered or Malformed.
     """
-    said, kid = _verified(raw, jws, keys, typ=signatures.RECEIPT)
+    said, kid = _verified(raw, jws, keys, typ=signatures.RECEIPT, revoked=revoked)
     if sent is not None and _text(said, "sha256") != sha256(sent).hexdigest():
         raise Altered("the receipt is about other bytes than these")
     objects = said.get("object_count")
@@ -51,23 +56,28 @@ def verify_receipt(raw: bytes, jws: str, keys: KeySet, *, sent: bytes | None = N
     return ReceiptReport(identifier, issuer, at, state, objects, kid)
 
 
-def verify_delivery(raw: bytes, jws: str, keys: KeySet) -> DeliveryReport:
+def verify_delivery(raw: bytes, jws: str, keys: KeySet, *, revoked: Revoked | None = None) -> DeliveryReport:
     """Verifies the JSON text of a delivery, in any layout. Raises VerificationFailed as `verify_receipt`."""
-    said, kid = _verified(raw, jws, keys, typ=signatures.DELIVERY)
+    said, kid = _verified(raw, jws, keys, typ=signatures.DELIVERY, revoked=revoked)
     identifier, kind, issuer, at = (_text(said, name) for name in ("id", "kind", "issuer", "at"))
     return DeliveryReport(identifier, kind, issuer, at, kid)
 
 
-def _verified(raw: bytes, jws: str, keys: KeySet, *, typ: str) -> tuple[Mapping[str, object], str]:
+def _verified(
+    raw: bytes, jws: str, keys: KeySet, *, typ: str, revoked: Revoked | None
+) -> tuple[Mapping[str, object], str]:
     said = strict_json.read_object(raw)
     try:
-        return said, signatures.verify(keys, strict_json.canonical(said, limit=MAX_BYTES), jws, typ=typ)
+        kid = signatures.verify(keys, strict_json.canonical(said, limit=MAX_BYTES), jws, typ=typ)
     except signatures.MalformedSignature as error:
         raise Malformed(str(error)) from error
     except UnknownKey as error:
         raise KeyRefused(str(error)) from error
     except signatures.BadSignature as error:
         raise SignatureFailed(str(error)) from error
+    if revoked is not None:
+        refuse_revoked(kid, revoked(kid))
+    return said, kid
 
 
 def _text(said: Mapping[str, object], name: str) -> str:

@@ -6,7 +6,7 @@
 Entries beyond the checkpoint stay staged until one covers them. Nothing is shown to readers before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,7 +14,13 @@ from sharing.tlog import checkpoints, notes
 from sharing.tlog.checkpoints import Checkpoint
 from sharing.tlog.merkle import Range
 from sharing.verifier import divergence
-from sharing.verifier.checkpoint import MAX_AGE, SignedCheckpoint, origin_of, verify_checkpoint
+from sharing.verifier.checkpoint import (
+    MAX_AGE,
+    SignedCheckpoint,
+    origin_of,
+    revoked_from,
+    verify_checkpoint,
+)
 from sharing.verifier.failures import (
     Altered,
     Dropped,
@@ -28,7 +34,7 @@ from sharing.verifier.failures import (
 from sharing.verifier.feed import AnotherEntry, Feed
 from sharing.verifier.page import VerifiedPage, read_page
 from sharing.verifier.source import Position, Source, Unavailable
-from sharing.verifier.trust import Trust
+from sharing.verifier.trust import Trust, ceiling_of
 
 _ROUNDS = 3
 """A log that grows while it is read is followed so often."""
@@ -63,6 +69,8 @@ class SyncReport:
     witnesses: tuple[str, ...]
     witnessed: bool
     """Whether the policy was asked for; without, the log's word alone says that it is fresh and the same for all."""
+    ceiling: str | None
+    """What the log may hold at most; None where the trust root does not know it, as of an inbox."""
     objects: int
     """Newest versions, of all that is here."""
     new_entries: int
@@ -76,7 +84,8 @@ class SyncReport:
 
 
 class Sync:
-    """One run. `known` are checkpoints that were verified before, of this log, elsewhere than in the feed."""
+    """One run, by a `clock` of seconds since 1970. `known` are checkpoints that were verified before, of this log,
+    elsewhere than in the feed."""
 
     def __init__(
         self,
@@ -85,17 +94,17 @@ class Sync:
         trust: Trust,
         *,
         collection: str,
-        now: int,
+        clock: Callable[[], int],
         max_age: int = MAX_AGE,
         witnessed: bool = True,
         known: Sequence[bytes] = (),
         progress: Progress | None = None,
     ) -> None:
         self._source, self._feed, self._trust = source, feed, trust
-        self._collection, self._now, self._max_age = collection, now, max_age
+        self._collection, self._clock, self._max_age = collection, clock, max_age
         self._elsewhere, self._witnessed = known, witnessed
         self._progress = progress or _Silence()
-        self._ceiling = ""
+        self._ceiling: str | None = None
         self._forgotten = False
 
     def run(self) -> tuple[SyncReport, SignedCheckpoint]:
@@ -107,7 +116,7 @@ class Sync:
                 f"the checkpoint is that of {shown(origin)}, not of the collection asked for",
                 evidence={"checkpoint": raw},
             )
-        self._ceiling = self._trust.ceiling(origin)
+        self._ceiling = ceiling_of(self._trust, origin, witnessed=self._witnessed)
         new = self._verified(raw, origin)
         before = self._feed.begin(origin)
         for known in self._known(origin):
@@ -143,7 +152,7 @@ class Sync:
             raw,
             origin=origin,
             trust=self._trust,
-            now=self._now,
+            now=self._clock(),
             max_age=self._max_age,
             witnessed=self._witnessed,
         )
@@ -187,7 +196,7 @@ class Sync:
                 page = self._page(raw, new)
                 self._in_order(page, at)
                 end = feed.end
-                feed.stage(page, now=self._now)
+                feed.stage(page, now=self._clock())
             except AnotherEntry as error:
                 if not self._is_only_staged(error.index, new):
                     raise Altered(
@@ -261,7 +270,7 @@ class Sync:
             raw,
             self._trust.keys,
             ceiling=self._ceiling,
-            revoked=lambda kid: self._trust.revoked(kid, origin),
+            revoked=lambda kid: revoked_from(self._trust, kid, new),
         )
         if page.report.origin != origin:
             raise Altered(f"the page is one of {shown(page.report.origin)}, another log")
@@ -328,15 +337,20 @@ class Sync:
         erased: by an entry that may lie beyond the checkpoint, and is owed then as any other."""
         promised = False
         for kid in self._feed.kids():
-            since = self._trust.revoked(kid, new.checkpoint.origin)
+            since = revoked_from(self._trust, kid, new)
             if since is None:
                 continue
             while (index := self._feed.signed_by(kid, since=since)) is not None:
                 raw = self._source.page(self._feed.position(index))
                 if raw is None:
                     raise Dropped("no page holds it any more", index=index)
-                page = self._page(raw, new)
-                promised |= self._feed.sign_anew(page, new.size, now=self._now)
+                try:
+                    page = self._page(raw, new)
+                except VerificationFailed as failure:
+                    failure.evidence.setdefault("page.json", raw)
+                    failure.evidence.setdefault("checkpoint", new.raw)
+                    raise
+                promised |= self._feed.sign_anew(page, new.size, now=self._clock())
                 if self._feed.signed_by(kid, since=since) == index:
                     raise Altered("signed anew, but as another entry", index=index)
         if promised:
@@ -347,7 +361,7 @@ class Sync:
         for index, withdrawn_by, told, promised in owed:
             # Told to us before the log signed this checkpoint, which should then have it. Of what is here with a
             # signature that counts no more, a source that serves no later checkpoint could say it for ever.
-            if told + _GRACE < new.timestamp or (promised and told + _GRACE + _HEARTBEAT < self._now):
+            if told + _GRACE < new.timestamp or (promised and told + _GRACE + _HEARTBEAT < self._clock()):
                 raise Dropped(
                     f"erased, but entry {withdrawn_by} that should withdraw it is not in the log",
                     index=index,
@@ -360,6 +374,7 @@ class Sync:
             timestamp=new.timestamp,
             witnesses=new.witnesses,
             witnessed=self._witnessed,
+            ceiling=self._ceiling,
             objects=self._feed.count(),
             new_entries=new.size - before,
             new_objects=new_objects,

@@ -6,6 +6,7 @@ from typing import Protocol
 from sharing.signing.keys import KeySet
 from sharing.signing.note_keys import NoteKey
 from sharing.tlog.policy import Policy
+from sharing.verifier.failures import UnknownLog
 
 
 class Trust(Protocol):
@@ -28,3 +29,17 @@ class Trust(Protocol):
 
     def revoked(self, kid: str, origin: str) -> int | None:
         """From which index of the log on what the key signed is refused; None if it is not revoked."""
+
+
+def ceiling_of(trust: Trust, origin: str, *, witnessed: bool) -> str | None:
+    """The most restricted TLP level that a log may hold; None if nobody says.
+
+    An inbox is in no trust root, as it has no witnesses: its owner alone reads it, and knows that it does. Whoever asks
+    for witnesses is refused with TrustRootFailed.
+    """
+    try:
+        return trust.ceiling(origin)
+    except UnknownLog:
+        if witnessed:
+            raise
+        return None

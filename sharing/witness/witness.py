@@ -112,6 +112,9 @@ class Witness:
             return Answer(
                 HTTPStatus.CONFLICT, size_answer(0 if known is None else known.size), SIZE_MEDIA_TYPE
             )
+        if known is not None and offered.size == known.size and offered.root != known.root:
+            # C2SP tlog-witness: 409, as for any other size than the one that was cosigned.
+            return Answer(HTTPStatus.CONFLICT, size_answer(known.size), SIZE_MEDIA_TYPE)
         try:
             merkle.verify_consistency(
                 first=asked.old,

@@ -120,4 +120,4 @@ def test_every_attack_on_an_object_is_found_out(scene: Scene) -> None:
     assert code(stix.replace(b'"confidence":80', b'"confidence":81'), jws) == 10
     assert code(stix, scene.publisher.signature(1)) == 10
     assert code(stix.replace(b'"confidence":80', b'"confidence":1,"confidence":80'), jws) == 20
-    assert code(stix, jws.replace("..", ".e30.")) in (2, 20)
+    assert code(stix, jws.replace("..", ".e30.")) == 2

@@ -202,14 +202,16 @@ def _bundle(arguments: argparse.Namespace) -> BundleReport:
 
 
 def _receipt(arguments: argparse.Namespace) -> ReceiptReport:
-    keys, _ = _trusted(arguments)
+    keys, store = _trusted(arguments)
     sent = None if arguments.sent is None else _read(arguments.sent)
-    return verify_receipt(_read(arguments.file), _signature(arguments.jws), keys, sent=sent)
+    revoked = None if store is None else _revoked(store)
+    return verify_receipt(_read(arguments.file), _signature(arguments.jws), keys, sent=sent, revoked=revoked)
 
 
 def _delivery(arguments: argparse.Namespace) -> DeliveryReport:
-    keys, _ = _trusted(arguments)
-    return verify_delivery(_read(arguments.file), _signature(arguments.jws), keys)
+    keys, store = _trusted(arguments)
+    revoked = None if store is None else _revoked(store)
+    return verify_delivery(_read(arguments.file), _signature(arguments.jws), keys, revoked=revoked)
 
 
 def _disclosure(arguments: argparse.Namespace) -> DisclosureReport:
@@ -302,6 +304,7 @@ def _summary(report: Report) -> str:
     if isinstance(report, BundleReport):
         by = f", cosigned by {', '.join(map(shown, report.witnesses))}" if report.witnesses else ""
         alone = "" if report.witnessed else "; WITNESSES NOT ASKED FOR"
+        alone += "" if report.ceiling else "; NO CEILING IS KNOWN of this log: of an inbox nobody says it"
         when = datetime.fromtimestamp(report.timestamp, UTC).isoformat().replace("+00:00", "Z")
         return (
             f"verified: {shown(report.object_id)} version {shown(report.version)} is entry {report.index} of"

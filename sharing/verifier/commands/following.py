@@ -148,11 +148,12 @@ def summary(report: SyncReport) -> str:
         if report.witnessed
         else "; WITNESSES NOT ASKED FOR: whether others are shown the same is not known"
     )
+    unbounded = "" if report.ceiling else "; NO CEILING IS KNOWN of this log: of an inbox nobody says it"
     when = datetime.fromtimestamp(report.timestamp, UTC).isoformat().replace("+00:00", "Z")
     return (
         f"verified: {report.objects:,} objects in all {report.size:,} entries of {shown(report.origin)}"
         f" as of {when}{by}; new: {report.new_objects:,} objects in {report.new_entries:,} entries"
-        f"{erased}{waiting}{owed}{alone}"
+        f"{erased}{waiting}{owed}{alone}{unbounded}"
     )
 
 

@@ -79,7 +79,7 @@ def synced(arguments: argparse.Namespace, folder: Path) -> Iterator[Synced]:
                 feed,
                 it.trust,
                 collection=it.collection,
-                now=int(time.time()),
+                clock=lambda: int(time.time()),
                 max_age=arguments.max_age,
                 witnessed=not arguments.without_witnesses,
                 known=home.checkpoints_in(it.home),

@@ -17,7 +17,7 @@ from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader
 
 
 def _signed(log: LogSimulator, size: int) -> SignedCheckpoint:
-    return SignedCheckpoint(log.signed_checkpoint(size, timestamp=1), log.tree(size), 1, ())
+    return SignedCheckpoint(log.signed_checkpoint(size, timestamp=1), log.tree(size), 1, (), is_vouched=True)
 
 
 def test_a_slower_sync_beside_does_not_take_back_what_is_believed(tmp_path: Path) -> None:

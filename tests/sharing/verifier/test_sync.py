@@ -23,7 +23,7 @@ from sharing.trust.store import TrustStore
 from sharing.verifier.cli import main
 from sharing.verifier.failures import OutOfOrder
 from sharing.verifier.feed import FILE, Feed
-from sharing.verifier.source import Position
+from sharing.verifier.source import Mirror, Position
 from sharing.verifier.sync import Sync
 from tests.sharing.verifier.log_simulator import ORIGIN, RED, an_address, an_indicator, restate
 from tests.sharing.verifier.publisher import COLLECTION, Publisher, Reader, changed
@@ -413,7 +413,7 @@ def test_pages_that_go_round_in_a_circle_under_ever_new_cursors_end(
     store.recall(datetime.now(UTC))
     source = Cursors(publisher)
     with Feed.open(reader.out) as feed, pytest.raises(OutOfOrder):
-        Sync(source, feed, store, collection=COLLECTION, now=int(time.time())).run()
+        Sync(source, feed, store, collection=COLLECTION, clock=lambda: int(time.time())).run()
 
 
 # Attacks on the checkpoint
@@ -567,6 +567,31 @@ def test_a_log_that_has_no_witnesses_is_followed_on_its_own_word_only_when_that_
     bundle.write_bytes(publisher.bundle(0, publisher.signed(cosigned_by=[])))
     assert reader.run("verify", "bundle", str(bundle)) == 17
     assert reader.run("verify", "bundle", str(bundle), "--without-witnesses") == 0
+
+
+def test_a_run_that_takes_longer_than_clocks_may_differ_is_followed_by_the_clock(
+    publisher: Publisher, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.write(7)
+    honest, asked, late = Mirror.checkpoint, [], 0
+
+    def checkpoint(self: Mirror) -> bytes:
+        nonlocal late
+        asked.append(1)
+        if len(asked) == 2:
+            # The pages took six minutes; the log was signed again since.
+            late = 360
+            publisher.clock += late
+            publisher.write()
+        return honest(self)
+
+    now = time.time
+    monkeypatch.setattr(Mirror, "checkpoint", checkpoint)
+    monkeypatch.setattr(time, "time", lambda: now() + late)
+
+    assert reader.sync() == 0
+    assert len(asked) == 2
+    assert len(names(reader)) == 10
 
 
 # Keys, trust root, ceiling

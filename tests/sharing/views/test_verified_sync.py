@@ -69,7 +69,7 @@ class Partner:
     def sync(self, collection: Collection) -> SyncReport:
         source = Service(self.web, str(collection.id))
         with Feed.open(self.folder) as feed:
-            return Sync(source, feed, self.trust, collection=str(collection.id), now=NOW).run()[0]
+            return Sync(source, feed, self.trust, collection=str(collection.id), clock=lambda: NOW).run()[0]
 
 
 @pytest.fixture
