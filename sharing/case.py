@@ -21,6 +21,7 @@ from indicators.dedup.merge import View as Merged
 from indicators.drafting.differences import Change, in_words
 from sharing.access import MAY
 from sharing.actions import triage
+from sharing.actions.audiences import View
 from sharing.actions.claims import load_claims
 from sharing.actions.triage import Foreseen
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
@@ -114,9 +115,7 @@ def case_of(review: Review, *, now: datetime) -> Case:
     release = review.release
     seen = _foreseen(review.community_id, [release.subject_id], release.ceiling, {release.id}, now)
     view = seen[release.subject_id].view if seen else None
-    value: Mapping[str, Any] = (
-        json.loads(view.item.body) if view is not None and view.item is not None else {}
-    )
+    value = _value(view)
     stix = value.get("type") == "indicator" and value.get("pattern_type") == "stix"
     foreseen = seen.get(release.subject_id)
     return Case(
@@ -140,6 +139,17 @@ def case_of(review: Review, *, now: datetime) -> Case:
         readers=readers_of(review.community_id, release.ceiling, core=view is not None and view.core),
         history=_history(review),
     )  # fmt: skip
+
+
+def seen_by(review: Review, *, now: datetime) -> Mapping[str, Any]:
+    """What the audience of a case would see of it; empty if nothing."""
+    release = review.release
+    seen = _foreseen(review.community_id, [release.subject_id], release.ceiling, {release.id}, now)
+    return _value(seen[release.subject_id].view if seen else None)
+
+
+def _value(view: View | None) -> Mapping[str, Any]:
+    return json.loads(view.item.body) if view is not None and view.item is not None else {}
 
 
 def _foreseen(
