@@ -9,14 +9,16 @@ import pytest
 from django.db import connection
 
 from accounts import sql
+from accounts.actor import Actor
 from accounts.models import Community, Tlp
+from indicators.actions import journal
 from indicators.dedup import sketches, templates
-from indicators.models import Claim, LikenessState, Subject
+from indicators.models import Claim, LikenessState, MergeKind, Subject
 from sharing import near
 from tests.conformance import stix
 from tests.conformance.stix import Object
 from tests.journeys.steps import AMBER, GREEN
-from tests.sharing.actions.conftest import Shop
+from tests.sharing.actions.conftest import NOW, Shop
 from tests.sharing.actions.exchange import send
 from tests.sharing.conftest import Counted
 
@@ -155,6 +157,29 @@ def test_templates_that_resemble_each_other_are_near_and_so_is_what_names_one(sh
     assert own[0].why.endswith(f", {LikenessState.PENDING}")
     assert by(shop, names)[one] == f"names {first['hashes']['SHA-256']} too"
     assert by(shop, names)[other].startswith("resembles a prompt template that it names: 0.7")
+
+
+def test_what_was_made_one_or_two_is_near_by_what_counts_for_it(shop: Shop) -> None:
+    hashed, stays = f"[file:hashes.'SHA-256' = '{DIGEST}']", domain("h.example")
+    said(shop, stays, hashed)
+    send(shop, [stix.indicator(pattern=hashed, object_marking_refs=[GREEN])], organization=shop.lab_b)
+    one, other = Subject.objects.filter(object_type="indicator").order_by("id").values_list("id", flat=True)
+    act: dict[str, Any] = {"community_id": shop.community.id, "by": Actor("service:test"), "now": NOW}
+    beside = f"[file:hashes.'SHA-256' = '{DIGEST}' OR domain-name:value = 'www.h.example']"
+
+    journal.merge(
+        survivor_id=one, other_id=other, kind=MergeKind.ANALYST, similarity=None, reason="One.", **act
+    )
+    merged = by(shop, beside)
+    theirs = Claim.objects.filter(organization=shop.lab_b).values_list("id", flat=True)
+    journal.split(subject_id=one, claim_ids=[*theirs], reason="Two.", **act)
+    split = by(shop, beside)
+
+    assert merged == {stays: f"names {DIGEST} too; www.h.example is below h.example"}
+    assert split == {
+        stays: f"names {DIGEST} too; www.h.example is below h.example",
+        hashed: f"names {DIGEST} too",
+    }
 
 
 def test_what_is_in_another_community_is_not_near(shop: Shop) -> None:
