@@ -39,11 +39,14 @@ BROUGHT = ("object", "case", "back", *_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Somewhere to write: what it does, in words, and its address; `posts` where it begins a version at once."""
+    """Somewhere to write: what it does, in words, and its address.
+
+    `back`: where one comes back to, if it is posted, as it begins a version at once; other addresses say it themselves.
+    """
 
     label: str
     address: str
-    posts: bool = False
+    back: str = ""
 
 
 def ways(review: Review, member: Member, shown: Case, *, back: str) -> list[Way]:
@@ -154,7 +157,7 @@ def _speaks(claims: list[ShownClaim]) -> ShownClaim | None:
 def _of_own(review: Review, own: OwnWord, back: str) -> Way:
     place = [review.community_id, own.object_id]
     if own.stands and writes(own.body):
-        return Way("Edit what we say of it", reverse("admin:said_edit", args=place), posts=True)
+        return Way("Edit what we say of it", reverse("admin:said_edit", args=place), back)
     return Way(
         "What we said of it", f"{reverse('admin:said_object', args=place)}?{urlencode({'back': back})}"
     )

@@ -325,7 +325,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         case=seen,
         audience=review.release.get_ceiling_display(),
         subject=reverse("admin:indicators_subject_change", args=[review.release.subject_id]),
-        ways=ways(review, member, seen, back=request.get_full_path()),
+        ways=ways(review, member, seen, back=_case_address(review.id, filters)),
         form=DecisionForm(),
         filters=filters,
         queue=_address(filters),

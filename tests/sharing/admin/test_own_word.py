@@ -61,7 +61,7 @@ def case_of(one: Object, ceiling: int = 2) -> Review:
 
 
 def address(review: Review) -> str:
-    return f"/admin/sharing/review/{review.id}/change/?queue=tlp%3D2"
+    return f"/admin/sharing/review/{review.id}/change/?queue=sort%3Doldest"
 
 
 def ways(desk: Desk, review: Review, username: str = "ada") -> dict[str, str]:
