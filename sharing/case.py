@@ -6,50 +6,26 @@ published, and nothing above the ceiling takes part; of that only the number of 
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from accounts import sql
-from accounts.models import Scope, Tlp
+from indicators.actions import drafts
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
 from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
-from indicators.drafting.differences import Change, in_words
-from sharing.access import MAY
-from sharing.actions import triage
 from sharing.actions.audiences import View
-from sharing.actions.claims import load_claims
-from sharing.actions.triage import Foreseen
+from sharing.actions.outlooks import Asked, Reader, outlooks
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
-from sharing.models import Profile, Review
+from sharing.elsewhere import Elsewhere, FeedChange, elsewhere, feed_changes, others_of
+from sharing.models import Review, ReviewState
 from sharing.near import Near, near_to
-from sharing.release.policy import Decision
 
 #: A page shows no more of a kind than these.
 MOST_LISTED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class FeedChange:
-    """What approving would do in one feed: `what` in words, and by member what is new."""
-
-    feed: str
-    what: str
-    changes: list[Change]
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """An organisation that would receive it: by which feeds, with how many tokens that read, when one did last."""
-
-    name: str
-    feeds: list[str]
-    tokens: int
-    last_read_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +70,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the page of a case shows."""
+    """What the page of a case shows; `digest` is that of its outlook, which a decision comes with."""
 
     value: Mapping[str, Any]
     pattern: list[tuple[str, str]]
@@ -108,16 +84,30 @@ class Case:
     feeds: list[FeedChange]
     readers: list[Reader]
     history: list[Past]
+    digest: str
+    elsewhere: list[Elsewhere]
+    is_own: bool
 
 
-def case_of(review: Review, *, now: datetime) -> Case:
+def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
     """What an analyst sees of a case; changes nothing."""
     release = review.release
-    seen = _foreseen(review.community_id, [release.subject_id], release.ceiling, {release.id}, now)
-    view = seen[release.subject_id].view if seen else None
+    others = others_of(review)
+    pending = [
+        Asked(one, review.community_id, ceiling, release_id, release.subject_id)
+        for one, ceiling, release_id, state, _ in others
+        if state == ReviewState.PENDING
+    ]
+    found = outlooks([Asked.of(review), *pending], now=now)
+    outlook = found[review.id]
+    foreseen = outlook.foreseen
+    view = None if foreseen is None else foreseen.view
     value = _value(view)
     stix = value.get("type") == "indicator" and value.get("pattern_type") == "stix"
-    foreseen = seen.get(release.subject_id)
+    own = drafts.own_work(
+        member_id=member_id,
+        cases={(release.subject_id, ceiling) for ceiling in (release.ceiling, *(one[1] for one in others))},
+    )
     return Case(
         value=value,
         pattern=tokens(value["pattern"]) if stix else [],
@@ -135,87 +125,25 @@ def case_of(review: Review, *, now: datetime) -> Case:
         else f"{foreseen.listed.value}, on the allow-list “{foreseen.listed.list_name}”",
         behind=[] if foreseen is None else foreseen.behind,
         blast_radius=0 if foreseen is None else blast.total(foreseen.behind),
-        feeds=_feed_changes(review, foreseen),
-        readers=readers_of(review.community_id, release.ceiling, core=view is not None and view.core),
+        feeds=feed_changes(outlook),
+        readers=outlook.readers,
         history=_history(review),
+        digest=outlook.digest,
+        elsewhere=[
+            elsewhere(one, outlook, found.get(one[0]), review, (release.subject_id, one[1]) in own) for one in others
+        ],
+        is_own=(release.subject_id, release.ceiling) in own,
     )  # fmt: skip
 
 
 def seen_by(review: Review, *, now: datetime) -> Mapping[str, Any]:
     """What the audience of a case would see of it; empty if nothing."""
-    release = review.release
-    seen = _foreseen(review.community_id, [release.subject_id], release.ceiling, {release.id}, now)
-    return _value(seen[release.subject_id].view if seen else None)
+    foreseen = outlooks([Asked.of(review)], now=now)[review.id].foreseen
+    return _value(None if foreseen is None else foreseen.view)
 
 
 def _value(view: View | None) -> Mapping[str, Any]:
     return json.loads(view.item.body) if view is not None and view.item is not None else {}
-
-
-def _foreseen(
-    community_id: UUID, subject_ids: Sequence[int], ceiling: int, approving: set[int], now: datetime
-) -> dict[int, Foreseen]:
-    return {
-        one.view.standing.subject_id: one
-        for one in triage.foresee(
-            community_id=community_id,
-            claims=load_claims(subject_ids),
-            ceilings=[ceiling],
-            approving=approving,
-            now=now,
-        )
-    }
-
-
-# --- What it would change
-
-
-def _feed_changes(review: Review, foreseen: Foreseen | None) -> list[FeedChange]:
-    feeds = sql.rows(
-        "SELECT k.title, k.profile, (SELECT e.body FROM sharing_entry e WHERE e.collection_id = k.id"
-        "   AND e.object_id = %s AND e.is_last) FROM sharing_collection k"
-        " WHERE k.community_id = %s AND k.kind = 'feed' AND k.ceiling = %s ORDER BY k.profile DESC, k.title",
-        (
-            review.release.published_id if foreseen is None else foreseen.view.standing.published_id,
-            review.community_id,
-            review.release.ceiling,
-        ),
-    )
-    return [
-        FeedChange(title, *_in_feed(foreseen, profile == Profile.FULL, body))
-        for title, profile, body in feeds
-    ]
-
-
-def _in_feed(
-    foreseen: Foreseen | None, is_full: bool, body: bytes | memoryview | None
-) -> tuple[str, list[Change]]:
-    if foreseen is None:
-        return "nothing: nothing is decided for it at this audience any more", []
-    view, verdict = foreseen.view, foreseen.verdict
-    stands = None if body is None else json.loads(bytes(body))
-    if verdict.decision is not Decision.RELEASE:
-        return f"nothing: {verdict.sentence}", []
-    if not is_full and not view.core:
-        return "nothing: a core feed does not take this", []
-    if view.item is None:
-        return "revoked" if view.own else "taken back", []
-    new = json.loads(view.item.body)
-    if stands is None:
-        return "new", _changes({}, new)
-    found = _changes(stands, new)
-    if not found:
-        return "nothing: this version stands", []
-    return ("revoked" if new.get("revoked") else "a new version"), found
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """What differs member by member, each of them whole: just what would be published, not the fields of a form."""
-    return [
-        Change(name, in_words(before.get(name)), in_words(after.get(name)))
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
-    ]
 
 
 # --- How its confidence came about
@@ -287,28 +215,6 @@ def _claims_above(subject_id: int, ceiling: int) -> int:
     return found[0] if found else 0
 
 
-def readers_of(community_id: UUID, ceiling: int, *, core: bool) -> list[Reader]:
-    """Who would receive what is published at a ceiling, by organisation."""
-    return [
-        Reader(name, feeds, tokens, last)
-        for name, feeds, tokens, last in sql.rows(
-            "SELECT o.name, array_agg(DISTINCT k.title ORDER BY k.title), (SELECT count(*) FROM accounts_token t"
-            "   WHERE t.organization_id = o.id AND t.revoked_at IS NULL AND %(scope)s = ANY(t.scopes)"
-            "   AND (t.expires_at IS NULL OR t.expires_at > now())), (SELECT max(t.last_used_at) FROM accounts_token t"
-            "   WHERE t.organization_id = o.id AND %(scope)s = ANY(t.scopes))"
-            f" FROM {MAY} JOIN accounts_organization o ON o.id = m.organization_id"
-            " WHERE c.id = %(community)s AND k.kind = 'feed' AND k.ceiling = %(ceiling)s AND g.can_read"
-            " AND (k.profile = 'full' OR %(core)s) GROUP BY o.id, o.name ORDER BY o.name",
-            {
-                "community": community_id,
-                "ceiling": ceiling,
-                "core": core,
-                "scope": Scope.FEED_READ.value,
-            },
-        )
-    ]
-
-
 def _history(review: Review) -> list[Past]:
     """Earlier decisions at this audience, what the audit trail says of them, and versions in its feeds."""
     return [
@@ -333,88 +239,6 @@ def _history(review: Review) -> list[Past]:
             },
         )
     ]
-
-
-# --- Many at once
-
-
-@dataclass(slots=True)
-class Tally:
-    """What deciding many cases would do at one audience."""
-
-    community: str
-    ceiling: int
-    readers: list[Reader]
-    new: int = 0
-    versions: int = 0
-    nothing: int = 0
-
-    @property
-    def audience(self) -> str:
-        """The most restrictive TLP that it may see."""
-        return Tlp(self.ceiling).label
-
-
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What deciding these cases would do: by audience, and those that could not be decided by this member alone."""
-
-    audiences: list[Tally]
-    pending: list[int]
-    stale: list[int]
-    need_two: list[int]
-    would_second: list[int]
-    own_proposals: list[int]
-    shown: list[tuple[int, str, str]]
-
-
-def dry_run(review_ids: Sequence[int], *, member_id: int, approving: bool, now: datetime) -> DryRun:
-    """What deciding cases would do, by the same folds that triage makes; the queries grow with the audiences only."""
-    rows = sql.rows(
-        "SELECT v.id, v.state, v.community_id, c.title, v.ceiling, v.release_id, r.subject_id, v.title,"
-        " v.blast_radius > v.blast_limit, p.proposed_by_id FROM sharing_review v"
-        " JOIN sharing_release r ON r.id = v.release_id JOIN accounts_community c ON c.id = v.community_id"
-        " LEFT JOIN sharing_proposal p ON p.review_id = v.id AND p.state = 'open'"
-        " WHERE v.id = ANY(%s) ORDER BY v.id",
-        (list(review_ids),),
-    )
-    pending = [row for row in rows if row[1] == "pending"]
-    wide = [row for row in pending if row[8]] if approving else []
-    places: dict[tuple[UUID, str, int], dict[int, int]] = {}
-    blocked = {row[0] for row in wide if row[9] in {None, member_id}}
-    for row in pending:
-        if row[0] not in blocked:
-            places.setdefault((row[2], row[3], row[4]), {})[row[6]] = row[5]
-    audiences = []
-    for (community_id, title, ceiling), releases in sorted(
-        places.items(), key=lambda item: (item[0][1], item[0][2])
-    ):
-        tally = Tally(title, ceiling, readers_of(community_id, ceiling, core=True))
-        if approving:
-            _count(tally, _foreseen(community_id, list(releases), ceiling, set(releases.values()), now))
-        else:
-            tally.nothing = len(releases)
-        audiences.append(tally)
-    known = {row[0] for row in pending}
-    return DryRun(
-        audiences,
-        [row[0] for row in pending],
-        [one for one in review_ids if one not in known],
-        [row[0] for row in wide if row[9] is None],
-        [row[0] for row in wide if row[9] not in {None, member_id}],
-        [row[0] for row in wide if row[9] == member_id],
-        [(row[0], row[7], Tlp(row[4]).label) for row in pending[:MOST_LISTED]],
-    )
-
-
-def _count(tally: Tally, seen: Mapping[int, Foreseen]) -> None:
-    for one in seen.values():
-        if one.verdict.decision is not Decision.RELEASE or one.view.item is None:
-            tally.nothing += 1
-        elif one.standing is not None and one.standing.stands:
-            tally.versions += 1
-        else:
-            tally.new += 1
 
 
 # --- A pattern, for the eye

@@ -1,6 +1,7 @@
 """The receipt: what became of each submitted object, from its submitter's own view.
 
 Only what that organisation's widest feed shows is looked at, so a receipt says "already known" no sooner than the feed.
+What analysts rejected for narrower audiences, which see a part of that, stands in the note.
 """
 
 from collections import Counter
@@ -47,7 +48,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A submission and its lines, in the order in which the objects stood; `sha256` is that of the body, in hex."""
+    """A submission and its lines, in the order in which the objects stood; `sha256` is that of the body, in hex.
+
+    `has_cases`: an analyst has still to decide an object for a narrower audience than that of the widest feed.
+    """
 
     id: UUID
     organization: str
@@ -58,6 +62,7 @@ class Receipt:
     object_count: int
     sha256: str
     lines: list[Line]
+    has_cases: bool
 
     @property
     def counts(self) -> dict[str, int]:
@@ -89,27 +94,34 @@ def receipt(organization_id: UUID, submission_id: UUID) -> Receipt | None:
         community_id,
     ) = found
     ceiling = _widest(organization_id, community_id)
-    lines = [
-        _line(row, ceiling)
-        for row in sql.rows(
-            _LINES,
-            {
-                "submission": submission_id,
-                "organization": organization_id,
-                "ceiling": -1 if ceiling is None else ceiling,
-            },
-        )
-    ]
+    rows = sql.rows(
+        _LINES,
+        {
+            "submission": submission_id,
+            "organization": organization_id,
+            "ceiling": -1 if ceiling is None else ceiling,
+        },
+    )
     return Receipt(
-        identifier, organization, community, state, received_at, ingested_at, object_count, sha256, lines
+        identifier,
+        organization,
+        community,
+        state,
+        received_at,
+        ingested_at,
+        object_count,
+        sha256,
+        [_line(row, ceiling) for row in rows],
+        has_cases=any(row[-1] for row in rows),
     )
 
 
 def is_decided(receipt: Receipt) -> bool:
     """Whether no line waits any more: for ingest, the release decision, an analyst, or what it refers to."""
-    return receipt.state == SubmissionState.INGESTED and not any(
+    waits = receipt.has_cases or any(
         line.outcome in _WAITS or line.reason == "waiting-for-reference" for line in receipt.lines
     )
+    return receipt.state == SubmissionState.INGESTED and not waits
 
 
 _WAITS = frozenset(("new", "merged", "pending-review"))
@@ -222,7 +234,7 @@ SELECT o.object_id, o.version, o.place, o.note, o.outcome, o.reason, o.sentence,
                AND c.organization_id <> %(organization)s AND c.tlp <= %(ceiling)s
                AND c.first_received_at <= s.ingested_at),
        (SELECT v.decision_reason FROM sharing_review v WHERE v.release_id = r.id AND v.state = 'rejected'
-        ORDER BY v.id DESC LIMIT 1), mine.stated_tlp
+        ORDER BY v.id DESC LIMIT 1), mine.stated_tlp, below.ceilings, below.reasons, below.waits
 FROM indicators_submittedobject o
 JOIN indicators_submission s ON s.id = o.submission_id
 LEFT JOIN indicators_claim mine ON mine.community_id = s.community_id AND mine.object_id = o.object_id
@@ -233,6 +245,15 @@ CROSS JOIN LATERAL (
                 ELSE coalesce(identity.merged_into_id, o.subject_id) END AS id
 ) present
 LEFT JOIN sharing_release r ON r.subject_id = present.id AND r.ceiling = %(ceiling)s
+CROSS JOIN LATERAL (
+    SELECT array_agg(q.ceiling ORDER BY q.ceiling) FILTER (WHERE q.reason = 'review-rejected') AS ceilings,
+           array_agg((SELECT v.decision_reason FROM sharing_review v WHERE v.release_id = q.id AND v.state = 'rejected'
+                      ORDER BY v.id DESC LIMIT 1) ORDER BY q.ceiling) FILTER (WHERE q.reason = 'review-rejected')
+               AS reasons,
+           coalesce(bool_or(q.decision = 'review'), false) AS waits
+    FROM sharing_release q WHERE q.subject_id = present.id AND q.ceiling >= mine.tlp AND q.ceiling < %(ceiling)s
+      AND o.outcome NOT IN ('rejected', 'duplicate')
+) below
 WHERE o.submission_id = %(submission)s ORDER BY o.ordinal
 """
 
@@ -246,11 +267,15 @@ class _Fate(NamedTuple):
 
 
 def _line(row: sql.Row, ceiling: int | None) -> Line:
-    object_id, version, place, note, *rest, stated = row
+    object_id, version, place, note, *rest, stated, ceilings, reasons, _ = row
     tlp = rest[4]
     if tlp != stated:
         said = f"An analyst has it count as {Tlp(tlp).label}; it was sent as {Tlp(stated).label}."
         note = f"{note} {said}".strip()
+    for lower, rejection in zip(ceilings or (), reasons or (), strict=True):
+        if rejection:
+            said = f"For readers up to {Tlp(lower).label} an analyst rejected it: {rejection}"
+            note = f"{note} {said}".strip()
     return Line(object_id, version, *_fate(rest, ceiling), place, note)
 
 

@@ -3,6 +3,7 @@
 sign_in(client, member)                     # Django's test client, as after password and second factor
 session = desk_session(world, "analyst")    # a real one over HTTP, with TOTP
 page.context.add_cookies(browser_cookies(world, "analyst"))  # the same in a browser
+fields = shown(page.text)                   # what binds a decision to what its page showed
 """
 
 import base64
@@ -11,7 +12,7 @@ import hmac
 import re
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from django.http import HttpRequest
@@ -72,6 +73,15 @@ def csrf_token(page: str) -> str:
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert found is not None, page[:500]
     return found[1]
+
+
+def shown(page: str) -> dict[str, Any]:
+    """The field by which a decision says what its page showed: of a case alone, or of all those of a dry run.
+
+    Empty where the page shows nothing to decide. Boxes for other audiences are not ticked.
+    """
+    found = re.search(r'<input type="hidden" name="shown" value="([^"]*)"', page)
+    return {} if found is None else {"shown": found[1]}
 
 
 def desk_session(world: "World", username: str, *, anew: bool = False) -> requests.Session:

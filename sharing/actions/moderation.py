@@ -1,4 +1,4 @@
-"""Moderation: analysts decide cases, with a reason; above the blast radius two of them release."""
+"""Moderation: analysts decide cases that they were shown, with a reason; above the blast radius two of them release."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from accounts.actions.audit import record
 from accounts.actions.refusal import ReasonMissing, stated
 from accounts.actor import Actor
 from accounts.models import Member, Role, Sector
-from indicators.actions import detectors, drafts, populations
+from indicators.actions import detectors, drafts
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
-from sharing.actions.claims import load_claims
 from sharing.actions.keys import NoSigningKey
+from sharing.actions.outlooks import Asked, outlooks
 from sharing.models import ReviewState
 from sharing.signing.keys import Signer
 
@@ -31,6 +31,8 @@ BATCH = 500
 LOOKED_AT = 300
 NO_ANALYST_NOW = "who proposed it is no analyst any more: decline the proposal, and propose it anew"
 _OWN_WORK = "you wrote this at the desk: another analyst approves it"
+_CHANGED = "it changed since you looked: what would be published, or who would receive it; look again"
+_UNSEEN = "the decision does not say what you were shown of it: look at it first"
 
 
 class NotPending(ValueError):
@@ -39,6 +41,10 @@ class NotPending(ValueError):
 
 class NotAllowed(PermissionError):
     """The member may not decide cases."""
+
+
+class NotAsShown(NotPending):
+    """What would be published or who would receive it is not what the decision says was shown; nothing was decided."""
 
 
 class OwnWork(NotAllowed):
@@ -53,6 +59,11 @@ class Outcomes:
     proposed: list[int] = field(default_factory=list)
     left: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def not_as_shown(self) -> list[int]:
+        """Those that were left because they are not, or not any more, what was shown: to be shown again."""
+        return [one for one, sentence in self.left.items() if sentence in {_CHANGED, _UNSEEN}]
+
     def add(self, other: "Outcomes") -> None:
         """Take in those of other cases."""
         self.decided += other.decided
@@ -60,63 +71,109 @@ class Outcomes:
         self.left |= other.left
 
 
-def approve(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> bool:
+def approve(
+    *, review_id: int, shown: str, member: Member, reason: str, signer: Signer, now: datetime
+) -> bool:
     """Let it leave to this audience: it is published in this transaction.
 
-    False where that takes two: then it is proposed, and published when another analyst approves it too.
+    `shown`: the digest of the outlook that the member saw. False where that takes two: then it is proposed, and
+    published when another analyst approves it too. `NotAsShown`, `NotPending`, `OwnWork`, `NotAllowed`.
     """
-    return _one(review_id, ReviewState.APPROVED, member, reason, signer, now)
+    outcomes = decide(
+        shown={review_id: shown},
+        state=ReviewState.APPROVED,
+        member=member,
+        reason=reason,
+        signer=signer,
+        now=now,
+    )
+    return not outcomes.proposed
 
 
-def reject(*, review_id: int, member: Member, reason: str, signer: Signer, now: datetime) -> None:
-    """Keep it from this audience; the reason reaches the submitters' receipts."""
-    _one(review_id, ReviewState.REJECTED, member, reason, signer, now)
+def reject(*, review_id: int, shown: str, member: Member, reason: str, signer: Signer, now: datetime) -> None:
+    """Keep it from this audience; the reason reaches the submitters' receipts. `shown` and errors as for `approve`."""
+    decide(
+        shown={review_id: shown},
+        state=ReviewState.REJECTED,
+        member=member,
+        reason=reason,
+        signer=signer,
+        now=now,
+    )
 
 
-def decide_many(
+@transaction.atomic
+def decide(
     *,
-    review_ids: Sequence[int],
+    shown: Mapping[int, str],
     state: ReviewState,
     member: Member,
     reason: str,
     signer: Signer,
     now: datetime,
 ) -> Outcomes:
-    """Approve or reject cases with one reason, in transactions of `BATCH`; what cannot be decided stops no other."""
+    """Decide the first of these cases and, in the same transaction, others along with it: `shown` as for `decide_many`.
+
+    Nothing is decided where the first cannot be, or where any is not as it was shown: `NotAsShown`, `NotPending`,
+    `OwnWork`, `NotAllowed`. Of the others those that this member cannot decide are left.
+    """
+    outcomes = _decide(list(shown), shown, state, member, reason, signer, now)
+    first = next(iter(shown))
+    # What became of the first says more than that another changed.
+    for one in (first, *outcomes.not_as_shown):
+        sentence = outcomes.left.get(one)
+        if sentence == _OWN_WORK:
+            raise OwnWork(sentence)
+        if sentence is not None:
+            raise (NotAsShown if one in outcomes.not_as_shown else NotPending)(sentence)
+    return outcomes
+
+
+def decide_many(
+    *,
+    review_ids: Sequence[int],
+    shown: Mapping[int, str],
+    state: ReviewState,
+    member: Member,
+    reason: str,
+    signer: Signer,
+    now: datetime,
+) -> Outcomes:
+    """Approve or reject cases with one reason, in transactions of `BATCH`; what cannot be decided stops no other.
+
+    `shown`: by case the digest of the outlook that the member saw of it; a case that differs from it is left.
+    """
     outcomes = Outcomes()
     ids = list(dict.fromkeys(review_ids))
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         try:
-            outcomes.add(_decide(batch, state, member, reason, signer, now))
+            outcomes.add(_decide(batch, shown, state, member, reason, signer, now))
         except (OperationalError, psycopg.OperationalError, NotAllowed, ReasonMissing, NoSigningKey):
             raise
         except Exception as error:  # noqa: BLE001 - one of them fails, and is found below
             log.error("decisions_failed", cases=len(batch), fault=faults.summary(error))
             for one in batch:
-                outcomes.add(_alone(one, state, member, reason, signer, now))
+                outcomes.add(_alone(one, shown, state, member, reason, signer, now))
     return outcomes
 
 
 def _alone(
-    review_id: int, state: ReviewState, member: Member, reason: str, signer: Signer, now: datetime
+    review_id: int,
+    shown: Mapping[int, str],
+    state: ReviewState,
+    member: Member,
+    reason: str,
+    signer: Signer,
+    now: datetime,
 ) -> Outcomes:
     try:
-        return _decide([review_id], state, member, reason, signer, now)
+        return _decide([review_id], shown, state, member, reason, signer, now)
     except (OperationalError, psycopg.OperationalError, NoSigningKey):
         raise
     except Exception as error:  # noqa: BLE001 - it stays pending, and is told of
         log.error("decision_failed", case=review_id, fault=faults.summary(error))
         return Outcomes(left={review_id: "the service failed on it, and its operator is told"})
-
-
-def _one(
-    review_id: int, state: ReviewState, member: Member, reason: str, signer: Signer, now: datetime
-) -> bool:
-    outcomes = _decide([review_id], state, member, reason, signer, now)
-    for sentence in outcomes.left.values():
-        raise (OwnWork if sentence == _OWN_WORK else NotPending)(sentence)
-    return not outcomes.proposed
 
 
 class _Case(NamedTuple):
@@ -127,7 +184,6 @@ class _Case(NamedTuple):
     release_id: int
     subject_id: int
     ceiling: int
-    blast_radius: int
     proposal_id: int | None
     proposed_by: int | None
 
@@ -135,6 +191,7 @@ class _Case(NamedTuple):
 @transaction.atomic
 def _decide(
     review_ids: Sequence[int],
+    shown: Mapping[int, str],
     state: ReviewState,
     member: Member,
     reason: str,
@@ -145,11 +202,11 @@ def _decide(
     reason = stated(reason)
     feeds = _lock_feeds(review_ids)
     outcomes = Outcomes()
-    cases = _pending(review_ids, outcomes)
+    cases, radii = _as_shown(_pending(review_ids, outcomes), shown, now, outcomes)
     seconded: list[_Case] = []
     if state is ReviewState.APPROVED:
         cases = _of_others(cases, member, outcomes)
-        radii = _blast_radii(cases)
+        radii = {case.id: radii[case.id] for case in cases}
         sql.execute(
             "UPDATE sharing_review v SET blast_radius = w.users, blast_limit = %s"
             " FROM unnest(%s::int8[], %s::int8[]) AS w(id, users) WHERE v.id = w.id",
@@ -207,7 +264,7 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
     """Those that are still to be decided, locked; of the others it is told what became of them."""
     cases = []
     found = sql.rows(
-        "SELECT v.id, v.community_id, v.release_id, r.subject_id, r.ceiling, v.blast_radius, p.id, p.proposed_by_id,"
+        "SELECT v.id, v.community_id, v.release_id, r.subject_id, r.ceiling, p.id, p.proposed_by_id,"
         " v.state, m.username FROM sharing_review v JOIN sharing_release r ON r.id = v.release_id"
         " LEFT JOIN accounts_member m ON m.id = v.decided_by_id"
         " LEFT JOIN sharing_proposal p ON p.review_id = v.id AND p.state = 'open'"
@@ -224,6 +281,28 @@ def _pending(review_ids: Sequence[int], outcomes: Outcomes) -> list[_Case]:
     known = {row[0] for row in found}
     outcomes.left |= {one: "there is no such case" for one in review_ids if one not in known}
     return cases
+
+
+def _as_shown(
+    cases: Sequence[_Case], shown: Mapping[int, str], now: datetime, outcomes: Outcomes
+) -> tuple[list[_Case], dict[int, int]]:
+    """Those that are what the decision says was shown, and how many people are behind each by the populations of now.
+
+    A claim that comes while this runs is published by what was approved, as if it came a moment later.
+    """
+    found = outlooks(
+        (Asked(case.id, case.community_id, case.ceiling, case.release_id, case.subject_id) for case in cases),
+        now=now,
+    )
+    radii = {}
+    for case in cases:
+        outlook = found[case.id]
+        said = shown.get(case.id, "")
+        if said == outlook.digest:
+            radii[case.id] = 0 if outlook.foreseen is None else blast.total(outlook.foreseen.behind)
+        else:
+            outcomes.left[case.id] = _CHANGED if said else _UNSEEN
+    return [case for case in cases if case.id in radii], radii
 
 
 def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> list[_Case]:
@@ -252,24 +331,6 @@ def _still_proposed(cases: Sequence[_Case], outcomes: Outcomes) -> list[_Case]:
             if (case.subject_id, case.ceiling) in own
         }
     return [case for case in cases if case.id not in outcomes.left]
-
-
-def _blast_radii(cases: Sequence[_Case]) -> dict[int, int]:
-    """How many people are behind each case by the populations of now; exact wherever it could be above the limit."""
-    found = populations.estimates({case.subject_id for case in cases})
-    most = {case.id: blast.total(found.get(case.subject_id, ())) for case in cases}
-    radii = {case.id: min(case.blast_radius, most[case.id]) for case in cases}
-    suspects = [case for case in cases if most[case.id] > settings.BLAST_RADIUS_LIMIT]
-    places = {(case.community_id, case.ceiling) for case in suspects}
-    for community_id, ceiling in places:
-        here = {
-            case.subject_id: case.id
-            for case in suspects
-            if (case.community_id, case.ceiling) == (community_id, ceiling)
-        }
-        for seen in triage.foresee(community_id=community_id, claims=load_claims(here), ceilings=[ceiling]):
-            radii[here[seen.view.standing.subject_id]] = blast.total(seen.behind)
-    return radii
 
 
 def _propose(

@@ -145,9 +145,9 @@ def propose_lifting(*, erasure_id: int, member: Member, reason: str, now: dateti
 
 @transaction.atomic
 def confirm(
-    *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime
+    *, proposal_id: int, member: Member, reason: str, signer: Signer | None, now: datetime, shown: str = ""
 ) -> Proposal:
-    """Let happen what another analyst proposed; only a release needs `signer`.
+    """Let happen what another analyst proposed; only a release needs `signer`, and what was `shown` of its case.
 
     `NotOpen`, `SamePerson`, `NotPossible`, `NotAllowed`.
     """
@@ -162,7 +162,9 @@ def confirm(
         # Its locks are those of a decision.
         assert found.review_id is not None
         assert signer is not None
-        moderation.approve(review_id=found.review_id, member=member, reason=reason, signer=signer, now=now)
+        moderation.approve(
+            review_id=found.review_id, shown=shown, member=member, reason=reason, signer=signer, now=now
+        )
         return Proposal.objects.get(id=proposal_id)
     if found.state == ProposalState.OPEN and not moderation.decides(found.proposed_by):
         raise NotPossible(moderation.NO_ANALYST_NOW)

@@ -1,5 +1,8 @@
 """What takes two people: the TLP of a claim, who is told of its submitter, and what waits for a second analyst."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -18,6 +21,8 @@ from indicators.models import Claim
 from sharing import desk, tasks
 from sharing.actions import moderation, proposals
 from sharing.actions.keys import NoSigningKey, current_signer
+from sharing.actions.outlooks import Asked, Reader, outlooks
+from sharing.elsewhere import FeedChange, feed_changes
 from sharing.models import Proposal, ProposalKind, ProposalState
 
 SHOWN = 100
@@ -141,20 +146,41 @@ def proposals_page(request: HttpRequest) -> HttpResponse:
         "community",
         "claim",
         "claim__organization",
-        "review",
+        "review__release",
         "erasure",
     ).defer("claim__signature", "claim__references")
     waiting = list(found.filter(state=ProposalState.OPEN).order_by("id")[:SHOWN])
     decided = list(found.exclude(state=ProposalState.OPEN).order_by("-id")[:20])
+    releases = _releases(waiting)
     context = desk_context(
         request,
         title="Waits for a second person",
-        waiting=[(one, _about(one), one.proposed_by_id == member.id) for one in waiting],
+        waiting=[
+            (one, _about(one), one.proposed_by_id == member.id, releases.get(one.review_id or 0))
+            for one in waiting
+        ],
         decided=[(one, _about(one)) for one in decided],
         form=ReasonForm(),
         shown=SHOWN,
     )
     return TemplateResponse(request, "admin/sharing/proposal/list.html", context)
+
+
+class Release(NamedTuple):
+    """What a proposed release would do: in each feed, for whom, and the digest of that."""
+
+    feeds: list[FeedChange]
+    readers: list[Reader]
+    digest: str
+
+
+def _releases(waiting: Sequence[Proposal]) -> dict[int, Release]:
+    """By case, what the releases among these would do, as the page of the case shows it."""
+    found = outlooks((Asked.of(one.review) for one in waiting if one.review is not None), now=timezone.now())
+    return {
+        review_id: Release(feed_changes(outlook), outlook.readers, outlook.digest)
+        for review_id, outlook in found.items()
+    }
 
 
 def _about(proposal: Proposal) -> str:
@@ -193,6 +219,7 @@ def decide_proposal(request: HttpRequest, proposal_id: int) -> HttpResponse:
                 # What is erased is signed by nobody, and waits for no signer.
                 signer=None if found.erasure_id is not None else current_signer(now=now),
                 now=now,
+                shown=request.POST.get("shown", ""),
             )
             tasks.nudge_publish(found.community_id)
             if found.erasure_id is not None:

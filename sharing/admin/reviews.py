@@ -1,5 +1,6 @@
 """The review queue, its cases, and deciding them: one by one and many at once."""
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,8 +18,7 @@ from django.views.decorators.http import require_POST
 from accounts.admin.base import ActedOn, ReasonField, ReasonForm, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
-from indicators.actions import drafts
-from sharing import case, queue
+from sharing import case, dry_run, queue
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.admin.own_word import ways
@@ -203,10 +203,24 @@ def _decide_many(request: HttpRequest) -> HttpResponse:
     return _decide_step(request, member, action, ids, filters, form.cleaned_data["reason"])
 
 
+def _shown(request: HttpRequest) -> dict[int, str]:
+    """What the form says was shown: by case, in its order, the digest of its outlook."""
+    said = (one.partition(":") for text in request.POST.getlist("shown") for one in text.split())
+    return {int(one): digest for one, _, digest in said if _is_id(one)}
+
+
+def _as_field(shown: Mapping[int, str]) -> str:
+    return " ".join(f"{one}:{digest}" for one, digest in shown.items())
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
 def _preview(
     request: HttpRequest, member: Member, action: str, ids: list[int], filters: Filters, form: DecisionForm
 ) -> HttpResponse:
-    run = case.dry_run(ids, member_id=member.id, approving=action == "approve", now=timezone.now())
+    run = dry_run.dry_run(ids, member_id=member.id, approving=action == "approve", now=timezone.now())
     number = f"{len(ids):,} case{'' if len(ids) == 1 else 's'}"
     context = desk_context(
         request,
@@ -214,6 +228,7 @@ def _preview(
         run=run,
         form=form,
         ids=ids,
+        shown=_as_field(run.digests),
         action=action,
         verb=VERBS[action],
         filters=filters,
@@ -225,10 +240,11 @@ def _preview(
 def _decide_step(
     request: HttpRequest, member: Member, action: str, ids: list[int], filters: Filters, reason: str
 ) -> HttpResponse:
-    now = timezone.now()
+    now, shown = timezone.now(), _shown(request)
     try:
         outcomes = moderation.decide_many(
             review_ids=ids[:STEP],
+            shown=shown,
             state=STATES[action],
             member=member,
             reason=reason,
@@ -246,12 +262,16 @@ def _decide_step(
         "left": _carried(request, "left") + len(outcomes.left),
     }
     rest = ids[STEP:]
+    changed = [int(one) for one in request.POST.get("changed", "").split() if _is_id(one)]
+    changed = list(dict.fromkeys(changed + outcomes.not_as_shown))[: queue.MOST_COUNTED]
     if rest:
         done = sum(counts.values())
         context = desk_context(
             request,
             title=f"{VERBS[action]}: {done:,} of {done + len(rest):,} done",
             ids=rest,
+            shown=_as_field({one: shown[one] for one in rest if one in shown}),
+            changed=changed,
             action=action,
             reason=reason,
             filters=filters,
@@ -262,6 +282,8 @@ def _decide_step(
         )
         return TemplateResponse(request, "admin/sharing/review/progress.html", context)
     _tell(request, VERBS[action], counts, outcomes)
+    if changed:
+        return _preview(request, member, action, changed, filters, DecisionForm(initial={"reason": reason}))
     return HttpResponseRedirect(_address(filters))
 
 
@@ -292,9 +314,17 @@ def _tell(request: HttpRequest, verb: str, counts: dict[str, int], outcomes: mod
 # --- One case
 
 
-def _case(request: HttpRequest, object_id: str) -> HttpResponse:
+def _case(
+    request: HttpRequest,
+    object_id: str,
+    *,
+    query: str = "",
+    reason: str = "",
+    ticked: Collection[int] | None = None,
+) -> HttpResponse:
+    """The page of a case; shown again after a decision that came too late, with the `reason` and boxes of that."""
     member, now = analyst(request), timezone.now()
-    if not (object_id.isascii() and object_id.isdigit() and len(object_id) < 19):
+    if not _is_id(object_id):
         raise Http404
     review = (
         Review.objects.select_related("release", "release__subject", "community", "decided_by", "seconded_by")
@@ -303,7 +333,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
     )
     if review is None:
         raise Http404
-    filters = Filters.of(QueryDict(request.GET.get("queue", "")[:4000]).dict())
+    filters = Filters.of(QueryDict((query or request.GET.get("queue", ""))[:4000]).dict())
     elsewhere = moderation.look(review_id=review.id, member=member, now=now)
     try:
         after, before = (
@@ -312,8 +342,7 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         )
     except InvalidFilter:
         filters, after, before = Filters(), None, None
-    seen = case.case_of(review, now=now)
-    place = (review.release.subject_id, review.release.ceiling)
+    seen = case.case_of(review, member_id=member.id, now=now)
     proposals = (
         Proposal.objects.filter(review=review)
         | Proposal.objects.filter(claim_id__in=[claim.id for claim in seen.claims], state="open")
@@ -327,6 +356,9 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         subject=reverse("admin:indicators_subject_change", args=[review.release.subject_id]),
         ways=ways(review, member, seen, back=_case_address(review.id, filters)),
         form=DecisionForm(),
+        reason=reason,
+        unticked=set() if ticked is None else {one.review_id for one in seen.elsewhere} - set(ticked),
+        here=_case_address(review.id, filters),
         filters=filters,
         queue=_address(filters),
         following=None if after is None else _case_address(after, filters),
@@ -336,7 +368,6 @@ def _case(request: HttpRequest, object_id: str) -> HttpResponse:
         takes_two=seen.blast_radius > settings.BLAST_RADIUS_LIMIT,
         limit=settings.BLAST_RADIUS_LIMIT,
         me=member,
-        is_own=bool(drafts.own_work(member_id=member.id, cases={place})),
         pending=review.state == ReviewState.PENDING,
     )
     return TemplateResponse(request, "admin/sharing/review/case.html", context)
@@ -354,7 +385,7 @@ def decide(request: HttpRequest, review_id: int) -> HttpResponse:
     member, now = analyst(request), timezone.now()
     filters = Filters.of(QueryDict(request.POST.get("queue", "")[:4000]).dict())
     decision, form = request.POST.get("decision", ""), DecisionForm(request.POST)
-    review = Review.objects.filter(id=review_id).first()
+    review = Review.objects.select_related("release").filter(id=review_id).first()
     if review is None:
         raise Http404
     here = _case_address(review_id, filters)
@@ -366,21 +397,31 @@ def decide(request: HttpRequest, review_id: int) -> HttpResponse:
     name = review.title or f"case {review_id}"
     name = name if len(name) <= 80 else f"{name[:79]}…"
     try:
-        act = moderation.approve if decision == "approve" else moderation.reject
-        is_done = act(
-            review_id=review_id,
+        outcomes = moderation.decide(
+            shown=_of_subject(review, _shown(request)),
+            state=STATES[decision],
             member=member,
             reason=form.cleaned_data["reason"],
             signer=current_signer(now=now),
             now=now,
         )
+    except moderation.NotAsShown as refusal:
+        messages.warning(request, f"Not decided by you: {refusal}.")
+        return _case(
+            request,
+            str(review_id),
+            query=filters.query,
+            reason=form.cleaned_data["reason"],
+            ticked=_shown(request),
+        )
     except (moderation.NotPending, moderation.NotAllowed, NoSigningKey) as refusal:
         messages.warning(request, f"Not decided by you: {refusal}.")
         return HttpResponseRedirect(here)
-    if is_done is False:
+    if review_id in outcomes.proposed:
         messages.warning(request, f"{name}: proposed. It is released when another analyst approves it too.")
     else:
         messages.success(request, f"{name}: {'approved' if decision == 'approve' else 'rejected'}.")
+    _tell_others(request, review_id, outcomes)
     try:
         after = queue.following(filters, review_id=review_id, member_id=member.id, now=now)
     except InvalidFilter:
@@ -389,3 +430,26 @@ def decide(request: HttpRequest, review_id: int) -> HttpResponse:
         messages.info(request, "That was the last case of this queue.")
         return HttpResponseRedirect(_address(filters))
     return HttpResponseRedirect(_case_address(after, filters))
+
+
+def _of_subject(review: Review, shown: Mapping[int, str]) -> dict[int, str]:
+    """What was shown of a case, and of those of other audiences on the same subject that are decided along."""
+    others = Review.objects.filter(id__in=list(shown), release__subject_id=review.release.subject_id)
+    along = set(others.values_list("id", flat=True)) - {review.id}
+    return {review.id: shown.get(review.id, "")} | {one: shown[one] for one in sorted(along)}
+
+
+def _tell_others(request: HttpRequest, review_id: int, outcomes: moderation.Outcomes) -> None:
+    """What became of the cases of other audiences that were decided along with one."""
+
+    def audiences(ids: Iterable[int]) -> str:
+        found = Review.objects.filter(id__in=[one for one in ids if one != review_id]).order_by("ceiling")
+        return ", ".join(one.get_ceiling_display() for one in found)
+
+    decided, proposed = audiences(outcomes.decided), audiences(outcomes.proposed)
+    if decided:
+        messages.success(request, f"Decided along with it: {decided}.")
+    if proposed:
+        messages.warning(request, f"Proposed along with it, another analyst has to approve it: {proposed}.")
+    for one, sentence in outcomes.left.items():
+        messages.warning(request, f"Not decided along with it, {audiences([one])}: {sentence}.")

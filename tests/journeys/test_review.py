@@ -10,6 +10,7 @@ import requests
 from tests.conformance import stix
 from tests.conformance.stix import Object
 from tests.desk import desk_session, enter
+from tests.desk import shown as shown_on
 from tests.journeys import steps
 from tests.journeys.steps import AMBER, GREEN
 from tests.world import World
@@ -64,6 +65,7 @@ class Desk:
             decide="1",
             _selected_action=[str(one) for one in case_ids],
             reason=reason,
+            **shown_on(self.page.text),
         )
 
 

@@ -15,6 +15,7 @@ from accounts.actor import Actor
 from accounts.models import Community, Member
 from sharing.actions import moderation
 from sharing.actions.keys import current_signer
+from sharing.actions.outlooks import Asked, outlooks
 from sharing.models import Review, ReviewState
 from sharing.tasks import publish_here
 
@@ -69,9 +70,11 @@ class Command(BaseCommand):
         now = timezone.now()
         pending = Review.objects.filter(state=ReviewState.PENDING).order_by("id")
         for review_id in pending.values_list("id", flat=True):
-            if pending.filter(id=review_id).exists():
+            review = pending.filter(id=review_id).select_related("release").first()
+            if review is not None:
                 moderation.approve(
                     review_id=review_id,
+                    shown=outlooks([Asked.of(review)], now=now)[review_id].digest,
                     member=analyst,
                     reason=PUBLIC_FACTS,
                     signer=current_signer(now=now),

@@ -10,7 +10,8 @@ from accounts.actor import Actor
 from accounts.models import Organization
 from indicators.actions import submissions
 from sharing.actions import intake, triage
-from sharing.models import Collection, Entry, Kind
+from sharing.actions.outlooks import Asked, outlooks
+from sharing.models import Collection, Entry, Kind, Review
 from sharing.receipts import Receipt, receipt
 from tests.sharing.actions.conftest import NOW, Shop
 
@@ -62,6 +63,12 @@ def publish(shop: Shop, now: datetime = NOW) -> None:
     """Publish whatever is pending."""
     while triage.publish_pending(community_id=shop.community.id, signer=shop.signer, now=now):
         pass
+
+
+def shown(*review_ids: int, now: datetime) -> dict[int, str]:
+    """What the pages of cases show at a time: by case the digest that a decision comes with."""
+    found = Review.objects.filter(id__in=review_ids).select_related("release")
+    return {one: outlook.digest for one, outlook in outlooks(map(Asked.of, found), now=now).items()}
 
 
 def inbox(shop: Shop, organization: Organization) -> Collection:

@@ -25,6 +25,7 @@ from sharing.actions.introduction import service_ids
 from sharing.models import Collection, Entry, Kind, Profile, Review, ReviewState
 from tests.conformance import stix
 from tests.conformance.stix import Object
+from tests.sharing.actions import exchange
 from tests.sharing.actions.conftest import NOW, Shop
 
 BY = Actor("service:test")
@@ -309,9 +310,11 @@ def test_an_approval_does_not_publish_it_but_holds_when_the_list_lets_go(communi
     case = Review.objects.get(release__ceiling=TLP.GREEN, state=ReviewState.PENDING)
     allowlists.add(entry=entry("a.example"), reason="Ours.", by=BY, now=community.now)
 
+    now = community.now
     moderation.approve(
-        review_id=case.id, member=analyst, reason="Seen.", signer=community.shop.signer, now=community.now
-    )
+        review_id=case.id, shown=exchange.shown(case.id, now=now)[case.id], member=analyst,
+        reason="Seen.", signer=community.shop.signer, now=now,
+    )  # fmt: skip
     community.publish()
     approved = community.types("green")
     allowlists.remove(

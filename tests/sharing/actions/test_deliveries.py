@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from accounts.actions import notices
 from accounts.actor import Actor
-from accounts.models import AuditEvent, Notice
+from accounts.models import AuditEvent, AutoRelease, Community, Member, Notice, Organization, Role
 from indicators.models import Submission, SubmittedObject
 from indicators.sources import web
 from indicators.stix.markings import TLP, marking_id
 from sharing import tasks
-from sharing.actions import deliveries, keys, webhooks
-from sharing.models import Attempt, Delivery, Kind, Webhook
+from sharing.actions import deliveries, keys, moderation, webhooks
+from sharing.models import Attempt, Delivery, Kind, Review, Webhook
 from sharing.signing import keys as signing
 from sharing.signing.keys import KeySet
 from sharing.verifier.failures import Malformed, SignatureFailed
@@ -29,7 +29,7 @@ from sharing.verifier.receipt import verify_delivery, verify_receipt
 from tests.conformance import stix
 from tests.receiver import Receiver
 from tests.sharing.actions.conftest import Shop
-from tests.sharing.actions.exchange import submit
+from tests.sharing.actions.exchange import shown, submit
 
 BY = Actor("service:test")
 _DAY = timedelta(days=1)
@@ -167,6 +167,32 @@ def test_a_receipt_is_decided_when_nothing_of_it_waits(
     ]
     assert [line["outcome"] for line in decided["receipt"]["objects"]] == ["released"]
     assert decided["receipt"]["objects"][0]["published_id"] == note["id"]
+
+
+def test_a_receipt_that_is_decided_says_what_was_rejected_for_a_narrower_audience(
+    shop: Shop, signed: KeySet, receiver: Receiver
+) -> None:
+    Community.objects.update(auto_release=AutoRelease.NONE)
+    shop.collection(Kind.FEED, 2)
+    hub = Organization.objects.create(slug="hub", name="Hub", sector="operator")
+    ann = Member.objects.create(username="ann", organization=hub, role=Role.ANALYST)
+    hook(shop, receiver, "receipts")
+    send(shop)
+
+    def decide(act: Callable[..., object], ceiling: int, reason: str) -> list[str]:
+        case, now = Review.objects.get(ceiling=ceiling), timezone.now()
+        bound = shown(case.id, now=now)[case.id]
+        act(review_id=case.id, shown=bound, member=ann, reason=reason, signer=shop.signer, now=now)
+        run()
+        no_more_waiting()
+        run()
+        return [told["kind"] for told in bodies(receiver)]
+
+    assert decide(moderation.approve, 2, "Known.") == ["receipt.ingested"]
+    assert decide(moderation.reject, 1, "Too much for all.") == ["receipt.ingested", "receipt.decided"]
+    (line,) = bodies(receiver)[-1]["receipt"]["objects"]
+    assert (line["outcome"], line["reason"]) == ("released", "approved")
+    assert line["note"] == "For readers up to TLP:GREEN an analyst rejected it: Too much for all."
 
 
 def test_nothing_is_told_twice_however_often_the_sweep_runs(

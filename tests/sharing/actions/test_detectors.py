@@ -137,9 +137,11 @@ class Lab:
     def decide(self, state: str, *reviews: Review) -> None:
         act = moderation.approve if state == "approve" else moderation.reject
         for review in reviews:
+            now = self.now
             act(
-                review_id=review.id, member=self.analyst, reason="seen", signer=self.shop.signer, now=self.now
-            )
+                review_id=review.id, shown=exchange.shown(review.id, now=now)[review.id], member=self.analyst,
+                reason="seen", signer=self.shop.signer, now=now,
+            )  # fmt: skip
         self.publish()
 
     def types(self, tlp: int = GREEN) -> list[str]:

@@ -12,8 +12,8 @@ from accounts.actions.refusal import Invalid
 from accounts.actor import Actor
 from accounts.models import AuditEvent, Community, Organization
 from indicators.models import PendingFold, Subject
-from sharing import access, case
-from sharing.actions import communities, rehearsal
+from sharing import access
+from sharing.actions import communities, outlooks, rehearsal
 from sharing.actions.communities import CollectionSpec, CommunitySpec, ReviewSpec
 from sharing.models import Collection
 from tests.sharing.actions.conftest import NOW, Shop
@@ -206,8 +206,11 @@ def test_a_new_community_is_rehearsed_and_made(standing: Shop) -> None:
 
 
 def test_readers_of_a_case_are_those_whom_taxii_serves(standing: Shop) -> None:
-    assert [one.name for one in case.readers_of(standing.community.id, 2, core=True)] == ["Lab-A", "Lab-B"]
-    assert [one.name for one in case.readers_of(standing.community.id, 3, core=True)] == ["Lab-A"]
+    assert [one.name for one in outlooks.readers_of(standing.community.id, 2, core=True)] == [
+        "Lab-A",
+        "Lab-B",
+    ]
+    assert [one.name for one in outlooks.readers_of(standing.community.id, 3, core=True)] == ["Lab-A"]
     standing.community.membership_set.filter(organization=standing.lab_a).delete()
     # A grant that is left over opens nothing.
-    assert [one.name for one in case.readers_of(standing.community.id, 3, core=True)] == []
+    assert [one.name for one in outlooks.readers_of(standing.community.id, 3, core=True)] == []

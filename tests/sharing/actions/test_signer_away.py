@@ -23,7 +23,7 @@ from sharing.actions.keys import SignerAway, current_signer
 from sharing.models import Delivery, Entry, Kind, Review, SigningKey
 from sharing.views import rest
 from tests.conformance import stix
-from tests.desk import sign_in
+from tests.desk import shown, sign_in
 from tests.sharing.actions import exchange
 from tests.sharing.actions.conftest import Shop
 
@@ -152,7 +152,8 @@ def test_an_analysts_approval_is_refused_in_one_sentence_and_the_case_stays(
     hub = Organization.objects.create(slug="hub", name="Hub", sector="operator")
     ann = Member.objects.create(username="ann", organization=hub, role=Role.ANALYST, is_staff=True)
     client = sign_in(Client(), ann)
-    form = {"decision": "approve", "reason": "Ours too.", "queue": ""}
+    page = client.get(f"/admin/sharing/review/{review.id}/change/").content.decode()
+    form = {"decision": "approve", "reason": "Ours too.", "queue": ""} | shown(page)
 
     with signing.away():
         refused = client.post(f"/admin/reviews/{review.id}/decide/", form, follow=True)

@@ -63,12 +63,14 @@ class Desk:
         self.publish()
 
     def approve(self, review: Review, by: Member | None = None) -> bool:
+        now = self.now
         return moderation.approve(
             review_id=review.id,
+            shown=exchange.shown(review.id, now=now)[review.id],
             member=by or self.ann,
             reason="Ours too.",
             signer=self.shop.signer,
-            now=self.now,
+            now=now,
         )
 
     def shown(self, tlp: int, object_type: str = "indicator") -> list[Object]:
@@ -429,9 +431,10 @@ def test_a_second_person_may_reject_what_the_first_would_release(careful: Desk) 
     careful.submit(indicator(GREEN, WIDE))
     careful.approve(pending())
 
+    case, now = pending(), careful.now
     moderation.reject(
-        review_id=pending().id, member=careful.bob, reason="Far too broad.", signer=careful.shop.signer,
-        now=careful.now,
+        review_id=case.id, shown=exchange.shown(case.id, now=now)[case.id], member=careful.bob, reason="Far too broad.",
+        signer=careful.shop.signer, now=now,
     )  # fmt: skip
 
     assert careful.shown(GREEN) == []

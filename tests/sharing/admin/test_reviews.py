@@ -25,7 +25,7 @@ from sharing.models import Collection, Kind, Proposal, Release, Review, ReviewSt
 from sharing.queue import Filters
 from tests.conformance import stix
 from tests.conformance.stix import Object
-from tests.desk import sign_in
+from tests.desk import shown, sign_in
 from tests.sharing.actions import exchange
 from tests.sharing.actions.conftest import NOW, Shop, shop, signer
 
@@ -60,10 +60,12 @@ class Office:
         assert answer.status_code == 200
         return unescape(answer.content.decode())
 
-    def decide(self, review: Review, decision: str, client: Client | None = None, **fields: str) -> Any:
+    def decide(self, review: Review, decision: str, client: Client | None = None, **fields: Any) -> Any:
+        """Post what the page of a case shows now, or `shown` when it was opened before."""
+        bound = {} if "shown" in fields else shown(self.page(review, client))
         return (client or self.client).post(
             f"/admin/reviews/{review.id}/decide/",
-            {"decision": decision, "reason": "Ours too.", "queue": ""} | fields,
+            {"decision": decision, "reason": "Ours too.", "queue": ""} | bound | fields,
             follow=True,
         )
 
@@ -473,10 +475,12 @@ def test_five_hundred_cases_are_decided_together_and_each_is_written_down(office
     ids = list(Review.objects.filter(ceiling=GREEN).order_by("id").values_list("id", flat=True))
     office.decide(Review.objects.get(id=ids[3]), "reject", office.second)
 
+    now = NOW + timedelta(minutes=1)
+    seen = exchange.shown(*ids, now=now)
     with CaptureQueriesContext(connection) as asked:
         outcomes = moderation.decide_many(
-            review_ids=ids, state=ReviewState.APPROVED, member=office.ann, reason="All of one campaign.",
-            signer=office.shop.signer, now=NOW + timedelta(minutes=1),
+            review_ids=ids, shown=seen, state=ReviewState.APPROVED, member=office.ann,
+            reason="All of one campaign.", signer=office.shop.signer, now=now,
         )  # fmt: skip
 
     assert (len(outcomes.decided), len(outcomes.proposed), len(outcomes.left)) == (499, 1, 1)
@@ -496,17 +500,25 @@ def test_all_that_match_are_decided_from_the_queue_step_by_step(office: Office, 
     assert len(ids) == 20
 
     first = bulk(
-        office, office.client, "reject", decide="1", reason="A CDN.", _selected_action=ids
+        office, office.client, "reject", decide="1", reason="A CDN.", _selected_action=ids, **shown(preview)
     ).content.decode()
     assert "8 of 20 done" in first
     second = bulk(
-        office, office.client, "reject", decide="1", reason="A CDN.", _selected_action=ids[8:], decided="8"
-    )
+        office,
+        office.client,
+        "reject",
+        decide="1",
+        reason="A CDN.",
+        _selected_action=ids[8:],
+        decided="8",
+        **shown(first),
+    ).content.decode()
     last = bulk(
-        office, office.client, "reject", decide="1", reason="A CDN.", _selected_action=ids[16:], decided="16"
-    )
+        office, office.client, "reject", decide="1", reason="A CDN.", _selected_action=ids[16:], decided="16",
+        **shown(second),
+    )  # fmt: skip
 
-    assert "16 of 20 done" in second.content.decode()
+    assert "16 of 20 done" in second
     assert "Reject: 20 decided." in last.content.decode()
     assert Review.objects.filter(ceiling=GREEN, state="rejected").count() == 20
 
@@ -524,9 +536,10 @@ def test_what_cannot_be_published_stops_no_other_decision(office: Office, monkey
         publish(**arguments)
 
     monkeypatch.setattr(triage, "publish", faulty)
+    ids = list(Review.objects.filter(ceiling=GREEN).values_list("id", flat=True))
     outcomes = moderation.decide_many(
-        review_ids=list(Review.objects.filter(ceiling=GREEN).values_list("id", flat=True)),
-        state=ReviewState.APPROVED, member=office.ann, reason="Known.", signer=office.shop.signer, now=NOW,
+        review_ids=ids, shown=exchange.shown(*ids, now=NOW), state=ReviewState.APPROVED, member=office.ann,
+        reason="Known.", signer=office.shop.signer, now=NOW,
     )  # fmt: skip
 
     assert len(outcomes.decided) == 2

@@ -23,7 +23,7 @@ from sharing.models import Collection, CollectionGrant, Kind, Review
 from sharing.signing import keys
 from sharing.signing.keys import Signer
 from tests.desk import sign_in
-from tests.sharing.actions.exchange import latest, versions
+from tests.sharing.actions.exchange import latest, shown, versions
 
 WRITE = "/admin/write/"
 REFUSED = (moderation.NotAllowed, moderation.NotPending)
@@ -63,10 +63,11 @@ class Desk:
             pass
 
     def approve(self, username: str) -> None:
+        now = timezone.now()
         for case in Review.objects.filter(state="pending"):
             moderation.approve(
-                review_id=case.id, member=self.member(username), reason="So it is", signer=self.signer,
-                now=timezone.now(),
+                review_id=case.id, shown=shown(case.id, now=now)[case.id], member=self.member(username),
+                reason="So it is", signer=self.signer, now=now,
             )  # fmt: skip
 
     def in_feed(self) -> list[dict[str, Any]]:
@@ -193,12 +194,14 @@ def test_whoever_joined_in_writing_does_not_approve_either(desk: Desk) -> None:
 def test_whoever_wrote_it_may_reject_it(desk: Desk) -> None:
     page = written(desk)
     (case,) = Review.objects.filter(state="pending")
+    now = timezone.now()
     moderation.reject(
         review_id=case.id,
+        shown=shown(case.id, now=now)[case.id],
         member=desk.member("ada"),
         reason="I was wrong",
         signer=desk.signer,
-        now=timezone.now(),
+        now=now,
     )
     assert "Withheld" in said(page.client.get(page.address))
 
