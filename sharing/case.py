@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from accounts import sql
-from indicators.actions import drafts
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
 from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
 from sharing.actions.audiences import View
+from sharing.actions.cases import own_work
 from sharing.actions.outlooks import Asked, Reader, outlooks
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
 from sharing.elsewhere import Elsewhere, FeedChange, elsewhere, feed_changes, others_of
@@ -104,7 +104,7 @@ def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
     view = None if foreseen is None else foreseen.view
     value = _value(view)
     stix = value.get("type") == "indicator" and value.get("pattern_type") == "stix"
-    own = drafts.own_work(
+    own = own_work(
         member_id=member_id,
         cases={(release.subject_id, ceiling) for ceiling in (release.ceiling, *(one[1] for one in others))},
     )

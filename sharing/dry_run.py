@@ -6,7 +6,7 @@ from datetime import datetime
 
 from accounts import sql
 from accounts.models import Tlp
-from indicators.actions import drafts
+from sharing.actions.cases import own_work
 from sharing.actions.outlooks import Asked, Effect, Outlook, Reader, outlooks
 
 #: So many cases are named.
@@ -61,7 +61,7 @@ def dry_run(review_ids: Sequence[int], *, member_id: int, approving: bool, now: 
     pending = [row for row in rows if row[1] == "pending"]
     found = outlooks((Asked(row[0], row[2], row[4], row[5], row[6]) for row in pending), now=now)
     places = {(row[6], row[4]) for row in pending} if approving else set()
-    written = drafts.own_work(member_id=member_id, cases=places)
+    written = own_work(member_id=member_id, cases=places)
     own = {row[0] for row in pending if (row[6], row[4]) in written}
     wide = [row for row in pending if row[8] and row[0] not in own] if approving else []
     blocked = {row[0] for row in wide if row[9] in {None, member_id}} | own

@@ -182,25 +182,6 @@ def submit(
     return send(draft, draft.follows, collection_id, member, now)
 
 
-def own_work(*, member_id: int, cases: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Of these (subject, ceiling) those of which the member wrote something at the desk that counts there.
-
-    Who wrote it does not approve it.
-    """
-    asked = list(cases)
-    return {
-        (subject_id, ceiling)
-        for subject_id, ceiling in sql.rows(
-            "SELECT DISTINCT a.subject_id, a.ceiling FROM unnest(%s::int8[], %s::int2[]) AS a(subject_id, ceiling)"
-            " JOIN indicators_claim c ON c.subject_id = a.subject_id AND c.tlp <= a.ceiling"
-            " AND c.withdrawn_at IS NULL AND NOT c.revoked"
-            " JOIN indicators_draft d ON d.submission_id = c.submission_id"
-            " JOIN indicators_draft_writers w ON w.draft_id = d.id AND w.member_id = %s",
-            ([subject_id for subject_id, _ in asked], [ceiling for _, ceiling in asked], member_id),
-        )
-    }
-
-
 def send(draft: Draft, follows: str | None, collection_id: UUID, member: Member, now: datetime) -> Received:
     """Give a draft its version and receive it, with what it says of techniques; the caller holds its row."""
     body = compose.version(draft.body, now=now, after=follows)

@@ -68,12 +68,14 @@ def receive(
     body_format: str = BodyFormat.STIX,
     idempotency_key: str | None = None,
     max_bytes: int = json.MAX_BODY_BYTES,
+    member_id: int | None = None,
 ) -> Received:
     """Store a body for ingest; `json.Refused` if it is nothing of its format at all.
 
     The same organisation's Idempotency-Key answers with the first submission; with another request it is `KeyReused`.
     Without a key the same body to the same collection answers so for 24 hours, or until its sender deletes anything
-    there. What is new is charged to the token: `quotas.OverQuota` where too little of its quota is left.
+    there. What is new is charged to the token: `quotas.OverQuota` where too little of its quota is left. `member_id`:
+    who brought it in by hand.
     """
     if idempotency_key is not None:
         check_key(idempotency_key)
@@ -102,6 +104,7 @@ def receive(
                     community_id=community_id,
                     organization_id=organization_id,
                     token_id=token_id,
+                    member_id=member_id,
                     channel=channel,
                     collection_id=collection_id,
                     format=body_format,
@@ -172,7 +175,9 @@ def _answers(earlier: _Earlier, organization_id: UUID, now: datetime) -> bool:
     return deleted is None or deleted[0] < earlier.received_at
 
 
-def receive_parts(*, upload: Upload, parts: Iterable[stream.Part], now: datetime) -> list[Received]:
+def receive_parts(
+    *, upload: Upload, parts: Iterable[stream.Part], now: datetime, member_id: int | None = None
+) -> list[Received]:
     """Store each part of an upload as a submission, in the transaction of the upload, a part at a time in memory.
 
     `json.Refused` if one is nothing of its format at all: then nothing of the upload may stay.
@@ -183,12 +188,12 @@ def receive_parts(*, upload: Upload, parts: Iterable[stream.Part], now: datetime
         submission_id = uuid4()
         object_count = len(formats.split(part.body, upload.format, max_bytes=len(part.body)))
         sql.execute(
-            "INSERT INTO indicators_submission (id, community_id, organization_id, token_id, channel, collection_id,"
-            " format, body, body_sha256, object_count, state, attempts, starts, counts, error,"
+            "INSERT INTO indicators_submission (id, community_id, organization_id, token_id, member_id, channel,"
+            " collection_id, format, body, body_sha256, object_count, state, attempts, starts, counts, error,"
             ' received_at, upload_id, part, "offset")'
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '', %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '', %s, %s, %s, %s)",
             (
-                *(submission_id, upload.community_id, upload.organization_id, upload.token_id),
+                *(submission_id, upload.community_id, upload.organization_id, upload.token_id, member_id),
                 *(upload.channel, upload.collection_id, upload.format, part.body),
                 *(hashlib.sha256(part.body).digest(), object_count, state, now),
                 *(upload.id, number, part.offset),
@@ -211,6 +216,7 @@ class ClaimedSubmission:
     received_at: datetime
     channel: str
     offset: int = 0
+    member_id: int | None = None
 
 
 #: The parts of a file are ingested in its order: of two that say different things the same one counts every time.
@@ -232,7 +238,7 @@ def claim(submission_id: UUID) -> ClaimedSubmission | None:
     """Lock a received submission for this transaction; None if it is done, not its turn, or another's."""
     found = sql.row(
         "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format, s.body, s.received_at,"
-        " s.channel, s.offset"
+        " s.channel, s.offset, s.member_id"
         f" FROM indicators_submission s WHERE s.id = %s AND s.state = 'received' AND {_IN_TURN}"
         " FOR UPDATE SKIP LOCKED",
         (submission_id,),

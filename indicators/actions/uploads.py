@@ -130,12 +130,13 @@ def receive(
     name: str = "",
     idempotency_key: str | None = None,
     is_draft: bool = False,
+    member_id: int | None = None,
 ) -> ReceivedUpload:
     """Store a file for ingest, as submissions of a few megabytes each; `json.Refused` if it is broken anywhere.
 
     An Idempotency-Key answers with the upload that it made, and so, without a key, does the same file within a day; a
     key with another file is `KeyReused`. A draft waits for `submit`. What is new is charged to the token:
-    `quotas.OverQuota` where too little of its quota is left.
+    `quotas.OverQuota` where too little of its quota is left. `member_id`: who brought it in by hand.
     """
     if idempotency_key is not None:
         submissions.check_key(idempotency_key)
@@ -167,7 +168,7 @@ def receive(
             received_at=now,
         )
         parts = stream.split(body_format, file.chunks())
-        received = submissions.receive_parts(upload=upload, parts=parts, now=now)
+        received = submissions.receive_parts(upload=upload, parts=parts, now=now, member_id=member_id)
         upload.part_count = len(received)
         upload.object_count = sum(part.object_count for part in received)
         upload.save(update_fields=["part_count", "object_count"])
@@ -237,16 +238,15 @@ def discard_old(*, now: datetime) -> int:
 def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
     """The first parts of an upload's file, as a submission of their own would be claimed; `NoDraft` if it is none."""
     found = sql.row(
-        "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format,"
-        " s.received_at, s.channel, s.body FROM indicators_submission s JOIN indicators_upload u ON u.id = s.upload_id"
+        "SELECT s.id, s.community_id, s.organization_id, s.collection_id, s.format, s.received_at, s.channel,"
+        " s.member_id, s.body FROM indicators_submission s JOIN indicators_upload u ON u.id = s.upload_id"
         " WHERE u.id = %s AND u.is_draft AND s.part = 1",
         (upload_id,),
     )
     if found is None:
         raise NoDraft("it was submitted already, or let go")
-    submission_id, community_id, organization_id, collection_id, body_format, received_at, channel, body = (
-        found
-    )
+    submission_id, community_id, organization_id, collection_id, body_format, received_at, channel = found[:7]
+    member_id, body = found[7:]
     first = next(stream.split(body_format, [body], sizes=stream.Sizes(part_elements=count)))
     return ClaimedSubmission(
         submission_id,
@@ -257,6 +257,7 @@ def beginning(*, upload_id: UUID, count: int) -> ClaimedSubmission:
         first.body,
         received_at,
         channel,
+        member_id=member_id,
     )
 
 

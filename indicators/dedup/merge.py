@@ -140,27 +140,12 @@ def fold(
     live = [claim for claim in claims if not claim.withdrawn]
     revoked = not live
     ranked = _ranked(live or claims)
-    first = ranked[0].value
-    pattern_type = first["pattern_type"]
-    if any(claim.value["pattern_type"] != pattern_type for claim in ranked):
-        raise ValueError("these claims are not on one pattern type")
-
-    if pattern_type == "stix":
-        pattern, cls = _reading(first["pattern"])
-    else:
-        pattern, cls = min(_in_other_words(pattern_type, claim.value["pattern"]) for claim in ranked), _UNREAD
-    lifetime = timedelta(days=LIFETIMES[cls][0])
-
+    pattern_type = ranked[0].value["pattern_type"]
+    pattern, cls = _pattern(ranked, pattern_type)
     seen_by = _last_seen(ranked, sightings)
-    valid_from = min([_valid_from(claim) for claim in ranked])
-    valid_until = max([_valid_until(claim, seen_by[claim.organization], lifetime) for claim in ranked])
     sources = {claim.organization for claim in live}
     others = [] if revoked else [sighting for sighting in sightings if sighting.organization not in sources]
-    for sighting in others:
-        valid_until = max(valid_until, _milliseconds(sighting.seen_at + lifetime))
-    if valid_until <= valid_from:
-        valid_until = _just_after(valid_from)
-
+    valid_from, valid_until = _validity(ranked, seen_by, others, timedelta(days=LIFETIMES[cls][0]))
     as_of = max(
         [claim.received_at for claim in claims]
         + [sighting.received_at for sighting in sightings]
@@ -168,9 +153,7 @@ def fold(
         + ([ticked_at] if ticked_at else [])
     )
     created = previous_created or _milliseconds(min([claim.first_received_at for claim in claims]))
-    modified = max(created, _milliseconds(as_of))
-    if previous_modified and timestamps.to_sortable(modified) <= timestamps.to_sortable(previous_modified):
-        modified = _milliseconds(timestamps.to_datetime(previous_modified) + _MILLISECOND)
+    modified = _modified(created, as_of, previous_modified)
 
     evidence = [
         *((_evidence(claim), _age(seen_by[claim.organization], as_of)) for claim in ranked),
@@ -225,6 +208,38 @@ def fold(
         opinions=held,
         fading=fading,
     )
+
+
+def _pattern(ranked: Sequence[Claim], pattern_type: str) -> tuple[str, IndicatorClass]:
+    """The pattern as it is published, and its class. Raises ValueError for claims on several pattern types."""
+    if any(claim.value["pattern_type"] != pattern_type for claim in ranked):
+        raise ValueError("these claims are not on one pattern type")
+    if pattern_type == "stix":
+        return _reading(ranked[0].value["pattern"])
+    return min(_in_other_words(pattern_type, claim.value["pattern"]) for claim in ranked), _UNREAD
+
+
+def _validity(
+    ranked: Sequence[Claim],
+    seen_by: Mapping[str, datetime],
+    others: Sequence[Sighting],
+    lifetime: timedelta,
+) -> tuple[str, str]:
+    """From when to when it holds: from the first that is stated, for a lifetime after it was last seen."""
+    valid_from = min([_valid_from(claim) for claim in ranked])
+    valid_until = max(
+        [_valid_until(claim, seen_by[claim.organization], lifetime) for claim in ranked]
+        + [_milliseconds(sighting.seen_at + lifetime) for sighting in others]
+    )
+    return valid_from, valid_until if valid_until > valid_from else _just_after(valid_from)
+
+
+def _modified(created: str, as_of: datetime, previous: str | None) -> str:
+    """The version: when something was said last, but later than the version before."""
+    modified = max(created, _milliseconds(as_of))
+    if previous and timestamps.to_sortable(modified) <= timestamps.to_sortable(previous):
+        return _milliseconds(timestamps.to_datetime(previous) + _MILLISECOND)
+    return modified
 
 
 def _due(fading: Fading, as_of: datetime, valid_until: str) -> datetime | None:

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from accounts.models import Community, Organization, Token
+from accounts.models import Community, Member, Organization, Token
 
 
 class Channel(models.TextChoices):
@@ -100,6 +100,14 @@ class Submission(models.Model):
     community = models.ForeignKey(Community, on_delete=models.PROTECT)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
     token = models.ForeignKey(Token, on_delete=models.SET_NULL, null=True)
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who brought it in by hand, as a file or as text: they do not approve it. A draft names its writers.",
+    )
     channel = models.CharField(max_length=8, choices=Channel.choices)
     collection_id = models.UUIDField(help_text="The inbox or open collection that it was posted to.")
     format = models.CharField(max_length=8, choices=BodyFormat.choices, default=BodyFormat.STIX)
@@ -157,6 +165,11 @@ class Submission(models.Model):
             models.Index(fields=["organization", "-received_at"], name="submission_by_sender"),
             models.Index(fields=["-received_at", "-id"], name="submission_by_age"),
             models.Index(fields=["ingested_at"], condition=Q(state="ingested"), name="submission_ingested"),
+            models.Index(
+                fields=["member", "received_at"],
+                condition=Q(member__isnull=False),
+                name="submission_by_hand",
+            ),
             models.Index(
                 fields=["organization", "received_at"],
                 condition=Q(state="quarantined"),

@@ -1,7 +1,7 @@
 """Cases: opened and closed as verdicts change, and what analysts decided in them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -42,6 +42,48 @@ def pending(release_ids: Sequence[int]) -> set[int]:
             (list(release_ids),),
         )
     }
+
+
+def own_work(*, member_id: int, cases: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of these (subject, ceiling) those of which the member wrote or brought in something that counts there.
+
+    In a draft, by a file or as pasted text, in any version since the last that was approved there: who wrote it does
+    not approve it, and a colleague's small edit does not change that.
+    """
+    asked = list(cases)
+    return {
+        (subject_id, ceiling)
+        for subject_id, ceiling in sql.rows(
+            _OWN_WORK,
+            {
+                "subjects": [subject_id for subject_id, _ in asked],
+                "ceilings": [ceiling for _, ceiling in asked],
+                "member": member_id,
+            },
+        )
+    }
+
+
+_OWN_WORK = """
+WITH said AS (
+    SELECT a.subject_id, a.ceiling, c.community_id, c.organization_id, c.object_id, coalesce((
+        SELECT max(v.decided_at) FROM sharing_release r JOIN sharing_review v ON v.release_id = r.id
+        WHERE r.subject_id = a.subject_id AND r.ceiling = a.ceiling AND v.state = 'approved'), '-infinity') AS since
+    FROM unnest(%(subjects)s::int8[], %(ceilings)s::int2[]) AS a(subject_id, ceiling)
+    JOIN indicators_claim c ON c.subject_id = a.subject_id AND c.tlp <= a.ceiling
+        AND c.withdrawn_at IS NULL AND NOT c.revoked
+)
+SELECT said.subject_id, said.ceiling FROM said
+JOIN indicators_draft d ON (d.community_id, d.object_id) = (said.community_id, said.object_id)
+    AND d.organization_id = said.organization_id AND d.state = 'submitted' AND d.saved_at > said.since
+JOIN indicators_draft_writers w ON w.draft_id = d.id AND w.member_id = %(member)s
+UNION
+SELECT said.subject_id, said.ceiling FROM said
+JOIN indicators_submission s ON (s.community_id, s.organization_id) = (said.community_id, said.organization_id)
+    AND s.member_id = %(member)s AND s.received_at > said.since
+JOIN indicators_submittedobject o ON o.submission_id = s.id AND o.object_id = said.object_id
+    AND o.outcome <> 'rejected'
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def ingest(*, submission_id: UUID, signer: Signer, now: datetime) -> UUID | None
         _log_faults(submission_id, lines)
         holds_personal_data = _holds_personal_data(submission, lines, house)
         _refuse_service_ids(submission.community_id, lines)
+        _refuse_lowering(submission, lines)
         barred = _refuse_barred(lines)
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
@@ -153,6 +154,7 @@ def foresee(*, submission: ClaimedSubmission, now: datetime, most: int) -> list[
         house = _house(submission)
         items = _items_of(submission, now, most=most)
         lines = [line for item in items for line in _lines_of(item, house)]
+        _refuse_lowering(submission, lines)
         if not house.takes_personal_data:
             _repeat_no_person(lines, house)
         # Findings make their detectors known: not before they are submitted.
@@ -358,6 +360,40 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
             line.sentence = (
                 "This id belongs to an object of the service; send your own object under your own id."
             )
+
+
+def _refuse_lowering(submission: ClaimedSubmission, lines: Sequence[_Line]) -> None:
+    """Who brings in a file by hand lowers no TLP of what the operator says: that takes two people, as at the desk.
+
+    The database refuses it too, and with it all that was sent along.
+    """
+    if submission.member_id is None:
+        return
+    said = {
+        object_id: (tlp, stated)
+        for object_id, tlp, stated in sql.rows(
+            "SELECT c.object_id, c.tlp, c.stated_tlp FROM indicators_claim c"
+            " JOIN accounts_organization o ON o.id = c.organization_id AND o.sector = 'operator'"
+            f" WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = {sql.ONE_OF}",
+            (
+                submission.community_id,
+                submission.organization_id,
+                sql.joined(line.object_id for line in lines if line.observed is not None),
+            ),
+        )
+    }
+    for line in lines:
+        if line.observed is None or line.object_id not in said:
+            continue
+        tlp, stated = said[line.object_id]
+        # Marked as it was, it counts as analysts said of it.
+        if line.observed.tlp != stated and line.observed.tlp < max(tlp, stated):
+            line.outcome, line.reason = Outcome.REJECTED, "lowering-takes-two"
+            counts, was = TLP(line.observed.tlp).label.upper(), TLP(max(tlp, stated)).label.upper()
+            line.sentence = (
+                f"It counts as TLP:{was} and this version as TLP:{counts}: to lower it takes two people, at the desk."
+            )
+            line.observed = None
 
 
 def _refuse_barred(lines: Sequence[_Line]) -> set[str]:

@@ -16,9 +16,10 @@ from accounts.actions.audit import record
 from accounts.actions.refusal import ReasonMissing, stated
 from accounts.actor import Actor
 from accounts.models import Member, Role, Sector
-from indicators.actions import detectors, drafts
+from indicators.actions import detectors
 from indicators.allowlists import blast
 from sharing.actions import publication, triage
+from sharing.actions.cases import own_work
 from sharing.actions.keys import NoSigningKey
 from sharing.actions.outlooks import Asked, outlooks
 from sharing.models import ReviewState
@@ -306,7 +307,7 @@ def _as_shown(
 
 
 def _of_others(cases: Sequence[_Case], member: Member, outcomes: Outcomes) -> list[_Case]:
-    own = drafts.own_work(member_id=member.id, cases={(case.subject_id, case.ceiling) for case in cases})
+    own = own_work(member_id=member.id, cases={(case.subject_id, case.ceiling) for case in cases})
     outcomes.left |= {case.id: _OWN_WORK for case in cases if (case.subject_id, case.ceiling) in own}
     return [case for case in cases if case.id not in outcomes.left]
 
@@ -322,9 +323,7 @@ def _still_proposed(cases: Sequence[_Case], outcomes: Outcomes) -> list[_Case]:
         if not decides(proposer):
             outcomes.left |= dict.fromkeys((case.id for case in theirs), NO_ANALYST_NOW)
             continue
-        own = drafts.own_work(
-            member_id=proposer.id, cases={(case.subject_id, case.ceiling) for case in theirs}
-        )
+        own = own_work(member_id=proposer.id, cases={(case.subject_id, case.ceiling) for case in theirs})
         outcomes.left |= {
             case.id: "who proposed it has written of it since: decline the proposal, and approve it anew"
             for case in theirs

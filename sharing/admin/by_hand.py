@@ -68,10 +68,19 @@ class Sending:
     senders: "QuerySet[Collection] | None" = None
     initial: dict[str, object] | None = None
 
+    @property
+    def member_id(self) -> int | None:
+        """Whose hand it is."""
+        return self.request.user.pk
+
     def file(self) -> HttpResponse:
         """Choose a file; then its preview, or its progress."""
         form = _file_form(self.request, senders=self.senders, initial=self.initial)
-        received = _take_file(form, by=self.by, now=timezone.now()) if form.is_valid() else None
+        received = (
+            _take_file(form, by=self.by, member_id=self.member_id, now=timezone.now())
+            if form.is_valid()
+            else None
+        )
         if received is None:
             return self.show("send", "Send a file", form=form)
         if form.cleaned_data["preview"]:
@@ -108,7 +117,7 @@ class Sending:
         if "submit" in self.request.POST:
             values = ValuesForm(self.request.POST, senders=self.senders)
             chosen = self.request.POST.getlist("chosen")[:MAX_VALUES]
-            received = _take_values(values, chosen, by=self.by, now=timezone.now())
+            received = _take_values(values, chosen, by=self.by, member_id=self.member_id, now=timezone.now())
             if received is not None:
                 return redirect(self.pages.receipt, received.id)
             found, ticked = _listed_again(self.request), set(chosen)
@@ -135,7 +144,9 @@ def _file_form(request: HttpRequest, **named: Any) -> FileForm:
     return form
 
 
-def _take_file(form: FileForm, *, by: Actor, now: datetime) -> uploads.ReceivedUpload | None:
+def _take_file(
+    form: FileForm, *, by: Actor, member_id: int | None, now: datetime
+) -> uploads.ReceivedUpload | None:
     """Take the file of a valid form, as a draft where it is to be looked at; None, and why at its field."""
     sender: Collection = form.cleaned_data["sender"]
     assert sender.owner_id is not None
@@ -152,6 +163,7 @@ def _take_file(form: FileForm, *, by: Actor, now: datetime) -> uploads.ReceivedU
             now=now,
             name=form.cleaned_data["file"].name,
             is_draft=form.cleaned_data["preview"],
+            member_id=member_id,
         )
     except Refused as refusal:
         said = f"Nothing of it was taken. {refusal.sentence}"
@@ -205,7 +217,7 @@ def _values_context(
 
 
 def _take_values(
-    form: ValuesForm, chosen: list[str], *, by: Actor, now: datetime
+    form: ValuesForm, chosen: list[str], *, by: Actor, member_id: int | None, now: datetime
 ) -> submissions.Received | None:
     """Submit the ticked values as rows of CSV; None, and why in the form."""
     if not form.is_valid():
@@ -226,6 +238,7 @@ def _take_values(
             body_format=BodyFormat.CSV,
             by=by,
             now=now,
+            member_id=member_id,
         )
     except Refused as refusal:
         form.add_error(None, refusal.sentence)

@@ -455,6 +455,9 @@ def test_the_database_releases_nothing_wide_without_two_people(careful: Desk) ->
         run(approving, careful.ann.id, careful.ann.id, case.id)
     with refused_by_the_database("second person confirmed"):
         run(approving, careful.ann.id, careful.bob.id, case.id)
+    for wider in ("blast_limit = 2000000000", "blast_radius = 0"):
+        with refused_by_the_database("not changed by who decides"):
+            run(approving.replace("SET ", f"SET {wider}, "), careful.ann.id, None, case.id)
     careful.approve(case)
     with refused_by_the_database("second person confirmed"):
         run(approving, careful.ann.id, careful.bob.id, case.id)
