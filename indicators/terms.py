@@ -18,6 +18,11 @@ _WORD = re.compile(r"\w+")
 _WATCHED = re.compile(r"(?:ipv[46]-addr|domain-name):value|autonomous-system:number")
 _SHORTEST = 4
 _WORTHLESS = frozenset(("true", "false", "ptn-1", "hmac-sha-256", "oprf-hmac-sha-256"))
+# What names one thing, and not a kind of things (a provider, a model, a file's name).
+_NAMES_ONE = re.compile(
+    r"[^:]+:(?:.*\.)?(?:value|hashes\..+)|user-account:(?:user_id|account_login)|llm-api-activity:cluster_id"
+    r"|mutex:name|windows-registry-key:key|x509-certificate:serial_number"
+)
 _SAYS_ITS_VALUE = ("value", "name", "path", "key", "user_id", "account_login", "cluster_id", "serial_number")
 _TEXTS = ("name", "vendor", "abstract", "objective", "description", "content", "explanation", "opinion")
 _LISTS = ("aliases", "labels", "goals", "authors")
@@ -42,6 +47,23 @@ def terms(obj: Mapping[str, Any]) -> frozenset[str]:
             *(hashes.values() if isinstance(hashes, Mapping) else ()),
         )
     return frozenset(folded(text) for text in found) - _WORTHLESS
+
+
+def exact(obj: Mapping[str, Any]) -> frozenset[str]:
+    """Those of its `terms` that name one thing, such as a hash, URL, account or blinded value; not a kind of things."""
+    kind = obj["type"]
+    if kind == "indicator":
+        if obj["pattern_type"] != "stix":
+            return frozenset()
+        said = patterns.observables(obj["pattern"])
+    else:
+        hashes = obj.get("hashes")
+        named = hashes.items() if isinstance(hashes, Mapping) else ()
+        said = (
+            *((f"{kind}:{name}", obj[name]) for name in _SAYS_ITS_VALUE if isinstance(obj.get(name), str)),
+            *((f"{kind}:hashes.{name}", one) for name, one in named),
+        )
+    return frozenset(folded(value) for path, value in said if _NAMES_ONE.fullmatch(path)) & terms(obj)
 
 
 def folded(text: str) -> str:

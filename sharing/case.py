@@ -14,15 +14,15 @@ from typing import Any
 from accounts import sql
 from indicators.allowlists import blast
 from indicators.allowlists.blast import Estimate
-from indicators.allowlists.watched import Value, shown, watched
 from indicators.dedup import belief
 from indicators.dedup.merge import View as Merged
-from indicators.stix.objects import known_by
+from sharing.actions.audiences import View
 from sharing.actions.cases import own_work
 from sharing.actions.outlooks import Asked, Reader, outlooks
 from sharing.desk import MOST_SHOWN, ShownClaim, claims_on
 from sharing.elsewhere import Elsewhere, FeedChange, elsewhere, feed_changes, others_of
 from sharing.models import Review, ReviewState
+from sharing.near import Near, near_to
 
 #: A page shows no more of a kind than these.
 MOST_LISTED = 20
@@ -56,15 +56,6 @@ class Believed:
     groups: int
     result: float
     published: int
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Another subject of this audience that resembles it."""
-
-    subject_id: int
-    title: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +102,7 @@ def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
     outlook = found[review.id]
     foreseen = outlook.foreseen
     view = None if foreseen is None else foreseen.view
-    value: Mapping[str, Any] = (
-        json.loads(view.item.body) if view is not None and view.item is not None else {}
-    )
+    value = _value(view)
     stix = value.get("type") == "indicator" and value.get("pattern_type") == "stix"
     own = own_work(
         member_id=member_id,
@@ -125,7 +114,13 @@ def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
         claims=claims_on(release.subject_id, ceiling=release.ceiling),
         claims_above=_claims_above(release.subject_id, release.ceiling),
         believed=None if view is None or view.merged is None else believed(view.merged),
-        nearby=_nearby(release.subject_id, release.ceiling, watched(value) if value else ()),
+        nearby=near_to(
+            value,
+            community_id=review.community_id,
+            ceiling=release.ceiling,
+            subject_id=release.subject_id,
+            most=MOST_LISTED,
+        ),
         listed="" if foreseen is None or foreseen.listed is None
         else f"{foreseen.listed.value}, on the allow-list “{foreseen.listed.list_name}”",
         behind=[] if foreseen is None else foreseen.behind,
@@ -139,6 +134,16 @@ def case_of(review: Review, *, member_id: int, now: datetime) -> Case:
         ],
         is_own=(release.subject_id, release.ceiling) in own,
     )  # fmt: skip
+
+
+def seen_by(review: Review, *, now: datetime) -> Mapping[str, Any]:
+    """What the audience of a case would see of it; empty if nothing."""
+    foreseen = outlooks([Asked.of(review)], now=now)[review.id].foreseen
+    return _value(None if foreseen is None else foreseen.view)
+
+
+def _value(view: View | None) -> Mapping[str, Any]:
+    return json.loads(view.item.body) if view is not None and view.item is not None else {}
 
 
 # --- How its confidence came about
@@ -208,52 +213,6 @@ def _claims_above(subject_id: int, ceiling: int) -> int:
         (subject_id, ceiling, MOST_SHOWN),
     )
     return found[0] if found else 0
-
-
-def _nearby(subject_id: int, ceiling: int, values: Iterable[Value]) -> list[Near]:
-    """Templates that resemble it, and what names the same values; those alone that its audience may see."""
-    listed = list(values)
-    found = sql.rows(
-        _NEARBY,
-        {
-            "subject": subject_id,
-            "ceiling": ceiling,
-            "networks": [str(one) for one in listed if not isinstance(one, str | int)],
-            "domains": [one for one in listed if isinstance(one, str)],
-            "asns": [one for one in listed if isinstance(one, int)],
-            "most": 5 * MOST_LISTED,
-        },
-    )
-    near = []
-    for other, likeness, body in found:
-        value = json.loads(bytes(body))
-        # What is merged may watch what this audience does not see.
-        shared = [shown(one) for one in listed if one in watched(value)]
-        if likeness is not None or shared:
-            near.append(Near(other, known_by(value), likeness or f"names {', '.join(sorted(shared))} too"))
-    return near[:MOST_LISTED]
-
-
-_NEARBY = """
-SELECT near.id, min(near.likeness), (SELECT c.body FROM indicators_claim c WHERE c.subject_id = near.id
-  AND c.tlp <= %(ceiling)s ORDER BY c.erased_at IS NOT NULL, c.first_received_at, c.id LIMIT 1)
-FROM (
-    SELECT CASE WHEN l.first_id = %(subject)s THEN l.second_id ELSE l.first_id END AS id,
-      'resembles it: ' || round(l.similarity::numeric, 2) || ', ' || l.state AS likeness
-    FROM indicators_likeness l WHERE l.first_id = %(subject)s OR l.second_id = %(subject)s
-  UNION ALL
-    (SELECT o.subject_id, NULL FROM unnest(%(networks)s::cidr[]) AS said(network)
-     JOIN indicators_observable o ON o.network && said.network AND o.network = said.network LIMIT 500)
-  UNION ALL
-    (SELECT o.subject_id, NULL FROM unnest(%(domains)s::text[]) AS said(domain) JOIN indicators_observable o
-     ON o.domain IS NOT NULL AND (reverse('.' || o.domain) COLLATE "C") = reverse('.' || said.domain) LIMIT 500)
-  UNION ALL
-    (SELECT o.subject_id, NULL FROM indicators_observable o WHERE o.asn = ANY(%(asns)s::int8[]) LIMIT 500)
-) near JOIN indicators_subject s ON s.id = near.id JOIN indicators_subject me ON me.id = %(subject)s
-WHERE near.id <> me.id AND s.community_id = me.community_id AND s.merged_into_id IS NULL
-AND EXISTS (SELECT 1 FROM indicators_claim c WHERE c.subject_id = near.id AND c.tlp <= %(ceiling)s)
-GROUP BY near.id ORDER BY near.id LIMIT %(most)s
-"""
 
 
 def _history(review: Review) -> list[Past]:

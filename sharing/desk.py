@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
@@ -78,14 +79,23 @@ def titles(subject_ids: Iterable[int]) -> dict[int, str]:
     }
 
 
-def own_claim(subject_id: int, organization_id: UUID) -> str | None:
-    """The id of the object in which an organisation speaks of a subject, as it stands; its latest."""
+@dataclass(frozen=True, slots=True)
+class OwnWord:
+    """An object in which an organisation speaks of a subject; it `stands` unless it was revoked or deleted."""
+
+    object_id: str
+    body: dict[str, Any]
+    stands: bool
+
+
+def own_object(subject_id: int, organization_id: UUID) -> OwnWord | None:
+    """In what an organisation speaks of a subject: the latest that stands, else the latest; None if in nothing."""
     found = sql.row(
-        "SELECT object_id FROM indicators_claim WHERE subject_id = %s AND organization_id = %s"
-        " AND withdrawn_at IS NULL AND NOT revoked ORDER BY received_at DESC, id DESC LIMIT 1",
+        "SELECT object_id, body, withdrawn_at IS NULL AND NOT revoked FROM indicators_claim"
+        " WHERE subject_id = %s AND organization_id = %s ORDER BY 3 DESC, received_at DESC, id DESC LIMIT 1",
         (subject_id, organization_id),
     )
-    return None if found is None else str(found[0])
+    return None if found is None else OwnWord(found[0], json.loads(bytes(found[1])), found[2])
 
 
 def subjects_named(term: str) -> list[int]:

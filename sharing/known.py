@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts import sql
+from accounts.models import Tlp
 from indicators.actions import allowlists
 from indicators.actions.allowlists import Hit
 from indicators.allowlists.watched import Value, network, watched
@@ -17,6 +18,7 @@ from indicators.patterns import canonical_and_types
 from indicators.patterns.values import domain
 from indicators.stix.relationships import ALLOWED
 from sharing.desk import subjects_named, title_of
+from sharing.near import Near, near_to
 from sharing.writing import Audience, audiences
 
 MOST_NEAR = 8
@@ -40,15 +42,6 @@ _NAMED_TYPES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Nearby:
-    """Another subject that watches a value of the same pattern."""
-
-    subject_id: int
-    title: str
-    values: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a right pattern: its canonical form, the subject it already is, and what is near."""
 
@@ -58,7 +51,7 @@ class Known:
     subject_id: int | None = None
     sources: list[str] = field(default_factory=list)
     audiences: Sequence[Audience] = ()
-    near: Sequence[Nearby] = ()
+    near: Sequence[Near] = ()
     listed: Sequence[Hit] = ()
 
 
@@ -71,7 +64,8 @@ def known(community_id: UUID, pattern: str) -> Known:
         (community_id, indicator_key("stix", pattern)),
     )
     subject_id = None if found is None else found[0]
-    values = watched({"type": "indicator", "pattern_type": "stix", "pattern": pattern})
+    said = {"type": "indicator", "pattern_type": "stix", "pattern": pattern}
+    values = watched(said)
     return Known(
         canonical=normal,
         lives=_CLASS_NAMES[kind],
@@ -79,7 +73,7 @@ def known(community_id: UUID, pattern: str) -> Known:
         subject_id=subject_id,
         sources=_sources(subject_id),
         audiences=audiences([subject_id]).get(subject_id, []) if subject_id is not None else [],
-        near=_near(community_id, values, but=subject_id),
+        near=near_to(said, community_id=community_id, ceiling=Tlp.RED, subject_id=subject_id, most=MOST_NEAR),
         listed=allowlists.covering(values) if values else [],
     )
 
@@ -93,53 +87,6 @@ def _sources(subject_id: int | None) -> list[str]:
             "SELECT DISTINCT o.name FROM indicators_claim c JOIN accounts_organization o ON o.id = c.organization_id"
             " WHERE c.subject_id = %s AND NOT c.revoked AND c.withdrawn_at IS NULL ORDER BY o.name",
             (subject_id,),
-        )
-    ]
-
-
-_NEAR = """
-WITH watching AS (
-    SELECT o.subject_id, host(o.network) || '/' || masklen(o.network) AS value
-    FROM unnest(%(networks)s::cidr[]) AS asked(network) JOIN indicators_observable o
-    ON o.network IS NOT NULL AND o.network && asked.network LIMIT 200
-), named AS (
-    SELECT subject_id, domain AS value FROM indicators_observable WHERE domain IS NOT NULL
-    AND (reverse('.' || domain) COLLATE "C") = ANY(%(domains)s::text[]) LIMIT 200
-), numbered AS (
-    SELECT subject_id, 'AS' || asn AS value FROM indicators_observable
-    WHERE asn IS NOT NULL AND asn = ANY(%(asns)s::int8[]) LIMIT 200
-), near AS (
-    SELECT * FROM watching UNION SELECT * FROM named UNION SELECT * FROM numbered
-)
-SELECT s.id, array_agg(near.value ORDER BY near.value),
-       (SELECT body FROM indicators_claim WHERE subject_id = s.id
-        ORDER BY erased_at IS NOT NULL, first_received_at, id LIMIT 1)
-FROM near JOIN indicators_subject s ON s.id = near.subject_id
-WHERE s.community_id = %(community)s AND s.merged_into_id IS NULL AND s.id IS DISTINCT FROM %(but)s::int8
-GROUP BY s.id ORDER BY count(*) DESC, s.id DESC LIMIT %(most)s
-"""
-
-
-def _near(community_id: UUID, values: Iterable[Value], *, but: int | None) -> list[Nearby]:
-    found = list(values)
-    if not found:
-        return []
-    return [
-        Nearby(
-            subject_id,
-            title_of(body),
-            [value.removesuffix("/32").removesuffix("/128") for value in shared],
-        )
-        for subject_id, shared, body in sql.rows(
-            _NEAR,
-            {
-                "networks": [str(value) for value in found if not isinstance(value, str | int)],
-                "domains": [f".{value}"[::-1] for value in found if isinstance(value, str)],
-                "asns": [value for value in found if isinstance(value, int)],
-                "community": community_id,
-                "but": but,
-                "most": MOST_NEAR,
-            },
         )
     ]
 

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.actor import Actor
 from accounts.models import Member, Role, Sector
@@ -51,6 +52,15 @@ def actor_of(request: HttpRequest) -> Actor:
     if not isinstance(member, Member) or not may_analyse(request):
         raise PermissionDenied
     return Actor(f"member:{member.username}", member.organization_id)
+
+
+def came_from(request: HttpRequest, otherwise: str = "") -> str:
+    """Where the member came from (`back` in the form or the address), if that is a page of the desk."""
+    wanted = request.POST.get("back") or request.GET.get("back") or ""
+    ours = wanted.startswith("/admin/") and url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts=None, require_https=request.is_secure()
+    )
+    return wanted if ours else otherwise
 
 
 _FILTERED = ("", "__exact", "__id__exact", "__isnull", "__isempty", "__gte", "__lt")

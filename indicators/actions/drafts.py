@@ -80,6 +80,17 @@ def save(
     if draft is None:
         if Draft.objects.filter(id=draft_id).exists():
             raise NotEditable("It is another organisation's.")
+        assert member.organization_id is not None
+        # Two who begin one's own word on the same thing meet in one draft.
+        take_turns(community_id, str(body["id"]))
+        begun = Draft.objects.filter(
+            community_id=community_id,
+            organization_id=member.organization_id,
+            object_id=body["id"],
+            state=DraftState.DRAFT,
+        ).first()
+        if begun is not None:
+            raise Stale(begun)
         return begin(
             draft_id=draft_id,
             community_id=community_id,
@@ -162,6 +173,8 @@ def submit(
     if draft.leftover:
         raise NotValid([Fault(name, "This is no value of this field.") for name in draft.leftover])
     take_turns(draft.community_id, draft.object_id)
+    if draft.follows is None and _is_said(draft):
+        raise Overtaken("Your organisation said it meanwhile: edit that.")
     if draft.follows is not None:
         stands = latest(draft.community_id, draft.organization_id, draft.object_id)
         if to_sortable(stands["modified"]) != to_sortable(draft.follows):
@@ -234,6 +247,22 @@ def begin(
     draft.writers.add(member)
     note("draft.begin", draft, member, now)
     return draft
+
+
+def _is_said(draft: Draft) -> bool:
+    """Whether the organisation says, or sent, the object of a first version already."""
+    found = said(
+        community_id=draft.community_id, organization_id=draft.organization_id, object_id=draft.object_id
+    )
+    return found is not None or (
+        Draft.objects.filter(
+            community_id=draft.community_id,
+            organization_id=draft.organization_id,
+            object_id=draft.object_id,
+            state=DraftState.SUBMITTED,
+            submission__state="received",
+        ).exists()
+    )
 
 
 def _lowered_by(draft: Draft, body: Mapping[str, Any], member: Member) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts import sql
-from indicators.drafting.forms import FORMS
+from indicators.drafting.forms import writes
 from indicators.stix import objects
 from indicators.stix.markings import TLP, effective
 
@@ -46,13 +46,7 @@ def latest(
 ) -> dict[str, Any]:
     """The object as the organisation says it now, which may get another version."""
     found = said(community_id=community_id, organization_id=organization_id, object_id=object_id)
-    if (
-        found is None
-        or "modified" not in found.body
-        or (
-            editable and (found.body["type"] not in FORMS or found.body.get("pattern_type", "stix") != "stix")
-        )
-    ):
+    if found is None or "modified" not in found.body or (editable and not writes(found.body)):
         raise Overtaken("Your organisation says nothing of this that can be edited here.")
     if found.is_arriving:
         raise Overtaken("A version of it is on its way in: try again in a few seconds.")

@@ -4,7 +4,7 @@ A field says which property of the STIX object it is (`path`) and what kind of t
 and choices are for people. `compose` makes objects of what was read by these descriptions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -552,3 +552,8 @@ FORMS: dict[str, Form] = {
         ),
     )
 }
+
+
+def writes(obj: Mapping[str, object]) -> bool:
+    """Whether the forms can write an object: by its type, and of an indicator only a STIX pattern."""
+    return obj.get("type") in FORMS and obj.get("pattern_type", "stix") == "stix"

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from accounts.admin.base import may_analyse, member_of
+from accounts.admin.base import came_from, may_analyse, member_of
 from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
@@ -25,25 +25,16 @@ from indicators.actions.draft_checks import Fault
 from indicators.actions.said import Overtaken
 from indicators.drafting import builder, compose, differences
 from indicators.drafting.forms import FORMS
+from indicators.drafting.own_word import shares_id
 from indicators.models import Draft, DraftState
-from indicators.stix.json import Refused
 from sharing import known, writing
+from sharing.admin import own_word
 from sharing.admin.stix_form import StixForm, sections
 from sharing.models import Collection
 from sharing.tasks import nudge_ingest
 
 #: So long after it was submitted the page of a draft looks again by itself.
 _SOON = timedelta(minutes=2)
-#: What a link to a new draft may bring along, by the name of the field.
-_BROUGHT = (
-    "pattern",
-    "source_ref",
-    "target_ref",
-    "relationship_type",
-    "sighting_of_ref",
-    "object_refs",
-    "name",
-)
 
 
 @desk_page("write/", "write", may=may_analyse)
@@ -87,7 +78,10 @@ def new_view(request: HttpRequest, object_type: str) -> HttpResponse:
     if inbox is None:
         messages.warning(request, "Your organisation has no inbox in a community: it can say nothing there.")
         return redirect("admin:write")
-    brought = [(name, value) for name in _BROUGHT for value in request.GET.getlist(name)]
+    met = own_word.begun_already(request, object_type, inbox)
+    if met is not None:
+        return met
+    brought = [(name, value) for name in own_word.BROUGHT for value in request.GET.getlist(name)]
     asked = urlencode([("type", object_type), ("community", str(inbox.community_id)), *brought])
     return redirect(f"{reverse('admin:draft', args=[uuid4()])}?{asked}")
 
@@ -110,7 +104,7 @@ def draft_view(request: HttpRequest, draft_id: UUID) -> HttpResponse:
         return _form(request, draft_id, draft, member)
     if action == "discard":
         messages.info(request, "Nothing of it was kept.")
-        return redirect("admin:write")
+        return redirect(came_from(request, reverse("admin:write")))
     return _saved_or_submitted(request, draft_id, draft, member, action)
 
 
@@ -153,7 +147,7 @@ def _saved_or_submitted(
         return _form(request, draft_id, draft, member, data=request.POST)
     if action != "submit":
         messages.success(request, "Saved as a draft: nobody but your organisation's analysts sees it.")
-        return redirect("admin:draft", draft_id)
+        return own_word.to_draft(request, draft_id)
     inbox = _inbox(member, str(saved.community_id))
     if inbox is None:
         messages.error(request, "Your organisation has no inbox in this community any more.")
@@ -177,6 +171,10 @@ def _saved_or_submitted(
         messages.error(request, str(refusal))
         return redirect("admin:draft", draft_id)
     nudge_ingest(received.id)
+    back = came_from(request)
+    if back:
+        messages.success(request, "Submitted. The page of its draft says what becomes of it.")
+        return redirect(back)
     messages.success(request, "Submitted. This page says what becomes of it.")
     return redirect("admin:draft", draft_id)
 
@@ -211,7 +209,7 @@ def _base(asked: Mapping[str, Any], draft: Draft | None, member: Member) -> tupl
         raise Http404
     body = compose.blank(
         object_type,
-        f"{object_type}--{uuid4()}",
+        own_word.object_id(asked, object_type) or f"{object_type}--{uuid4()}",
         organization_id=member.organization_id,
         now=timezone.now(),
     )
@@ -231,7 +229,7 @@ def _form(
 ) -> HttpResponse:
     base, community_id = _base(request.POST if request.method == "POST" else request.GET, draft, member)
     if draft is None and request.method == "GET":
-        base = _brought(request, base)
+        base = own_word.begin(request, base)
     levels = writing.readers_by_level(community_id)
     leftover = {} if draft is None else draft.leftover
     techniques = [] if draft is None else draft.techniques
@@ -248,6 +246,8 @@ def _form(
         title=f"{'New version' if draft is not None and draft.follows else 'Draft'}: {FORMS[base['type']].title}",
         draft_id=draft_id,
         draft=draft,
+        bears=base["id"] if draft is None and shares_id(base["type"]) else "",
+        back=came_from(request),
         description=FORMS[base["type"]],
         community=None if inbox is None else inbox.community,
         sections=list(sections(form, said)),
@@ -310,6 +310,7 @@ def _standing(request: HttpRequest, draft: Draft) -> HttpResponse:
         request,
         title=str(draft),
         draft=draft,
+        back=came_from(request),
         description=FORMS.get(draft.object_type),
         stand=stand,
         waits=stand.word in {"On its way", "Taken"} and timezone.now() - draft.saved_at < _SOON,
@@ -328,27 +329,9 @@ def _turn(request: HttpRequest, draft: Draft, action: str, member: Member) -> Ht
         return redirect("admin:draft", draft.id)
     if action == "discard":
         messages.success(request, "Discarded. It can be restored from the list of discarded drafts.")
-        return redirect("admin:write")
+        return redirect(came_from(request, reverse("admin:write")))
     messages.success(request, "Restored.")
     return redirect("admin:draft", draft.id)
-
-
-def _brought(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
-    """A blank object with what the link brought along, so far as it can stand there."""
-    read: dict[str, Any] = {}
-    for field in FORMS[base["type"]].fields:
-        given = [one[:8192].replace("\0", "") for one in request.GET.getlist(field.name)]
-        if field.name not in _BROUGHT or not given:
-            continue
-        if field.kind in {"reference", "references"}:
-            try:
-                ids = [compose.read_reference(one) for one in given]
-            except Refused:
-                continue
-            read[field.name] = ids if field.kind == "references" else ids[0]
-        else:
-            read[field.name] = given[0]
-    return compose.compose(base["type"], read, base=base)
 
 
 def _references(body: Mapping[str, Any]) -> list[str]:

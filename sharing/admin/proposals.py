@@ -10,11 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import ReasonField, ReasonForm, may_analyse
+from accounts.admin.base import ReasonField, ReasonForm, came_from, may_analyse
 from accounts.admin.fresh import ask_again
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member, Organization, Tlp
@@ -69,7 +68,7 @@ def claim_page(request: HttpRequest, claim_id: int) -> HttpResponse:
     claim = Claim.objects.select_related("organization", "community").filter(id=claim_id).first()
     if claim is None:
         raise Http404
-    back = _back(request, reverse("admin:indicators_subject_change", args=[claim.subject_id]))
+    back = came_from(request, reverse("admin:indicators_subject_change", args=[claim.subject_id]))
     posted = request.POST.get("do", "") if request.method == "POST" else ""
     marking = TlpForm(request.POST if posted == "tlp" else None, initial={"tlp": claim.tlp}, prefix="tlp")
     telling = DisclosureForm(request.POST if posted == "disclose" else None, prefix="disclose")
@@ -136,15 +135,6 @@ def _propose(
         messages.success(request, "Proposed. It counts as that when another analyst confirms it.")
 
 
-def _back(request: HttpRequest, otherwise: str) -> str:
-    """Where the member came from, if that is a page of the desk."""
-    wanted = request.POST.get("back") or request.GET.get("back") or ""
-    ours = wanted.startswith("/admin/") and url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts=None, require_https=request.is_secure()
-    )
-    return wanted if ours else otherwise
-
-
 @desk_page("proposals/", name="proposals", may=may_analyse)
 def proposals_page(request: HttpRequest) -> HttpResponse:
     """What waits for a second person, oldest first, and what was decided lately."""
@@ -207,7 +197,7 @@ def _about(proposal: Proposal) -> str:
 def decide_proposal(request: HttpRequest, proposal_id: int) -> HttpResponse:
     """Confirm a proposal as the second person, or let it not happen."""
     member, now = analyst(request), timezone.now()
-    back = _back(request, reverse("admin:proposals"))
+    back = came_from(request, reverse("admin:proposals"))
     found = Proposal.objects.filter(id=proposal_id).first()
     if found is None:
         raise Http404

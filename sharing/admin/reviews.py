@@ -18,11 +18,11 @@ from django.views.decorators.http import require_POST
 from accounts.admin.base import ActedOn, ReasonField, ReasonForm, may_analyse
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
-from sharing import case, dry_run, queue, writing
+from sharing import case, dry_run, queue
 from sharing.actions import moderation
 from sharing.actions.keys import NoSigningKey, current_signer
+from sharing.admin.own_word import ways
 from sharing.admin.proposals import analyst
-from sharing.desk import own_claim
 from sharing.models import Proposal, Review, ReviewState, SavedView
 from sharing.queue import Filters, InvalidFilter
 
@@ -354,7 +354,7 @@ def _case(
         case=seen,
         audience=review.release.get_ceiling_display(),
         subject=reverse("admin:indicators_subject_change", args=[review.release.subject_id]),
-        write=_write_address(review, member, seen.value.get("pattern")),
+        ways=ways(review, member, seen, back=_case_address(review.id, filters)),
         form=DecisionForm(),
         reason=reason,
         unticked=set() if ticked is None else {one.review_id for one in seen.elsewhere} - set(ticked),
@@ -376,21 +376,6 @@ def _case(
 def _case_address(review_id: int, filters: Filters) -> str:
     address = reverse("admin:sharing_review_change", args=[review_id])
     return f"{address}?{urlencode({'queue': filters.query})}" if filters.query else address
-
-
-def _write_address(review: Review, member: Member, pattern: str | None) -> str:
-    """Where an analyst changes what their organisation says of it, or begins to say something; empty if nowhere."""
-    if member.organization_id is None:
-        return ""
-    own = own_claim(review.release.subject_id, member.organization_id)
-    if own is not None:
-        return reverse("admin:said_object", args=[review.community_id, own])
-    if not pattern or review.community_id not in {
-        one.community_id for one in writing.inboxes(member.organization_id)
-    }:
-        return ""
-    brought = urlencode({"community": str(review.community_id), "pattern": pattern})
-    return f"{reverse('admin:draft_new', args=['indicator'])}?{brought}"
 
 
 @desk_page("reviews/<int:review_id>/decide/", name="review_decide", may=may_analyse)

@@ -1,5 +1,6 @@
 """The desk's pages on what its organisation said: every version with what it changed; revoke, and undo."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.actions.refusal import ReasonMissing
-from accounts.admin.base import ReasonField, ReasonForm, may_analyse, member_of
+from accounts.admin.base import ReasonField, ReasonForm, came_from, may_analyse, member_of
 from accounts.admin.site import desk_context, desk_page
 from accounts.models import Member
 from indicators.actions import drafts, versions
 from indicators.actions.said import Overtaken
 from indicators.drafting import differences
-from indicators.drafting.forms import FORMS
+from indicators.drafting.forms import writes
 from indicators.models import Claim
 from sharing import writing
+from sharing.admin.own_word import to_draft
 from sharing.desk import title_of
 from sharing.models import Collection
 from sharing.tasks import nudge_ingest
@@ -60,6 +62,7 @@ def said_list_view(request: HttpRequest) -> HttpResponse:
 def object_view(request: HttpRequest, community_id: UUID, object_id: str) -> HttpResponse:
     """An object that the organisation said: how it stands, and its versions with what each changed."""
     _, claim, _ = _own(request, community_id, object_id)
+    back = came_from(request)
     found = writing.versions(community_id, claim.organization_id, object_id)
     shown = [
         (one, differences.changes(below.body, one.body) if below is not None else None)
@@ -72,9 +75,10 @@ def object_view(request: HttpRequest, community_id: UUID, object_id: str) -> Htt
         object_type=object_id.partition("--")[0],
         versions=shown,
         audiences=writing.audiences([claim.subject_id]).get(claim.subject_id, []),
-        can_edit=not claim.revoked and object_id.partition("--")[0] in FORMS,
+        can_edit=not claim.revoked and writes(json.loads(bytes(claim.body))),
         can_revoke=not claim.revoked and bool(claim.version),
         community=claim.community,
+        back=back,
     )
     return TemplateResponse(request, "admin/write/object.html", context)
 
@@ -99,7 +103,7 @@ def _edit(request: HttpRequest, community_id: UUID, object_id: str) -> HttpRespo
     except Overtaken as refusal:
         messages.warning(request, str(refusal))
         return redirect("admin:said_object", community_id, object_id)
-    return redirect("admin:draft", draft.id)
+    return to_draft(request, draft.id)
 
 
 @desk_page("write/said/<uuid:community_id>/<str:object_id>/revoke/", "said_revoke", may=may_analyse)

@@ -122,6 +122,15 @@ def test_an_indicator_is_built_by_keyboard_approved_by_another_and_pulled(
         expect(page.get_by_role("button", name="Reject")).to_be_visible()
         assert pulled(world, domain) == []
 
+        # From the case to what one said of it, and back.
+        case = page.url
+        page.locator("h1").click()
+        page.keyboard.press("e")
+        page.wait_for_url("**/admin/write/drafts/**")
+        expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+        press(page, page.get_by_role("button", name="Discard"))
+        expect(page).to_have_url(case)
+
         with at_desk("reviewer") as other:
             other.open("/admin/")
             assert approve_all(other.page, name, domain) >= 1

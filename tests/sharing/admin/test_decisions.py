@@ -1,15 +1,15 @@
 """A decision is one on what its page showed: of one case, of other audiences along with it, of many at once."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Member, Membership, Organization, Role
 from indicators.models import Submission
@@ -419,24 +419,42 @@ def test_a_dry_run_counts_ones_own_work_apart(desk: Desk) -> None:
     assert row(theirs) == [str(len(ids)), "0", "0", "Lab A"]
 
 
-def test_what_binds_many_decisions_costs_the_same_for_ten_cases_as_for_a_hundred(office: Office) -> None:
-    office.submit(*(indicator(f"n{number}") for number in range(110)))
+def test_what_binds_many_decisions_costs_the_same_for_ten_cases_as_for_a_hundred(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.submit(*(indicator(f"n{number}") for number in range(220)))
     ids = list(Review.objects.filter(ceiling=GREEN).order_by("id").values_list("id", flat=True))
+    executed: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def counted(cursor: Any, query: Any, *given: Any, **named: Any) -> Any:
+        # An audit event for each case is written by the ORM; nothing else grows with them.
+        if "accounts_audit" not in str(query):
+            executed.append(str(query))
+        return execute(cursor, query, *given, **named)
+
+    def cost(act: Callable[[], object]) -> int:
+        executed.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.Cursor, "execute", counted)
+            act()
+        return len(executed)
+
+    def decide(chosen: list[int], state: ReviewState) -> int:
+        seen = exchange.shown(*chosen, now=NOW)
+        return cost(
+            lambda: moderation.decide_many(
+                review_ids=chosen, shown=seen, state=state, member=office.ann, reason="x",
+                signer=office.shop.signer, now=NOW,
+            )
+        )  # fmt: skip
 
     def dry(chosen: list[int]) -> int:
-        with CaptureQueriesContext(connection) as asked:
-            assert bulk(office, office.client, "approve", _selected_action=chosen).status_code == 200
-        return len(asked)
+        return cost(lambda: bulk(office, office.client, "approve", _selected_action=chosen))
 
-    def beside_events(chosen: list[int]) -> int:
-        seen = exchange.shown(*chosen, now=NOW)
-        with CaptureQueriesContext(connection) as asked:
-            outcomes = moderation.decide_many(
-                review_ids=chosen, shown=seen, state=ReviewState.REJECTED, member=office.ann, reason="x",
-                signer=office.shop.signer, now=NOW,
-            )  # fmt: skip
-        assert len(outcomes.decided) == len(chosen)
-        return sum("accounts_audit" not in one["sql"] for one in asked)
-
-    assert dry(ids[:10]) == dry(ids)
-    assert beside_events(ids[:10]) == beside_events(ids[10:])
+    dry(ids[:2])  # what a first request asks once
+    assert dry(ids[:10]) == dry(ids[:110])
+    assert decide(ids[:10], ReviewState.REJECTED) == decide(ids[10:110], ReviewState.REJECTED)
+    decide(ids[110:112], ReviewState.APPROVED)  # the feed's first, with its introduction
+    assert decide(ids[112:122], ReviewState.APPROVED) == decide(ids[122:], ReviewState.APPROVED)
+    assert not Review.objects.filter(ceiling=GREEN, state=ReviewState.PENDING).exists()

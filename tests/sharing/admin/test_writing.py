@@ -563,10 +563,26 @@ def test_what_is_known_already_is_told_while_it_is_typed(desk: Desk) -> None:
 
     near = reading(desk, "[domain-name:value = 'proxy.example' AND ipv4-addr:value = '192.0.2.7']")
     assert "Nobody has said this yet" in near
-    assert "also watches proxy.example" in near
+    assert "names proxy.example too" in near
 
     assert "On an allow-list" in reading(desk, "[ipv4-addr:value = '10.1.2.3']")
     assert "Line 2, column 1" in reading(desk, "[domain-name:value =\n]")
+
+
+def test_who_writes_and_who_decides_are_told_the_same_of_what_is_near(desk: Desk) -> None:
+    digest = "b5" * 32
+    written(desk, pattern=f"[ipv4-addr:value = '203.0.113.0/24' OR file:hashes.'SHA-256' = '{digest}']")
+    pattern = (
+        f"[ipv4-addr:value = '203.0.113.7' OR file:hashes.'SHA-256' = '{digest}' AND file:name = 'a.exe']"
+    )
+
+    before = reading(desk, pattern)
+    written(desk, "bob", pattern=pattern)
+    case = Review.objects.get(state="pending", title__contains="a.exe")
+    deciding = said(desk.client("cyd").get(f"/admin/sharing/review/{case.id}/change/"))
+
+    for page in (before, deciding):
+        assert f"names {digest} too; 203.0.113.7 lies in 203.0.113.0/24" in page
 
 
 def test_ids_are_picked_by_what_people_know_things_by(desk: Desk) -> None:
