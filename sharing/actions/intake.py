@@ -363,7 +363,9 @@ def _refuse_service_ids(community_id: UUID, lines: Sequence[_Line]) -> None:
 
 
 def _refuse_lowering(submission: ClaimedSubmission, lines: Sequence[_Line]) -> None:
-    """Who brings in a file by hand lowers no TLP of what the operator says: that takes two people, as at the desk.
+    """Who brings in a file by hand, of the operator's people, lowers no TLP: that takes two of them, as at the desk.
+
+    Also for a partner in whose name it comes; the partner's own people mark what they send as they like.
 
     The database refuses it too, and with it all that was sent along.
     """
@@ -373,9 +375,11 @@ def _refuse_lowering(submission: ClaimedSubmission, lines: Sequence[_Line]) -> N
         object_id: (tlp, stated)
         for object_id, tlp, stated in sql.rows(
             "SELECT c.object_id, c.tlp, c.stated_tlp FROM indicators_claim c"
-            " JOIN accounts_organization o ON o.id = c.organization_id AND o.sector = 'operator'"
-            f" WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = {sql.ONE_OF}",
+            " JOIN accounts_member m ON m.id = %s LEFT JOIN accounts_organization o ON o.id = m.organization_id"
+            f" WHERE c.community_id = %s AND c.organization_id = %s AND c.object_id = {sql.ONE_OF}"
+            " AND (m.is_superuser OR o.sector = 'operator')",
             (
+                submission.member_id,
                 submission.community_id,
                 submission.organization_id,
                 sql.joined(line.object_id for line in lines if line.observed is not None),

@@ -24,6 +24,7 @@ from sharing.actions.keys import NoSigningKey, current_signer
 from sharing.actions.outlooks import Asked, Reader, outlooks
 from sharing.elsewhere import FeedChange, feed_changes
 from sharing.models import Proposal, ProposalKind, ProposalState
+from sharing.remarked import Remarked, all_remarked, feeds_of, remarked
 
 SHOWN = 100
 _REFUSALS = (
@@ -96,6 +97,7 @@ def claim_page(request: HttpRequest, claim_id: int) -> HttpResponse:
         stated=Tlp(claim.stated_tlp).label,
         is_red=claim.stated_tlp == Tlp.RED,
         marking=marking,
+        remarked=[] if claim.stated_tlp == Tlp.RED else all_remarked(claim),
         telling=telling,
         back=back,
         proposals=list(
@@ -151,12 +153,18 @@ def proposals_page(request: HttpRequest) -> HttpResponse:
     ).defer("claim__signature", "claim__references")
     waiting = list(found.filter(state=ProposalState.OPEN).order_by("id")[:SHOWN])
     decided = list(found.exclude(state=ProposalState.OPEN).order_by("-id")[:20])
-    releases = _releases(waiting)
+    releases, lowered = _releases(waiting), _lowered(waiting)
     context = desk_context(
         request,
         title="Waits for a second person",
         waiting=[
-            (one, _about(one), one.proposed_by_id == member.id, releases.get(one.review_id or 0))
+            (
+                one,
+                _about(one),
+                one.proposed_by_id == member.id,
+                releases.get(one.review_id or 0),
+                lowered.get(one.id),
+            )
             for one in waiting
         ],
         decided=[(one, _about(one)) for one in decided],
@@ -180,6 +188,17 @@ def _releases(waiting: Sequence[Proposal]) -> dict[int, Release]:
     return {
         review_id: Release(feed_changes(outlook), outlook.readers, outlook.digest)
         for review_id, outlook in found.items()
+    }
+
+
+def _lowered(waiting: Sequence[Proposal]) -> dict[int, Remarked]:
+    """By proposal, which feeds would hold what is lowered, and which organisations begin to see it."""
+    asked = [(one.id, one.claim, one.tlp) for one in waiting if one.kind == ProposalKind.LOWER_TLP]
+    feeds = feeds_of({claim.community_id for _, claim, _ in asked if claim is not None}) if asked else {}
+    return {
+        proposal_id: remarked(feeds[claim.community_id], before=claim.tlp, after=tlp)
+        for proposal_id, claim, tlp in asked
+        if claim is not None and tlp is not None
     }
 
 

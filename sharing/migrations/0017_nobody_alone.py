@@ -1,6 +1,7 @@
 """What one person could do in one statement or one file takes two people.
 
-A file brought in by hand lowers no TLP of the operator's claims, and no approval changes how wide its case is.
+A file that the operator's people bring in, for whomever, lowers no TLP; a case is opened before it is approved, stays
+about one release, and no approval changes how wide it is.
 """
 
 from django.db import migrations
@@ -15,8 +16,9 @@ BEGIN
     RAISE EXCEPTION 'what a source marked changes only with what it sends' USING ERRCODE = 'check_violation';
   END IF;
   IF NEW.stated_tlp <> OLD.stated_tlp AND (NEW.stated_tlp < OLD.stated_tlp OR NEW.tlp < OLD.tlp) AND EXISTS (
-      SELECT 1 FROM indicators_submission s JOIN accounts_organization o ON o.id = s.organization_id
-      WHERE s.id = NEW.submission_id AND s.member_id IS NOT NULL AND o.sector = 'operator') THEN
+      SELECT 1 FROM indicators_submission s JOIN accounts_member m ON m.id = s.member_id
+      LEFT JOIN accounts_organization o ON o.id = m.organization_id
+      WHERE s.id = NEW.submission_id AND (m.is_superuser OR o.sector = 'operator')) THEN
     RAISE EXCEPTION 'claim %: nobody lowers its TLP alone, by a file', NEW.id USING ERRCODE = 'check_violation';
   END IF;
   IF NEW.tlp < NEW.stated_tlp OR (NEW.tlp < OLD.tlp AND NEW.stated_tlp = OLD.stated_tlp) THEN
@@ -68,9 +70,21 @@ END $$;
 CREATE TRIGGER sharing_review_width BEFORE UPDATE ON sharing_review FOR EACH ROW
   WHEN (NEW.state <> 'pending' AND (NEW.blast_radius, NEW.blast_limit) <> (OLD.blast_radius, OLD.blast_limit))
   EXECUTE FUNCTION sharing_review_width_guard();
+CREATE FUNCTION sharing_review_case_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'review %: a case is opened before it is approved, and stays about one release', NEW.id
+    USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER sharing_review_made BEFORE INSERT ON sharing_review FOR EACH ROW
+  WHEN (NEW.state = 'approved') EXECUTE FUNCTION sharing_review_case_guard();
+CREATE TRIGGER sharing_review_moved BEFORE UPDATE ON sharing_review FOR EACH ROW
+  WHEN (NEW.release_id <> OLD.release_id) EXECUTE FUNCTION sharing_review_case_guard();
 """
 
 UNDO = """
+DROP TRIGGER sharing_review_moved ON sharing_review;
+DROP TRIGGER sharing_review_made ON sharing_review;
+DROP FUNCTION sharing_review_case_guard();
 DROP TRIGGER sharing_review_width ON sharing_review;
 DROP FUNCTION sharing_review_width_guard();
 """

@@ -505,3 +505,27 @@ def test_nothing_above_an_audience_widens_its_blast_radius(careful: Desk) -> Non
 
     assert Review.objects.get(release__subject=one, ceiling=GREEN, state="pending").blast_radius == 4
     assert careful.approve(Review.objects.get(release__subject=one, ceiling=GREEN, state="pending")) is True
+
+
+def test_the_database_takes_no_case_that_is_approved_from_the_start_or_moves_to_another_release(
+    careful: Desk,
+) -> None:
+    careful.submit(indicator(GREEN, WIDE))
+    wide = pending()
+    with refused_by_the_database("opened before it is approved"):
+        run(
+            "INSERT INTO sharing_review (release_id, community_id, state, sources, opened_at, decided_at,"
+            " decided_by_id, decision_reason) SELECT release_id, community_id, 'approved', 1, now(), now(), %s, 'x'"
+            " FROM sharing_review WHERE id = %s",
+            careful.ann.id,
+            wide.id,
+        )
+    small = indicator(GREEN, "[domain-name:value = 'small.example']")
+    careful.submit(small)
+    case = Review.objects.get(state=ReviewState.PENDING, ceiling=GREEN, blast_radius=0)
+    careful.approve(case)
+
+    with refused_by_the_database("stays about one release"):
+        run("UPDATE sharing_review SET release_id = %s WHERE id = %s", wide.release_id, case.id)
+
+    assert [one["pattern"] for one in careful.shown(GREEN)] == [small["pattern"]]

@@ -10,10 +10,11 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import Organization
 from indicators.models import Claim, Submission, SubmittedObject
 from indicators.stix.canonical import canonical
 from indicators.stix.markings import TLP, marking_id
-from sharing.models import Review
+from sharing.models import Collection, Kind, Review
 from tests.sharing.admin.test_writing import INDICATOR, REFUSED, WRITE, Desk, Page, desk, said, written
 
 __all__ = ["desk"]
@@ -157,6 +158,31 @@ def test_nobody_lowers_a_tlp_by_a_file(desk: Desk, tlp: TLP) -> None:
         f"It counts as TLP:AMBER and this version as TLP:{tlp.name}: to lower it takes two people, at the desk."
     )
     assert along.outcome == "new"
+
+
+def test_nobody_lowers_a_partners_tlp_by_a_file_sent_in_its_name(desk: Desk) -> None:
+    lab = Organization.objects.get(slug="lab-a")
+    inbox = Collection.objects.create(
+        community=desk.community, owner=lab, kind=Kind.INBOX, alias="lab-a", title="Inbox of Lab A", ceiling=4
+    )
+    ada, theirs = desk.client("ada"), desk.client("lea", "submitter", lab)
+    upload(theirs, b"value,type,tlp\ntheirs.example,domain-name,amber\n", "x.csv")
+    desk.work()
+    claim = Claim.objects.get()
+    file = SimpleUploadedFile("x.json", bundle(later_version(claim, TLP.CLEAR)))
+
+    answer = ada.post("/admin/indicators/upload/add/", {"file": file, "sender": str(inbox.id)})
+    assert answer.status_code == 302
+    desk.work()
+
+    claim.refresh_from_db()
+    assert claim.tlp == TLP.AMBER
+    assert SubmittedObject.objects.filter(reason="lowering-takes-two").count() == 1
+    # What its own people send is its own word.
+    upload(theirs, bundle(later_version(claim, TLP.GREEN)), "y.json")
+    desk.work()
+    claim.refresh_from_db()
+    assert claim.tlp == TLP.GREEN
 
 
 def test_the_preview_of_a_file_says_that_it_would_lower_a_tlp(desk: Desk) -> None:

@@ -84,7 +84,7 @@ def test_what_a_revoked_key_says_to_one_organisation_is_refused(tmp_path: Path) 
     publisher = published(tmp_path / "mirror", listed=True)
     reader = Reader(publisher, tmp_path / "reader")
     assert reader.init() == 0
-    said = {
+    said: dict[str, object] = {
         "id": "1b0cf9a4-0000-4000-8000-000000000000",
         "at": "2026-11-22T00:00:00Z",
         "issuer": "https://feed.example/",
