@@ -343,6 +343,7 @@ def _case(
     except InvalidFilter:
         filters, after, before = Filters(), None, None
     seen = case.case_of(review, member_id=member.id, now=now)
+    here = request.get_full_path() if request.method == "GET" else _case_address(review.id, filters)
     proposals = (
         Proposal.objects.filter(review=review)
         | Proposal.objects.filter(claim_id__in=[claim.id for claim in seen.claims], state="open")
@@ -358,7 +359,7 @@ def _case(
         form=DecisionForm(),
         reason=reason,
         unticked=set() if ticked is None else {one.review_id for one in seen.elsewhere} - set(ticked),
-        here=_case_address(review.id, filters),
+        here=here,
         filters=filters,
         queue=_address(filters),
         following=None if after is None else _case_address(after, filters),
