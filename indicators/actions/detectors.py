@@ -104,8 +104,15 @@ def register(*, organization_id: UUID, analytic: str, by: Actor, now: datetime, 
 
 @transaction.atomic
 def describe(*, detector_id: int, by: Actor, now: datetime, **said: Any) -> Detector:
-    """Let its organisation say more of a detector: `name`, `method`, `false_positive_rate` (0 to 1, or None)."""
+    """Let its organisation say more of a detector: `name`, `method`, `false_positive_rate` (0 to 1, or None).
+
+    The rate takes belief away from what it finds: its organisation may raise it, and the operator alone lowers it.
+    """
     detector = Detector.objects.select_for_update().get(id=detector_id)
+    stands, rate = detector.false_positive_rate, said.get("false_positive_rate")
+    is_rate = "false_positive_rate" in said and _is_share(rate, "false_positive_rate")
+    if is_rate and stands is not None and (rate is None or rate < stands):
+        raise Invalid("false_positive_rate", f"It is {stands}; the operator alone lowers it.")
     changed = settings(detector, said)
     if changed:
         detector.save(update_fields=changed)

@@ -390,10 +390,10 @@ def _refuse_lowering(submission: ClaimedSubmission, lines: Sequence[_Line]) -> N
         if line.observed is None or line.object_id not in said:
             continue
         tlp, stated = said[line.object_id]
-        # Marked as it was, it counts as analysts said of it.
-        if line.observed.tlp != stated and line.observed.tlp < max(tlp, stated):
+        # Marked as it was, it goes on counting as analysts said.
+        if line.observed.tlp != stated and line.observed.tlp < tlp:
             line.outcome, line.reason = Outcome.REJECTED, "lowering-takes-two"
-            counts, was = TLP(line.observed.tlp).label.upper(), TLP(max(tlp, stated)).label.upper()
+            counts, was = TLP(line.observed.tlp).label.upper(), TLP(tlp).label.upper()
             line.sentence = (
                 f"It counts as TLP:{was} and this version as TLP:{counts}:"
                 " to lower it takes two people, at the desk."

@@ -15,7 +15,7 @@ BEGIN
   IF NEW.stated_tlp <> OLD.stated_tlp AND NEW.body = OLD.body AND NEW.submission_id = OLD.submission_id THEN
     RAISE EXCEPTION 'what a source marked changes only with what it sends' USING ERRCODE = 'check_violation';
   END IF;
-  IF NEW.stated_tlp <> OLD.stated_tlp AND (NEW.stated_tlp < OLD.stated_tlp OR NEW.tlp < OLD.tlp) AND EXISTS (
+  IF NEW.stated_tlp <> OLD.stated_tlp AND NEW.tlp < OLD.tlp AND EXISTS (
       SELECT 1 FROM indicators_submission s JOIN accounts_member m ON m.id = s.member_id
       LEFT JOIN accounts_organization o ON o.id = m.organization_id
       WHERE s.id = NEW.submission_id AND (m.is_superuser OR o.sector = 'operator')) THEN

@@ -139,13 +139,15 @@ def split(body: bytes, *, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
     """The raw findings of a body: one, a JSON array of them, or one a line.
 
     Only what belongs to no single finding refuses the whole body: the size, the encoding, and the grammar of what holds
-    them. A finding whose grammar is broken breaks an array, but not its neighbours on other lines.
+    them. A finding whose grammar is broken breaks an array, but not its neighbours on other lines, whichever is its own.
     """
     start = body.lstrip(b" \t\r\n")[:1]
-    if start == b"[":
+    if start == b"[" and not _is_line_among_findings(body):
         return json.split_array(body, max_bytes=max_bytes)
     lines = json.split_lines(body, max_bytes=max_bytes)
     if start != b"{":
+        if any(line.startswith(b"{") and _is_json(line) for line in lines):
+            return lines
         reason = "the body is neither a Detection Finding, nor a list of them, nor one of them a line"
         raise Refused("not-findings", "", reason)
     if _is_json(body):
@@ -157,6 +159,12 @@ def split(body: bytes, *, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
     if fault is not None:
         raise fault
     return [body]
+
+
+def _is_line_among_findings(body: bytes) -> bool:
+    """Whether a body that begins as an array is one on its first line, and other lines follow."""
+    first, _, rest = body.strip().partition(b"\n")
+    return bool(rest) and _is_json(first)
 
 
 def _is_json(text: bytes) -> bool:

@@ -171,6 +171,18 @@ def test_a_broken_line_harms_no_other() -> None:
     assert ocsf.split(b"\n".join(lines[::-1])) == lines[::-1]
 
 
+@pytest.mark.parametrize(
+    "broken", [b"Traceback (most recent call last):", b"null", b'"x"', b"[1]", b"7", b"{]"]
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_line_that_is_none_harms_no_other_wherever_it_stands(broken: bytes, place: int) -> None:
+    lines = [json.dumps(value(number)).encode() for number in range(2)]
+    lines.insert(place, broken)
+    assert ocsf.split(b"\n".join(lines)) == lines
+    with pytest.raises(Refused):
+        ocsf.read(broken)
+
+
 def test_what_is_wrong_with_one_element_but_its_grammar_harms_no_other() -> None:
     body = b'[{"class_uid": NaN}, {"uid": "\\ud800"}, ' + b"[" * 50 + b"]" * 50 + b', 7, {"class_uid": 2004}]'
     parts = ocsf.split(body)

@@ -63,7 +63,12 @@ def test_an_organisation_registers_its_detector_and_says_more_of_it_later(shop: 
         },
     )
     one = made["Location"]
-    changed = client.patch(one, {"false_positive_rate": None}, content_type="application/json")
+    changed = client.patch(one, {"false_positive_rate": 0.02}, content_type="application/json")
+    # It takes belief away: what was said once is lowered by the operator alone.
+    refused = [
+        client.patch(one, {"false_positive_rate": rate}, content_type="application/json")
+        for rate in (None, 0.01)
+    ]
 
     assert made.status_code == 201, made.content
     told = made.json()
@@ -72,7 +77,9 @@ def test_an_organisation_registers_its_detector_and_says_more_of_it_later(shop: 
         True,
         {"confirmed": 0, "decided": 0, "share": None},
     )
-    assert changed.json()["false_positive_rate"] is None
+    assert changed.json()["false_positive_rate"] == 0.02
+    for answer in refused:
+        assert (answer.status_code, "the operator alone lowers it" in answer.text) == (400, True)
     assert [each["analytic"] for each in client.get(URL).json()] == ["clf-cot"]
     assert client.get(one).json() == changed.json()
     assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True)) == [
