@@ -106,9 +106,10 @@ def _said(obj: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(obj.get(name), str):
             yield obj[name]
     for name in _LISTS:
-        yield from (text for text in obj.get(name, ()) if isinstance(text, str))
-    for reference in obj.get("external_references", ()):
-        yield reference.get("external_id", "")
+        yield from (text for text in _listed(obj, name) if isinstance(text, str))
+    for reference in _listed(obj, "external_references"):
+        told = reference.get("external_id") if isinstance(reference, Mapping) else None
+        yield told if isinstance(told, str) else ""
     if obj["type"] == "indicator":
         for extension in obj.get("extensions", {}).values():
             # The uid of the finding that it was made of.
@@ -116,6 +117,12 @@ def _said(obj: Mapping[str, Any]) -> Iterator[str]:
             yield uid if isinstance(uid, str) else ""
         if obj["pattern_type"] != "stix":
             yield obj["pattern"]
+
+
+def _listed(obj: Mapping[str, Any], name: str) -> list[Any]:
+    # Of a type of one's own, and on an observable, anything may stand under these names.
+    value = obj.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _watched_for(pattern: str) -> tuple[str, ...]:

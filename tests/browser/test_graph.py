@@ -26,6 +26,12 @@ def selected(page: Page) -> str:
     return found
 
 
+def view(page: Page) -> dict[str, float]:
+    """How large the drawing is, and by how many pixels it is moved."""
+    found: dict[str, float] = page.evaluate("document.getElementById('graph').graph.view()")
+    return found
+
+
 def rows(page: Page) -> list[list[str]]:
     """The table's rows, each as the texts of its cells."""
     read = "all => all.map(row => [...row.cells].map(cell => cell.textContent.replace(/\\s+/g, ' ').trim()))"
@@ -88,6 +94,29 @@ def test_the_graph_is_moved_through_by_keyboard_and_is_the_same_as_a_table(
         assert len(set(after)) == len(after)
         assert desk.axe() == []
 
+        page.keyboard.press("0")
+        fitted = view(page)
+        page.keyboard.press("+")
+        assert view(page)["zoom"] == pytest.approx(fitted["zoom"] * 1.25)
+        page.keyboard.press("-")
+        page.keyboard.press("-")
+        assert view(page)["zoom"] == pytest.approx(fitted["zoom"] * 0.8)
+        page.keyboard.press("0")
+        assert view(page) == pytest.approx(fitted)
+        chosen = selected(page)
+        page.keyboard.press("Shift+ArrowRight")
+        assert view(page) == pytest.approx(fitted | {"x": fitted["x"] - 100})
+        page.keyboard.press("Shift+ArrowUp")
+        assert view(page) == pytest.approx(fitted | {"x": fitted["x"] - 100, "y": fitted["y"] + 100})
+        assert selected(page) == chosen, "what is selected stays"
+        for button, factor in (("Zoom in", 1.25), ("Zoom out", 0.8)):
+            before_it = view(page)["zoom"]
+            page.get_by_role("button", name=button).click()
+            assert view(page)["zoom"] == pytest.approx(before_it * factor)
+        page.get_by_role("button", name="Fit", exact=True).click()
+        assert view(page) == pytest.approx(fitted)
+
+        canvas.focus()
         page.keyboard.press("Escape")
         toggle = page.get_by_role("button", name="Show as a table")
         assert has_focus(toggle)

@@ -139,7 +139,7 @@ def split(body: bytes, *, max_bytes: int = json.MAX_BODY_BYTES) -> list[bytes]:
     """The raw findings of a body: one, a JSON array of them, or one a line.
 
     Only what belongs to no single finding refuses the whole body: the size, the encoding, and the grammar of what holds
-    them. A finding whose grammar is broken breaks an array, but not its neighbours on other lines, whichever is its own.
+    them. A finding whose grammar is broken breaks an array, but no neighbour on another line, whichever is its own.
     """
     start = body.lstrip(b" \t\r\n")[:1]
     if start == b"[" and not _is_line_among_findings(body):

@@ -233,12 +233,16 @@ function tell() {
 }
 
 const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+const PAN = 100; // pixels
 const zoom = (factor) => cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+// The window moves over the drawing, so what is drawn moves the other way.
+const pan = (x, y) => cy.panBy({ x: -PAN * x, y: -PAN * y });
 
 canvas.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const arrow = ARROWS[event.key];
-  if (arrow) step(...arrow);
+  if (arrow && event.shiftKey) pan(...arrow);
+  else if (arrow) step(...arrow);
   else if (event.key === "PageDown") turn(1);
   else if (event.key === "PageUp") turn(-1);
   else if (event.key === "Enter") expand(selected());
@@ -273,4 +277,4 @@ arrange();
 select(cy.getElementById(told.root));
 place.dataset.ready = "1";
 // For tests that drive a browser: what is drawn, without reading pixels.
-place.graph = { nodes: () => cy.nodes().map((node) => node.id()), edges: () => cy.edges().map((edge) => edge.id()), selected: () => selected().id() };
+place.graph = { nodes: () => cy.nodes().map((node) => node.id()), edges: () => cy.edges().map((edge) => edge.id()), selected: () => selected().id(), view: () => ({ zoom: cy.zoom(), ...cy.pan() }) };
