@@ -170,16 +170,20 @@ class SubmissionAdmin(_Desk):
             raise Http404
         return csv_of(_receipt(submission))
 
-    def changeform_view(
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: Submission | None = None,
     ) -> HttpResponse:
-        return super().changeform_view(
-            request, object_id, form_url, {"quarantined": SubmissionState.QUARANTINED} | (extra_context or {})
-        )
+        shown = {
+            "quarantined": SubmissionState.QUARANTINED,
+            "kept": obj is not None and submissions.is_kept(submission_id=obj.id),
+        }
+        return super().render_change_form(request, context | shown, add, change, form_url, obj)
 
 
 def _receipt(submission: Submission) -> receipts.Receipt:

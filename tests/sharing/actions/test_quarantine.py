@@ -157,6 +157,11 @@ def test_the_body_stays_and_an_analyst_saves_it_which_is_written_down(
     assert POISON in answer.content
     assert AuditEvent.objects.get(action="submission.download").actor == "member:ana"
 
+    page = f"/admin/indicators/submission/{bad}/change/"
+    assert f"{bad}/raw/" in analyst.get(page).content.decode()
+    Submission.objects.filter(id=bad).update(body=b"")
+    assert f"{bad}/raw/" not in analyst.get(page).content.decode(), "it leads to what is not there"
+
 
 @pytest.mark.parametrize("role", ["reader", "submitter"])
 def test_nobody_but_an_analyst_saves_a_body_or_retries(
