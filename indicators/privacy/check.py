@@ -103,9 +103,15 @@ def _may_hold_broken(raw: bytes, prompt_text: bool) -> bool:
             pass  # no JSON, half a surrogate pair, or too deep
         else:
             return False
-    text = shapes.plain(_ESCAPE.sub(_unescaped, text))
     looks = (_identifying,) if prompt_text else (_identifying, _prompt)
-    return any(look.search(text.encode("utf-8", "replace")) is not None for look in looks)
+    # JSON, and a literal of a pattern in it: each escapes what it holds.
+    for _ in range(2):
+        text = _ESCAPE.sub(_unescaped, text)
+        seen = shapes.plain(text).encode("utf-8", "replace")
+        # A regular expression writes a number in any way: what cannot be read is not known to hold none.
+        if b"MATCHES" in seen or any(look.search(seen) is not None for look in looks):
+            return True
+    return False
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import indicators.demo
@@ -565,6 +565,13 @@ def test_the_first_looks_change_no_word_of_what_is_refused(value: dict[str, Any]
 
 @settings(max_examples=400)
 @given(objects())
+@example(
+    indicator(
+        "[email-message:from_ref.value MATCHES '[4][1][1][1] [1][1][1][1][-][1][1][1][1] [1][1][1][1]']"
+    )
+)
+@example(indicator(r"[url:value = '4111\\\\ 1111\\\\-1111\\\\ 1111']"))
+@example(indicator(r"[email-message:from_ref.value MATCHES '4111\\ 1111\\-1111\\ 1111']"))
 def test_the_first_looks_miss_nothing_in_what_is_no_object_either(value: dict[str, Any]) -> None:
     value = {**value, "id": 1, "x_window": {"data": value.get("x_inner", {})}}
     # Of two members with one key nothing is known at a first look.
