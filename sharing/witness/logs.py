@@ -34,9 +34,16 @@ class TrustedLogs:
     def __init__(self, store: TrustStore, *, tell: Callable[[str], None]) -> None:
         self._store, self._tell = store, tell
         self._asked = threading.Event()
+        self._is_over = False
 
     def keys(self, origin: str) -> Sequence[NoteKey]:
-        """The keys of a log; none if the publisher has no such log, which is looked up again soon."""
+        """The keys of a log; none if the publisher has no such log, which is looked up again soon.
+
+        Nor when what is stored of the trust root has expired: a key in it may be revoked by now.
+        """
+        if self._is_over:
+            self._asked.set()
+            return ()
         try:
             self._store.ceiling(origin)
             return self._store.log_keys(origin)
@@ -59,10 +66,20 @@ class TrustedLogs:
             time.sleep(_PAUSE_SECONDS)
             self._asked.wait(_FRESH_SECONDS)
             self._asked.clear()
+            self.freshen()
+
+    def freshen(self) -> None:
+        """One try. What is stored goes on to count until it expires, whatever is served instead of something newer."""
+        try:
+            self.refresh()
+            self._is_over = False
+        except UnusableLogs as error:
             try:
-                self.refresh()
-            except UnusableLogs as error:
+                self._store.recall(datetime.now(UTC))
                 self._tell(f"the logs stay as they were: {error}")
+            except TrustRootFailed as over:
+                self._is_over = True
+                self._tell(f"no log is cosigned until there is a newer trust root: {over.sentence}")
 
 
 class LogFile:
