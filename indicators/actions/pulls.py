@@ -20,6 +20,7 @@ from django.db import OperationalError, transaction
 from django.db.models import Q
 
 from accounts import faults, sql
+from accounts.actions import notices
 from accounts.actions.audit import record
 from accounts.actor import Actor
 from accounts.models import Membership
@@ -38,6 +39,8 @@ TURN, TURN_TIME = 200, timedelta(seconds=60)
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 _LONGEST_WISH = timedelta(days=1)
+FAILING_FROM = 5
+"""Attempts in a row that failed, before the operator is told."""
 MAX_WAITING = 200
 """Submissions that may wait for ingest before pulling pauses."""
 _SHARE_OF_HIGH_WATER = 0.5
@@ -324,7 +327,7 @@ def _pull(
             return False
         room = has_room()
         if count >= turn or clock() - began >= TURN_TIME or not room:
-            _release(leased, clock() if room else clock() + _PAUSE_UNDER_PRESSURE)
+            _release(leased, clock() if room else clock() + _PAUSE_UNDER_PRESSURE, clock())
             return room
     return False
 
@@ -391,12 +394,14 @@ def _take(leased: _Leased, delta: Delta, collection_id: UUID, received: Received
 def _succeed(leased: _Leased, now: datetime) -> None:
     """All that is there was taken: the next look is an interval away."""
     pause = timedelta(minutes=leased.source.interval_minutes)
-    _update(leased, next_at=now + pause, failures=0, last_error="", last_success_at=now)
+    if _update(leased, next_at=now + pause, failures=0, last_error="", last_success_at=now):
+        _tell_again(leased.source, now)
 
 
-def _release(leased: _Leased, next_at: datetime) -> None:
+def _release(leased: _Leased, next_at: datetime, now: datetime) -> None:
     """More waits there; others have their turn first."""
-    _update(leased, next_at=next_at, failures=0, last_error="")
+    if _update(leased, next_at=next_at, failures=0, last_error=""):
+        _tell_again(leased.source, now)
 
 
 def _fail(
@@ -413,14 +418,34 @@ def _fail(
     if retry_after is not None:
         pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_WISH))
     log.warning("pull_refused", source=str(leased.source.id), failures=failures)
-    _update(leased, next_at=now + pause, failures=failures, last_error=sentence[:1000])
+    given_back = _update(leased, next_at=now + pause, failures=failures, last_error=sentence[:1000])
+    if given_back and failures == FAILING_FROM:
+        notices.tell_operator(
+            kind="source.failing",
+            target=f"source:{leased.source.id}",
+            sentence=f"{failures} attempts in a row to pull “{leased.source}” have failed; it is tried ever later."
+            f" {sentence[:500]}",
+            now=now,
+        )
 
 
-def _update(leased: _Leased, **values: Any) -> None:
-    """Give the source back, unless somebody else has it by now."""
-    Source.objects.filter(id=leased.source.id, checkpoint_version=leased.version).update(
+def _tell_again(source: Source, now: datetime) -> None:
+    """Tell who was told that it fails."""
+    if source.failures >= FAILING_FROM:
+        notices.tell_operator(
+            kind="source.works-again",
+            target=f"source:{source.id}",
+            sentence=f"“{source}” is pulled again, after {source.failures} attempts that failed.",
+            now=now,
+        )
+
+
+def _update(leased: _Leased, **values: Any) -> bool:
+    """Give the source back; False if somebody else has it by now."""
+    updated = Source.objects.filter(id=leased.source.id, checkpoint_version=leased.version).update(
         leased_until=None, **values
     )
+    return updated > 0
 
 
 # --- who we are there -------------------------------------------------------------------------------------------------

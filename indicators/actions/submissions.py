@@ -371,12 +371,12 @@ def retry(*, submission_ids: Sequence[UUID], by: Actor, now: datetime) -> list[U
     return again
 
 
-@transaction.atomic
 def is_kept(*, submission_id: UUID) -> bool:
     """Whether what was sent is still there: it is emptied where it held what privacy refuses or an order erased."""
     return Submission.objects.filter(id=submission_id).exclude(body=b"").exists()
 
 
+@transaction.atomic
 def raw_body(*, submission_id: UUID, by: Actor, now: datetime) -> bytes | None:
     """What was sent, byte for byte, for an analyst of the operator; None if there is none such, or it is not kept."""
     body = Submission.objects.filter(id=submission_id).values_list("body", flat=True).first()

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Notice, Organization
 from indicators.actions import pressure, pulls
 from indicators.models import Source, SourceItem, Submission
 from indicators.sources import formats, web
@@ -236,6 +236,27 @@ def test_failures_wait_twice_as_long_each_time_up_to_six_hours_and_success_forge
 
     desk.pull()
     assert (desk.source.failures, desk.source.last_error, desk.source.last_success_at) == (0, "", desk.now)
+
+
+def test_the_operator_is_told_once_that_a_source_fails_and_once_that_it_works_again(
+    trust: Trust, server: TaxiiServer
+) -> None:
+    hub = Organization.objects.create(slug="hub", name="Hub", sector="operator", created_at=NOW)
+    server.fails = [(500, {})] * 7
+    desk = Desk(trust, server)
+    told: list[list[str]] = []
+    for _ in range(9):
+        desk.pull()
+        told.append(list(Notice.objects.order_by("id").values_list("kind", flat=True)))
+        desk.now = desk.source.next_at
+
+    assert told[3] == []
+    assert told[4] == told[6] == ["source.failing"]
+    assert told[7] == told[8] == ["source.failing", "source.works-again"]
+    failing, again = Notice.objects.order_by("id")
+    assert {failing.organization_id, again.organization_id} == {hub.id}
+    assert "answered 500" in failing.sentence
+    assert "after 7 attempts" in again.sentence
 
 
 def test_a_server_that_says_when_to_come_back_is_not_asked_before(trust: Trust, server: TaxiiServer) -> None:

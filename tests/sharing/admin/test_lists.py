@@ -191,7 +191,8 @@ def grow(shop: Shop, hub: Organization, analyst: Member, feed: Collection, start
             body={"type": "indicator"}, author=analyst, saved_by=analyst, created_at=now, saved_at=now,
         )  # fmt: skip
         # The pages of one thing that has a list: a receipt and a webhook.
-        receipt = Submission.objects.filter(organization=hub, channel="rest").earliest("received_at", "id")
+        sent_by_hub = Submission.objects.filter(organization=hub, channel="rest")
+        receipt = sent_by_hub.filter(submittedobject__ordinal=100).first() or sent_by_hub.earliest("id")
         SubmittedObject.objects.create(
             submission=receipt, ordinal=100 + number, object_id=one["id"], version="", outcome="new", reason="new",
             sentence="New.", subject=claim.subject,
@@ -237,9 +238,7 @@ def test_no_list_of_the_desk_or_the_portal_asks_once_a_row(
     told = stix.indicator(pattern="[domain-name:value = 'case.example']", object_marking_refs=[GREEN])
     send(shop, [told], organization=shop.lab_b)
     case = Review.objects.filter(state="pending").latest("id")
-    submission = Submission.objects.filter(organization=operator, channel="rest").earliest(
-        "received_at", "id"
-    )
+    submission = Submission.objects.get(organization=operator, submittedobject__ordinal=100)
     webhook = Webhook.objects.filter(organization=operator).earliest("created_at")
     pages = [
         *map(reverse, LISTS),

@@ -345,7 +345,7 @@ def test_as_a_process_it_remembers_beyond_its_end(tmp_path: Path) -> None:
         assert witness.stop() == 0
         witness.start()
         assert witness.add(log.request(0)).status == 409
-        assert witness.add(log.fork(at=0).request(4)).status == 422
+        assert witness.add(log.fork(at=0).request(4)).status == 409
         assert witness.add(log.grow(2).request(4)).status == 200
     finally:
         witness.stop()
@@ -379,7 +379,7 @@ def test_a_kill_between_the_durable_write_and_the_answer_loses_nothing(tmp_path:
     try:
         witness.start()
         # It is bound to what it did not say: another tree is refused, the same one goes on.
-        assert witness.add(log.fork(at=1).request(4)).status == 422
+        assert witness.add(log.fork(at=1).request(4)).status == 409
         answer = witness.add(log.request(0))
         assert (answer.status, answer.body) == (409, b"4\n")
         assert witness.add(log.request(4)).status == 200
